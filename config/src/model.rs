@@ -1,0 +1,30 @@
+//! The validated configuration: plain data, every default filled in, every reference resolved.
+
+mod backend;
+mod endpoint;
+mod limits;
+mod listener;
+mod secret;
+
+pub use backend::{
+    Backend, BackendLimits, BackendTimeouts, EraSetting, HttpBackend, SessionScope, StdioBackend, Transport,
+};
+pub use endpoint::{Conflicts, Endpoint, Filter, Override};
+pub use limits::{Limits, Timeouts};
+pub use listener::{Listener, Tls};
+pub use secret::Secret;
+
+/// Everything one run of weir is told; equal values mean equal behaviour.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where clients connect.
+    pub listener: Listener,
+    /// The MCP servers behind weir, in the order of the file; names are unique.
+    pub backends: Vec<Backend>,
+    /// The virtual MCP servers, in the order of the file; names and paths are unique.
+    pub endpoints: Vec<Endpoint>,
+    /// Bounds on sizes and counts at the front.
+    pub limits: Limits,
+    /// Bounds on time at the front.
+    pub timeouts: Timeouts,
+}

@@ -1,0 +1,107 @@
+//! One MCP server behind weir.
+
+use super::Secret;
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+/// One MCP server behind weir.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backend {
+    /// Its configured name: 1 to 64 characters of `[A-Za-z0-9_.-]`.
+    pub name: String,
+    /// How it is reached.
+    pub transport: Transport,
+    /// Which era of MCP it is spoken to in.
+    pub era: EraSetting,
+    /// Whom an upstream session belongs to. Default `client` for HTTP, `shared` for stdio.
+    pub session: SessionScope,
+    /// Bounds on what it may send and how much it is asked at once.
+    pub limits: BackendLimits,
+    /// Bounds on time.
+    pub timeouts: BackendTimeouts,
+}
+
+/// How a backend is reached.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Transport {
+    /// A child process that speaks MCP on standard input and output.
+    Stdio(StdioBackend),
+    /// A server that speaks streamable HTTP.
+    Http(HttpBackend),
+}
+
+/// A child process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StdioBackend {
+    /// The program, looked up in `PATH`.
+    pub command: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables set beside the inherited ones.
+    pub env: Vec<(String, Secret)>,
+    /// Its working directory; absent means weir's own.
+    pub cwd: Option<PathBuf>,
+}
+
+/// A remote server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpBackend {
+    /// `http` or `https`, without user information or fragment.
+    pub url: Url,
+    /// Headers sent with every request.
+    pub headers: Vec<(String, Secret)>,
+    /// A PEM file of certificate authorities trusted instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Speak HTTP/2: over TLS it is negotiated, over plain HTTP it is used with prior knowledge. Default: negotiated
+    /// over TLS, HTTP/1.1 over plain HTTP (`false` there, `true` here).
+    pub http2: bool,
+}
+
+/// Which era a backend speaks: found out, or pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EraSetting {
+    /// Probe with `server/discover`, fall back to `initialize`.
+    Auto,
+    /// 2026-07-28: every request stands alone.
+    Modern,
+    /// 2025-11-25 and earlier: `initialize` and sessions.
+    Legacy,
+}
+
+/// Whom an upstream session belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionScope {
+    /// Each client session has its own.
+    Client,
+    /// All clients share one.
+    Shared,
+}
+
+/// Bounds on what a backend may send and how much it is asked at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendLimits {
+    /// Largest message it may send, in bytes (a JSON answer, an SSE event, a stdio line). Default 16 MiB.
+    pub message: usize,
+    /// Calls under way at once; more wait, then fail with a clear error. Default 256.
+    pub calls: usize,
+    /// Most items of one kind that it may list. Default 10,000.
+    pub items: usize,
+}
+
+/// Bounds on the time that a backend may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendTimeouts {
+    /// To open a connection or start a process. Default 10 s.
+    pub connect: Duration,
+    /// To answer the era probe, the handshake and each page of a list. Default 10 s.
+    pub list: Duration,
+    /// Silence during a call; progress starts it anew. Default 60 s.
+    pub idle: Duration,
+    /// A whole call. Default 600 s.
+    pub call: Duration,
+    /// How old a list may become before it is fetched again although no change was announced. Default 300 s.
+    pub refresh: Duration,
+    /// How long a child process has to exit after its standard input closed, and again after SIGTERM. Default 3 s.
+    pub stop: Duration,
+}

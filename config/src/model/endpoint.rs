@@ -1,0 +1,70 @@
+//! One virtual MCP server that clients connect to.
+
+use std::collections::BTreeMap;
+
+/// One virtual MCP server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Endpoint {
+    /// Its configured name.
+    pub name: String,
+    /// The path that clients use, such as `/mcp`.
+    pub path: String,
+    /// Names of its backends, in order of precedence; each exists in `Config::backends`.
+    pub backends: Vec<String>,
+    /// What happens when two backends offer the same name.
+    pub conflicts: Conflicts,
+    /// Which tools are offered, by the name that clients see.
+    pub tools: Filter,
+    /// Which prompts are offered, by the name that clients see.
+    pub prompts: Filter,
+    /// Which resources and templates are offered, by URI or URI template.
+    pub resources: Filter,
+    /// Changes to single tools: backend → original tool name → change.
+    pub tool_overrides: BTreeMap<String, BTreeMap<String, Override>>,
+    /// Changes to single prompts: backend → original prompt name → change (`annotations` is always `None`).
+    pub prompt_overrides: BTreeMap<String, BTreeMap<String, Override>>,
+    /// For a resource URI that several backends list: their order. Default: the order of `backends`.
+    pub resource_order: Vec<String>,
+    /// Most items in one page of a list. Default 1000.
+    pub page_size: usize,
+    /// Told to clients as the server's instructions; absent: the backends' own, joined.
+    pub instructions: Option<String>,
+}
+
+/// What happens when two backends offer the same tool or prompt name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conflicts {
+    /// Every name is written by this format, which holds `{backend}` once and may hold `{name}` once (at the end
+    /// otherwise). No two backends of the endpoint may yield formats of which one is ambiguous with another.
+    Prefix(String),
+    /// The backend earlier in `Endpoint::backends` wins.
+    Priority,
+    /// Names must be made unique by overrides; what stays ambiguous is an error.
+    Manual,
+    /// Names as they are; what is ambiguous is refused and reported.
+    None,
+}
+
+/// Which items are offered. A pattern is a glob with `*`, `?`, `[…]` and `{a,b}`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Filter {
+    /// Patterns of which one must match; empty means all.
+    pub allow: Vec<String>,
+    /// Patterns of which none may match; stronger than `allow`.
+    pub deny: Vec<String>,
+}
+
+/// What is changed of one tool or prompt.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Override {
+    /// Leave it out.
+    pub hide: bool,
+    /// The exact name that clients see (no prefix is put before it).
+    pub name: Option<String>,
+    /// Replaces `title`.
+    pub title: Option<String>,
+    /// Replaces `description`.
+    pub description: Option<String>,
+    /// Members set in `annotations` (JSON object text by member: value is raw JSON).
+    pub annotations: Option<BTreeMap<String, serde_json::Value>>,
+}

@@ -1,0 +1,33 @@
+//! Where clients connect.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The one address that weir serves MCP on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listener {
+    /// Address and port; port 0 takes a free one. Default `127.0.0.1:4483`.
+    pub address: SocketAddr,
+    /// Certificate and key; absent means plain HTTP.
+    pub tls: Option<Tls>,
+    /// Offer HTTP/2 over TLS (ALPN). Default true.
+    pub http2: bool,
+    /// Accept HTTP/2 with prior knowledge on a plain listener. Default true.
+    pub h2c: bool,
+    /// `Origin` values that browsers may call from, such as `https://app.example.com`; loopback origins are always
+    /// accepted when the listener's address is loopback.
+    pub allowed_origins: Vec<String>,
+    /// `Host` values (without port) accepted beside loopback names and the listener's own address.
+    pub allowed_hosts: Vec<String>,
+    /// Threads that serve connections. Default: the number of processors.
+    pub workers: usize,
+}
+
+/// A certificate chain and its private key, both PEM files; re-read when they change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tls {
+    /// The certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
