@@ -1,1 +1,27 @@
-//! Crate protocol.
+//! The Model Context Protocol as bytes: messages are read once, borrowed, and changed by splicing; no I/O, no async.
+
+pub mod code;
+pub mod cursor;
+pub mod envelope;
+pub mod headers;
+pub mod item;
+pub mod json;
+pub mod meta;
+pub mod method;
+
+mod members;
+pub mod result;
+pub mod revision;
+mod scan;
+pub mod span;
+pub mod splice;
+pub mod sse;
+
+pub use envelope::{Envelope, EnvelopeError, Kind, Params};
+pub use members::Member;
+pub use meta::Meta;
+pub use method::Method;
+pub use result::{ResultHead, ResultType};
+pub use revision::{Era, Revision};
+pub use span::Span;
+pub use splice::Splice;

@@ -1,0 +1,314 @@
+//! One JSON-RPC message, read in one borrowed pass: the whole document is validated, duplicate keys are refused where
+//! weir reads, and what weir needs is kept as byte spans.
+
+use crate::result::{ResultHead, ResultSeed};
+use crate::scan::{Key, KeySeed, fill, object_start, skip, take};
+use crate::{Meta, Method, Span, code, json};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A method with an id.
+    Request,
+    /// A method without an id.
+    Notification,
+    /// A result or an error.
+    Response,
+}
+
+/// The head of one message: spans into the bytes it was read from.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// What it is.
+    pub kind: Kind,
+    /// The raw id: a JSON string or integer. Always there on a request; on a response absent where it was `null`.
+    pub id: Option<Span>,
+    /// The method, quotes included.
+    pub method: Option<Span>,
+    /// The parameters.
+    pub params: Option<Params>,
+    /// The result of a response.
+    pub result: Option<ResultHead>,
+    /// The error object of a response.
+    pub error: Option<Span>,
+}
+
+/// The parameters that weir reads, as spans of raw JSON.
+#[derive(Debug, Clone, Default)]
+pub struct Params {
+    /// Right behind the `{` of the parameters.
+    pub start: usize,
+    /// `name`: of a tool or prompt.
+    pub name: Option<Span>,
+    /// `uri`: of a resource.
+    pub uri: Option<Span>,
+    /// `arguments`.
+    pub arguments: Option<Span>,
+    /// `_meta`.
+    pub meta: Option<Span>,
+    /// `cursor`.
+    pub cursor: Option<Span>,
+    /// `ref`: what a completion is for.
+    pub reference: Option<Span>,
+    /// `requestId`: which request is cancelled.
+    pub request_id: Option<Span>,
+    /// `progressToken` of a progress notification.
+    pub progress_token: Option<Span>,
+    /// `protocolVersion` of `initialize`.
+    pub protocol_version: Option<Span>,
+    /// `clientInfo` of `initialize`.
+    pub client_info: Option<Span>,
+    /// `notifications`: the filter of `subscriptions/listen`.
+    pub notifications: Option<Span>,
+}
+
+/// Why bytes are not a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// They are not JSON.
+    #[error("the message is not valid JSON: {0}")]
+    Syntax(String),
+    /// They are JSON, but no JSON-RPC message that weir accepts.
+    #[error("the message is not a valid JSON-RPC message: {0}")]
+    Shape(String),
+}
+
+impl EnvelopeError {
+    /// The JSON-RPC error code that says so.
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Syntax(_) => code::PARSE_ERROR,
+            Self::Shape(_) => code::INVALID_REQUEST,
+        }
+    }
+}
+
+impl From<serde_json::Error> for EnvelopeError {
+    fn from(error: serde_json::Error) -> Self {
+        match error.classify() {
+            serde_json::error::Category::Data => Self::Shape(error.to_string()),
+            _ => Self::Syntax(error.to_string()),
+        }
+    }
+}
+
+impl Envelope {
+    /// Reads one message. `body` may be pretty-printed; it must hold nothing behind the message but white space.
+    pub fn parse(body: &[u8]) -> Result<Self, EnvelopeError> {
+        let source = std::str::from_utf8(body).map_err(|error| EnvelopeError::Syntax(error.to_string()))?;
+        if source.trim_start().starts_with('[') {
+            // Validate it all the same: broken JSON is reported as such.
+            serde_json::from_str::<serde::de::IgnoredAny>(source)?;
+            return Err(EnvelopeError::Shape(
+                "batches are not accepted, send one message per request".into(),
+            ));
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(source);
+        let raw = EnvelopeSeed { source }.deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        raw.check(source)
+    }
+
+    /// The method; [`Method::Unknown`] for a response.
+    pub fn method(&self, body: &[u8]) -> Method {
+        self.method_name(body)
+            .map_or(Method::Unknown, |name| Method::parse(&name))
+    }
+
+    /// The method's text.
+    pub fn method_name<'a>(&self, body: &'a [u8]) -> Option<Cow<'a, str>> {
+        json::as_str(self.method?.of(body))
+    }
+
+    /// What weir reads of `params._meta`; `None` where there is none.
+    pub fn meta(&self, body: &[u8]) -> Result<Option<Meta>, EnvelopeError> {
+        match self.params.as_ref().and_then(|params| params.meta) {
+            Some(span) => Meta::parse(body, span).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+#[derive(Default)]
+struct RawEnvelope {
+    jsonrpc: Option<Span>,
+    id: Option<Span>,
+    method: Option<Span>,
+    params: Option<Params>,
+    result: Option<ResultHead>,
+    error: Option<Span>,
+}
+
+impl RawEnvelope {
+    fn check(self, source: &str) -> Result<Envelope, EnvelopeError> {
+        let body = source.as_bytes();
+        let shape = |text: &str| Err(EnvelopeError::Shape(text.to_owned()));
+        if self.jsonrpc.is_none_or(|span| span.of(body) != b"\"2.0\"") {
+            return shape("`jsonrpc` must be \"2.0\"");
+        }
+        if self
+            .method
+            .is_some_and(|span| json::as_str(span.of(body)).is_none())
+        {
+            return shape("`method` must be a string");
+        }
+        let null_id = self.id.is_some_and(|span| span.of(body) == b"null");
+        let kind = match (self.method, self.id, self.result.is_some(), self.error.is_some()) {
+            (Some(_), Some(_), false, false) => Kind::Request,
+            (Some(_), None, false, false) => Kind::Notification,
+            (None, _, true, false) | (None, _, false, true) => Kind::Response,
+            (None, _, true, true) => return shape("a response has either `result` or `error`, not both"),
+            (Some(_), ..) => return shape("a message with `method` has neither `result` nor `error`"),
+            (None, _, false, false) => return shape("a message has a `method`, a `result` or an `error`"),
+        };
+        if let Some(id) = self.id
+            && !(null_id && kind == Kind::Response)
+            && !is_id(id.of(body))
+        {
+            return shape("`id` must be a string or an integer of at most 1024 bytes");
+        }
+        let id = self.id.filter(|_| !null_id);
+        Ok(Envelope {
+            kind,
+            id,
+            method: self.method,
+            params: self.params,
+            result: self.result,
+            error: self.error,
+        })
+    }
+}
+
+/// Whether raw JSON is an id: a string or an integer (JSON-RPC 2.0 section 4, narrowed by MCP `basic/index`).
+fn is_id(raw: &[u8]) -> bool {
+    match raw.first() {
+        _ if raw.len() > 1024 => false,
+        Some(b'"') => json::as_str(raw).is_some(),
+        Some(b'-' | b'0'..=b'9') => !raw.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')),
+        _ => false,
+    }
+}
+
+struct EnvelopeSeed<'de> {
+    source: &'de str,
+}
+
+impl<'de> DeserializeSeed<'de> for EnvelopeSeed<'de> {
+    type Value = RawEnvelope;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for EnvelopeSeed<'de> {
+    type Value = RawEnvelope;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON-RPC message, which is an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut raw = RawEnvelope::default();
+        while let Some(key) = map.next_key_seed(KeySeed)? {
+            match &*key.text {
+                "jsonrpc" => take(&mut map, self.source, &mut raw.jsonrpc, "jsonrpc")?,
+                "id" => take(&mut map, self.source, &mut raw.id, "id")?,
+                "method" => take(&mut map, self.source, &mut raw.method, "method")?,
+                "error" => take(&mut map, self.source, &mut raw.error, "error")?,
+                "params" => {
+                    let start = start_of(self.source, &key)?;
+                    let params = map.next_value_seed(ParamsSeed {
+                        source: self.source,
+                        start,
+                    })?;
+                    fill(&mut raw.params, params, "params")?;
+                }
+                "result" => {
+                    let start = start_of(self.source, &key)?;
+                    let result = map.next_value_seed(ResultSeed {
+                        source: self.source,
+                        start,
+                    })?;
+                    fill(&mut raw.result, result, "result")?;
+                }
+                _ => skip(&mut map)?,
+            }
+        }
+        Ok(raw)
+    }
+}
+
+fn start_of<E: serde::de::Error>(source: &str, key: &Key<'_>) -> Result<usize, E> {
+    object_start(source, key).ok_or_else(|| {
+        E::custom(format_args!(
+            "`{}` must be an object and its key written plainly",
+            key.text
+        ))
+    })
+}
+
+struct ParamsSeed<'de> {
+    source: &'de str,
+    start: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for ParamsSeed<'de> {
+    type Value = Params;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ParamsSeed<'de> {
+    type Value = Params;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`params` as an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut params = Params {
+            start: self.start,
+            ..Params::default()
+        };
+        while let Some(key) = map.next_key_seed(KeySeed)? {
+            let slot = match &*key.text {
+                "name" => &mut params.name,
+                "uri" => &mut params.uri,
+                "arguments" => &mut params.arguments,
+                "_meta" => &mut params.meta,
+                "cursor" => &mut params.cursor,
+                "ref" => &mut params.reference,
+                "requestId" => &mut params.request_id,
+                "progressToken" => &mut params.progress_token,
+                "protocolVersion" => &mut params.protocol_version,
+                "clientInfo" => &mut params.client_info,
+                "notifications" => &mut params.notifications,
+                _ => {
+                    skip(&mut map)?;
+                    continue;
+                }
+            };
+            take(&mut map, self.source, slot, &key.text)?;
+        }
+        if params.meta.is_some_and(|meta| {
+            !self
+                .source
+                .as_bytes()
+                .get(meta.start)
+                .is_some_and(|&byte| byte == b'{')
+        }) {
+            return Err(A::Error::custom("`params._meta` must be an object"));
+        }
+        Ok(params)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! `_meta`: what weir reads of it, and rebuilding it for the next hop.
+//!
+//! S: MCP 2026-07-28 `basic/index` "`_meta`"; 2025-11-25 `basic/utilities/progress`.
+
+use crate::members::{self, Member};
+use crate::scan::{KeySeed, fill};
+use crate::{EnvelopeError, Span, Splice};
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// Key of the revision that a modern request is written in.
+pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// Key of what a modern client can do.
+pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+/// Key of who the modern client says it is.
+pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+/// Key of the log level that a modern request asks for.
+pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+/// Key of who the modern server says it is.
+pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+/// Key of the `subscriptions/listen` request that a notification belongs to.
+pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// The members of a `_meta` object that weir reads.
+#[derive(Debug, Clone, Default)]
+pub struct Meta {
+    /// Right behind the `{`.
+    pub start: usize,
+    /// Whether the object has no members.
+    pub is_empty: bool,
+    /// `progressToken`.
+    pub progress_token: Option<Span>,
+    /// [`PROTOCOL_VERSION`].
+    pub protocol_version: Option<Span>,
+    /// [`CLIENT_CAPABILITIES`].
+    pub client_capabilities: Option<Span>,
+    /// [`SERVER_INFO`].
+    pub server_info: Option<Span>,
+    hop: [Option<Member>; 4],
+}
+
+impl Meta {
+    /// Reads the object at `span` of `body`.
+    pub fn parse(body: &[u8], span: Span) -> Result<Self, EnvelopeError> {
+        let source = span.text(body);
+        let mut deserializer = serde_json::Deserializer::from_str(source);
+        let mut meta = deserializer.deserialize_map(MetaVisitor {
+            source,
+            offset: span.start,
+        })?;
+        meta.start = span.start + 1;
+        Ok(meta)
+    }
+
+    /// Takes out the keys that describe the hop from a modern client.
+    pub fn strip_hop(&self, splice: &mut Splice<'_>, body: &[u8]) {
+        let mut gone: Vec<Member> = self.hop.iter().flatten().copied().collect();
+        members::delete(splice, body, self.start, &mut gone);
+    }
+
+    /// Whether [`Meta::strip_hop`] would take anything out.
+    pub fn has_hop_keys(&self) -> bool {
+        self.hop.iter().any(Option::is_some)
+    }
+}
+
+struct MetaVisitor<'de> {
+    source: &'de str,
+    offset: usize,
+}
+
+impl<'de> Visitor<'de> for MetaVisitor<'de> {
+    type Value = Meta;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`_meta` as an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut meta = Meta {
+            is_empty: true,
+            ..Meta::default()
+        };
+        let mut after = self.offset + 1;
+        while let Some(key) = map.next_key_seed(KeySeed)? {
+            let raw: &RawValue = map.next_value()?;
+            let value = Span::within(self.source, raw.get()).shifted(self.offset);
+            let member = Member { after, value };
+            after = value.end;
+            meta.is_empty = false;
+            let [version, capabilities, info, level] = &mut meta.hop;
+            match &*key.text {
+                "progressToken" => fill(&mut meta.progress_token, value, "progressToken")?,
+                SERVER_INFO => fill(&mut meta.server_info, value, SERVER_INFO)?,
+                PROTOCOL_VERSION => {
+                    fill(&mut meta.protocol_version, value, PROTOCOL_VERSION)?;
+                    *version = Some(member);
+                }
+                CLIENT_CAPABILITIES => {
+                    fill(&mut meta.client_capabilities, value, CLIENT_CAPABILITIES)?;
+                    *capabilities = Some(member);
+                }
+                CLIENT_INFO => fill(info, member, CLIENT_INFO)?,
+                LOG_LEVEL => fill(level, member, LOG_LEVEL)?,
+                _ => {}
+            }
+        }
+        Ok(meta)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hop_keys_go_and_the_rest_stays() {
+        let body = br#"{"a":1,"io.modelcontextprotocol/protocolVersion":"2026-07-28", "traceparent":"00-x",
+            "io.modelcontextprotocol/clientCapabilities":{},"progressToken":"p"}"#;
+        let meta = Meta::parse(
+            body,
+            Span {
+                start: 0,
+                end: body.len(),
+            },
+        )
+        .unwrap();
+        assert!(meta.has_hop_keys());
+        let mut splice = Splice::new(body);
+        meta.strip_hop(&mut splice, body);
+        assert_eq!(
+            std::str::from_utf8(&splice.finish()).unwrap(),
+            r#"{"a":1, "traceparent":"00-x","progressToken":"p"}"#
+        );
+        let twice = br#"{"progressToken":1,"progressToken":2}"#;
+        assert!(
+            Meta::parse(
+                twice,
+                Span {
+                    start: 0,
+                    end: twice.len()
+                }
+            )
+            .is_err()
+        );
+    }
+}
