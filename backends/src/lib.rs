@@ -1,1 +1,19 @@
-//! Crate backends.
+//! The MCP servers behind weir: each is one [`Backend`], spoken to in its own dialect, described in the words of the core.
+
+mod backend;
+mod changes;
+mod deadlines;
+mod error;
+mod exchange;
+mod handshake;
+mod http;
+mod inventory;
+mod message;
+mod stdio;
+
+pub use backend::{Backend, Call, SessionKey, connect, connect_http};
+pub use changes::Changes;
+pub use error::BackendError;
+pub use exchange::{Event, Exchange, Message, Outcome};
+pub use handshake::Features;
+pub use inventory::Inventory;

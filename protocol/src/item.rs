@@ -72,6 +72,15 @@ impl Item {
         self.string(self.head.uri_template)
     }
 
+    /// Whether the annotation `key` is `true`.
+    pub fn has_hint(&self, key: &str) -> bool {
+        let Some(span) = self.head.annotations else {
+            return false;
+        };
+        let members = Members::read(span.of(&self.raw)).unwrap_or_default().0;
+        members.iter().any(|(name, value)| name == key && value == "true")
+    }
+
     fn string(&self, span: Option<Span>) -> Option<String> {
         json::as_str(span?.of(&self.raw)).map(|text| text.into_owned())
     }

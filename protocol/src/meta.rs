@@ -28,8 +28,6 @@ pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 pub struct Meta {
     /// Right behind the `{`.
     pub start: usize,
-    /// Whether the object has no members.
-    pub is_empty: bool,
     /// `progressToken`.
     pub progress_token: Option<Span>,
     /// [`PROTOCOL_VERSION`].
@@ -38,6 +36,7 @@ pub struct Meta {
     pub client_capabilities: Option<Span>,
     /// [`SERVER_INFO`].
     pub server_info: Option<Span>,
+    members: usize,
     hop: [Option<Member>; 4],
 }
 
@@ -60,9 +59,14 @@ impl Meta {
         members::delete(splice, body, self.start, &mut gone);
     }
 
-    /// Whether [`Meta::strip_hop`] would take anything out.
-    pub fn has_hop_keys(&self) -> bool {
-        self.hop.iter().any(Option::is_some)
+    /// Whether the object has no members.
+    pub fn is_empty(&self) -> bool {
+        self.members == 0
+    }
+
+    /// Whether nothing remains once [`Meta::strip_hop`] has run.
+    pub fn is_only_hop(&self) -> bool {
+        self.members == self.hop.iter().flatten().count()
     }
 }
 
@@ -79,17 +83,14 @@ impl<'de> Visitor<'de> for MetaVisitor<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut meta = Meta {
-            is_empty: true,
-            ..Meta::default()
-        };
+        let mut meta = Meta::default();
         let mut after = self.offset + 1;
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let raw: &RawValue = map.next_value()?;
             let value = Span::within(self.source, raw.get()).shifted(self.offset);
             let member = Member { after, value };
             after = value.end;
-            meta.is_empty = false;
+            meta.members += 1;
             let [version, capabilities, info, level] = &mut meta.hop;
             match &*key.text {
                 "progressToken" => fill(&mut meta.progress_token, value, "progressToken")?,
@@ -127,7 +128,7 @@ mod tests {
             },
         )
         .unwrap();
-        assert!(meta.has_hop_keys());
+        assert!(!meta.is_only_hop());
         let mut splice = Splice::new(body);
         meta.strip_hop(&mut splice, body);
         assert_eq!(

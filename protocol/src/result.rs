@@ -2,7 +2,7 @@
 
 use crate::members::{self, Member};
 use crate::scan::{KeySeed, fill};
-use crate::{Span, Splice, json};
+use crate::{EnvelopeError, Meta, Span, Splice, json, meta};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -70,25 +70,50 @@ impl ResultHead {
         members::delete(splice, body, self.start, &mut gone);
     }
 
-    /// Puts in what a modern client must find: `resultType`, and where `cacheable` the caching hints with the values
-    /// that forbid caching (2026-07-28 `server/utilities/caching`).
-    pub fn make_modern(&self, splice: &mut Splice<'_>, cacheable: bool) {
-        let mut added = Vec::with_capacity(80);
+    /// Puts in what a modern client must find: `resultType`; where `cacheable`, the caching hints with the values that
+    /// forbid caching (2026-07-28 `server/utilities/caching`); and who answers, `server_info` being raw JSON, in place of
+    /// what the backend says of itself.
+    ///
+    /// # Errors
+    /// `_meta` is no object or repeats a key.
+    pub fn make_modern<'a>(
+        &self,
+        splice: &mut Splice<'a>,
+        body: &[u8],
+        cacheable: bool,
+        server_info: &'a str,
+    ) -> Result<(), EnvelopeError> {
+        let mut added = String::new();
         if self.result_type.is_none() {
-            added.extend_from_slice(b"\"resultType\":\"complete\",");
+            added.push_str("\"resultType\":\"complete\",");
         }
         if cacheable && self.ttl_ms.is_none() {
-            added.extend_from_slice(b"\"ttlMs\":0,");
+            added.push_str("\"ttlMs\":0,");
         }
         if cacheable && self.cache_scope.is_none() {
-            added.extend_from_slice(b"\"cacheScope\":\"private\",");
+            added.push_str("\"cacheScope\":\"private\",");
+        }
+        match self.meta {
+            None => added.push_str(&format!("\"_meta\":{{\"{}\":{server_info}}},", meta::SERVER_INFO)),
+            Some(member) => {
+                let meta = Meta::parse(body, member.value)?;
+                match meta.server_info {
+                    Some(span) => splice.replace(span, server_info.as_bytes()),
+                    None => {
+                        let separator = if meta.is_empty() { "" } else { "," };
+                        let member = format!("\"{}\":{server_info}{separator}", meta::SERVER_INFO);
+                        splice.insert(meta.start, member.into_bytes())
+                    }
+                };
+            }
         }
         if self.is_empty {
             added.pop();
         }
         if !added.is_empty() {
-            splice.insert(self.start, added);
+            splice.insert(self.start, added.into_bytes());
         }
+        Ok(())
     }
 }
 
@@ -159,7 +184,8 @@ mod tests {
     fn modern(body: &str, cacheable: bool) -> String {
         let head = Envelope::parse(body.as_bytes()).unwrap().result.unwrap();
         let mut splice = Splice::new(body.as_bytes());
-        head.make_modern(&mut splice, cacheable);
+        head.make_modern(&mut splice, body.as_bytes(), cacheable, "{}")
+            .unwrap();
         String::from_utf8(splice.finish().to_vec()).unwrap()
     }
 
@@ -172,14 +198,21 @@ mod tests {
         );
         let body = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"z":1}}"#;
         assert_eq!(legacy(body), body);
+        let meta = r#""_meta":{"io.modelcontextprotocol/serverInfo":{}}"#;
         assert_eq!(
             modern(body, true),
-            r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","ttlMs":0,"cacheScope":"private","content":[],"z":1}}"#
+            format!(
+                r#"{{"jsonrpc":"2.0","id":1,"result":{{"resultType":"complete","ttlMs":0,"cacheScope":"private",{meta},"content":[],"z":1}}}}"#
+            )
         );
         assert_eq!(
             modern(r#"{"jsonrpc":"2.0","id":1,"result": { }}"#, false),
-            r#"{"jsonrpc":"2.0","id":1,"result": {"resultType":"complete" }}"#
+            format!(r#"{{"jsonrpc":"2.0","id":1,"result": {{"resultType":"complete",{meta} }}}}"#)
         );
+        let theirs = r#"{"result":{"_meta":{"a":1,"io.modelcontextprotocol/serverInfo":{"name":"x"}},"resultType":"complete"},"jsonrpc":"2.0","id":1}"#;
+        assert_eq!(modern(theirs, false), theirs.replace(r#"{"name":"x"}"#, "{}"));
+        let other = r#"{"result":{"_meta":{},"resultType":"complete"},"jsonrpc":"2.0","id":1}"#;
+        assert_eq!(modern(other, false), other.replace(r#""_meta":{}"#, meta));
     }
 
     #[test]

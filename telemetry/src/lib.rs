@@ -1,1 +1,7 @@
-//! Crate telemetry.
+//! What weir says about itself: its log, and the kinds that its errors and metrics are counted by.
+
+mod kind;
+mod log;
+
+pub use kind::Kind;
+pub use log::{LogError, init};

@@ -1,1 +1,20 @@
-//! Crate tests.
+//! The bench on which weir is tested end to end: the real binary between real MCP servers and clients, a raw HTTP client, and
+//! a scripted server for what no real server does.
+
+pub mod driver;
+pub mod http;
+pub mod legacy;
+pub mod message;
+pub mod modern;
+pub mod peers;
+pub mod process;
+pub mod scripted;
+pub mod wait;
+pub mod weir;
+
+pub use http::{Endpoint, Event, Request, Response};
+pub use legacy::Legacy;
+pub use message::{Answer, Speak};
+pub use modern::Modern;
+pub use scripted::Scripted;
+pub use weir::Weir;

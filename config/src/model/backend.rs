@@ -1,6 +1,8 @@
 //! One MCP server behind weir.
 
 use super::Secret;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
@@ -53,15 +55,18 @@ pub struct HttpBackend {
     pub headers: Vec<(String, Secret)>,
     /// A PEM file of certificate authorities trusted instead of the system's.
     pub ca: Option<PathBuf>,
-    /// Speak HTTP/2: over TLS it is negotiated, over plain HTTP it is used with prior knowledge. Default: negotiated
-    /// over TLS, HTTP/1.1 over plain HTTP (`false` there, `true` here).
+    /// Speak HTTP/2: over TLS it is negotiated, over plain HTTP it is used with prior knowledge. Default:
+    /// negotiated over TLS, HTTP/1.1 over plain HTTP (`false` there, `true` here).
     pub http2: bool,
 }
 
 /// Which era a backend speaks: found out, or pinned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Era")]
 pub enum EraSetting {
     /// Probe with `server/discover`, fall back to `initialize`.
+    #[default]
     Auto,
     /// 2026-07-28: every request stands alone.
     Modern,
@@ -70,7 +75,9 @@ pub enum EraSetting {
 }
 
 /// Whom an upstream session belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Session")]
 pub enum SessionScope {
     /// Each client session has its own.
     Client,
@@ -102,6 +109,71 @@ pub struct BackendTimeouts {
     pub call: Duration,
     /// How old a list may become before it is fetched again although no change was announced. Default 300 s.
     pub refresh: Duration,
-    /// How long a child process has to exit after its standard input closed, and again after SIGTERM. Default 3 s.
+    /// How long a child process has to exit after its standard input closed, and again after SIGTERM. Default
+    /// 3 s.
     pub stop: Duration,
+}
+
+impl Backend {
+    /// A child process with every default.
+    pub fn stdio(
+        name: impl Into<String>,
+        command: impl Into<String>,
+        args: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        let args = args.into_iter().map(Into::into).collect();
+        let transport = StdioBackend {
+            command: command.into(),
+            args,
+            env: Vec::new(),
+            cwd: None,
+        };
+        Self::new(name.into(), Transport::Stdio(transport), SessionScope::Shared)
+    }
+
+    /// A remote server with every default.
+    pub fn http(name: impl Into<String>, url: Url) -> Self {
+        let http2 = url.scheme() == "https";
+        let transport = HttpBackend {
+            url,
+            headers: Vec::new(),
+            ca: None,
+            http2,
+        };
+        Self::new(name.into(), Transport::Http(transport), SessionScope::Client)
+    }
+
+    fn new(name: String, transport: Transport, session: SessionScope) -> Self {
+        Self {
+            name,
+            transport,
+            era: EraSetting::default(),
+            session,
+            limits: BackendLimits::default(),
+            timeouts: BackendTimeouts::default(),
+        }
+    }
+}
+
+impl Default for BackendLimits {
+    fn default() -> Self {
+        Self {
+            message: 16 << 20,
+            calls: 256,
+            items: 10_000,
+        }
+    }
+}
+
+impl Default for BackendTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            list: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            call: Duration::from_secs(600),
+            refresh: Duration::from_secs(300),
+            stop: Duration::from_secs(3),
+        }
+    }
 }

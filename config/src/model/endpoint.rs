@@ -34,8 +34,9 @@ pub struct Endpoint {
 /// What happens when two backends offer the same tool or prompt name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conflicts {
-    /// Every name is written by this format, which holds `{backend}` once and may hold `{name}` once (at the end
-    /// otherwise). No two backends of the endpoint may yield formats of which one is ambiguous with another.
+    /// Every name is written by this format, which holds `{backend}` once and may hold `{name}` once (at the
+    /// end otherwise). No two backends of the endpoint may yield formats of which one is ambiguous with
+    /// another.
     Prefix(String),
     /// The backend earlier in `Endpoint::backends` wins.
     Priority,
@@ -67,4 +68,47 @@ pub struct Override {
     pub description: Option<String>,
     /// Members set in `annotations` (JSON object text by member: value is raw JSON).
     pub annotations: Option<BTreeMap<String, serde_json::Value>>,
+}
+
+impl Endpoint {
+    /// An endpoint over backends, with every default.
+    pub fn over(
+        name: impl Into<String>,
+        path: impl Into<String>,
+        backends: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        let backends: Vec<String> = backends.into_iter().map(Into::into).collect();
+        Self {
+            name: name.into(),
+            path: path.into(),
+            resource_order: backends.clone(),
+            backends,
+            conflicts: Conflicts::default(),
+            tools: Filter::default(),
+            prompts: Filter::default(),
+            resources: Filter::default(),
+            tool_overrides: BTreeMap::new(),
+            prompt_overrides: BTreeMap::new(),
+            page_size: Self::PAGE_SIZE,
+            instructions: None,
+        }
+    }
+
+    /// Default of `page_size`.
+    pub(crate) const PAGE_SIZE: usize = 1000;
+    /// Name of the endpoint of a file that has none.
+    pub(crate) const NAME: &str = "default";
+    /// Path of the endpoint of a file that has none.
+    pub(crate) const PATH: &str = "/mcp";
+}
+
+impl Conflicts {
+    /// Default of the format of names.
+    pub(crate) const FORMAT: &str = "{backend}_";
+}
+
+impl Default for Conflicts {
+    fn default() -> Self {
+        Self::Prefix(Self::FORMAT.to_owned())
+    }
 }

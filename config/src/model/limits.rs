@@ -35,3 +35,29 @@ pub struct Timeouts {
     /// Running calls may take after SIGTERM. Default 30 s.
     pub drain: Duration,
 }
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 4 << 20,
+            headers: 64 << 10,
+            depth: 64,
+            requests: 8192,
+            sessions: 65_536,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            read: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            connection: Duration::from_secs(75),
+            session: Duration::from_secs(30 * 60),
+            keep_alive: Duration::from_secs(15),
+            start: Duration::from_secs(10),
+            drain: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Where clients connect.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
 
 /// The one address that weir serves MCP on.
@@ -14,8 +15,8 @@ pub struct Listener {
     pub http2: bool,
     /// Accept HTTP/2 with prior knowledge on a plain listener. Default true.
     pub h2c: bool,
-    /// `Origin` values that browsers may call from, such as `https://app.example.com`; loopback origins are always
-    /// accepted when the listener's address is loopback.
+    /// `Origin` values that browsers may call from, such as `https://app.example.com`; loopback origins are
+    /// always accepted when the listener's address is loopback.
     pub allowed_origins: Vec<String>,
     /// `Host` values (without port) accepted beside loopback names and the listener's own address.
     pub allowed_hosts: Vec<String>,
@@ -30,4 +31,18 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 4483)),
+            tls: None,
+            http2: true,
+            h2c: true,
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            workers: std::thread::available_parallelism().map_or(1, NonZero::get),
+        }
+    }
 }

@@ -1,0 +1,94 @@
+//! The seam: what the core asks of any backend.
+
+use crate::http::HttpBackend;
+use crate::stdio::StdioBackend;
+use crate::{BackendError, Changes, Exchange, Inventory};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use weir_config::Transport;
+use weir_policies::Permit;
+use weir_protocol::{Envelope, Meta, Method, Span};
+use weir_runtime::Guardian;
+
+/// Whom an upstream session serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SessionKey {
+    /// Everybody: weir's own lists, clients without sessions, backends with `session: shared`.
+    Shared,
+    /// One client session, by weir's number for it.
+    Client(u128),
+}
+
+/// One request of a client, on its way to the backend that owns what it names.
+#[derive(Debug)]
+pub struct Call {
+    /// The client's message, as it came.
+    pub body: Bytes,
+    /// Its head.
+    pub envelope: Envelope,
+    /// What weir reads of its `params._meta`.
+    pub meta: Option<Meta>,
+    /// Its method.
+    pub method: Method,
+    /// The name or URI that the backend knows, for routing headers; `None` for methods without one.
+    pub target: Option<Arc<str>>,
+    /// Where the exposed name stands and what to write instead, as raw JSON; `None` where nothing changes.
+    pub rename: Option<(Span, Bytes)>,
+    /// Whose upstream session it uses, where the backend keeps sessions.
+    pub session: SessionKey,
+    /// Whether sending it twice does no harm (a read, or a tool that says it is read-only or idempotent).
+    pub repeatable: bool,
+}
+
+/// One MCP server behind weir. Dropping the future of a call, or its [`Exchange`] before the outcome, cancels the call
+/// upstream as the backend's dialect demands.
+#[async_trait]
+pub trait Backend: Send + Sync + std::fmt::Debug {
+    /// Its configured name.
+    fn name(&self) -> &str;
+
+    /// Sends one allowed call.
+    async fn call(&self, permit: Permit, call: Call) -> Result<Exchange, BackendError>;
+
+    /// Fetches everything it offers, every page of every list; connects first where needed.
+    async fn inventory(&self) -> Result<Inventory, BackendError>;
+
+    /// Counts the reasons to fetch the inventory again: announced changes, lost connections.
+    fn changes(&self) -> watch::Receiver<Changes>;
+
+    /// A client session ended: whatever was kept for it is closed.
+    fn end_session(&self, key: SessionKey);
+
+    /// Closes everything: sessions upstream, connections, processes. Calls fail from now on.
+    async fn close(&self);
+}
+
+/// Makes the backend of a server that already runs at a URL: `http` is what `spec` says of it.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_http(
+    spec: &weir_config::Backend,
+    http: &weir_config::HttpBackend,
+    handle: &Handle,
+) -> Result<Arc<dyn Backend>, BackendError> {
+    HttpBackend::new(spec, http, handle.clone())
+}
+
+/// Makes the backend of `spec`. Nothing is started or connected yet; background work runs on `handle`.
+///
+/// # Errors
+/// The certificate authorities of an HTTP backend cannot be read.
+pub fn connect(
+    spec: &weir_config::Backend,
+    guardian: &Guardian,
+    handle: &Handle,
+) -> Result<Arc<dyn Backend>, BackendError> {
+    Ok(match &spec.transport {
+        Transport::Http(http) => connect_http(spec, http, handle)?,
+        Transport::Stdio(stdio) => StdioBackend::new(spec, stdio, guardian.clone(), handle.clone()),
+    })
+}

@@ -1,0 +1,69 @@
+//! What can go wrong with a backend.
+
+use std::time::Duration;
+
+/// A backend failed a call, a list or its handshake. The text is made for the caller: it names no address and no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BackendError {
+    /// No connection, or no process: nothing was sent.
+    #[error("cannot be reached: {0}")]
+    Unreachable(String),
+    /// The connection or the process ended while it owed an answer.
+    #[error("went away before it answered: {0}")]
+    Gone(String),
+    /// It was silent too long.
+    #[error("did not answer within {} s ({what})", after.as_secs_f32())]
+    Timeout {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        after: Duration,
+    },
+    /// It has as many calls under way as its limit allows.
+    #[error("is busy: {limit} calls are under way, try again later")]
+    Busy {
+        /// The limit.
+        limit: usize,
+    },
+    /// It broke the protocol.
+    #[error("broke the protocol: {0}")]
+    Protocol(String),
+    /// It sent a message over the size limit.
+    #[error("sent a message larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// It refused the request on the level of HTTP.
+    #[error("refused the request with HTTP status {status}")]
+    Refused {
+        /// The status.
+        status: u16,
+    },
+    /// It answered a request of weir's own with a JSON-RPC error.
+    #[error("answered {method} with error {code}: {message}")]
+    Answered {
+        /// What weir asked.
+        method: &'static str,
+        /// The JSON-RPC code.
+        code: i64,
+        /// The server's words, cut to 300 characters.
+        message: String,
+    },
+    /// Its session is no longer known to it.
+    #[error("lost its session")]
+    SessionLost,
+    /// weir is stopping or the backend was taken out of the configuration.
+    #[error("is being stopped")]
+    Stopping,
+}
+
+impl BackendError {
+    /// Whether the backend has certainly not seen the request, so that sending it again repeats nothing.
+    pub fn is_unseen(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::Busy { .. } | Self::SessionLost | Self::Stopping
+        )
+    }
+}

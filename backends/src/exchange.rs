@@ -1,0 +1,145 @@
+//! One request under way to a backend: events, then one outcome.
+
+use crate::BackendError;
+use crate::http::HttpEvents;
+use crate::stdio::PendingCall;
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+use weir_protocol::{Envelope, Kind, Method, ResultType, Span};
+
+/// A message of a backend, as it came.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The bytes.
+    pub body: Bytes,
+    /// Their head.
+    pub envelope: Envelope,
+}
+
+impl Message {
+    /// Reads a message.
+    pub fn parse(body: Bytes) -> Result<Self, BackendError> {
+        match Envelope::parse(&body) {
+            Ok(envelope) => Ok(Self { body, envelope }),
+            Err(error) => Err(BackendError::Protocol(error.to_string())),
+        }
+    }
+
+    /// Whether this is a response to the request with the number `id`. An error without an id counts: servers answer so
+    /// when they could not read the request, and on a connection of its own it can belong to nothing else.
+    pub(crate) fn answers(&self, id: u64) -> bool {
+        self.envelope.kind == Kind::Response
+            && match self.envelope.id {
+                Some(span) => span.text(&self.body).parse() == Ok(id),
+                None => self.envelope.error.is_some(),
+            }
+    }
+
+    /// Whether this is the progress of the call with the number `id`, which is its token too.
+    pub(crate) fn is_progress_of(&self, id: u64) -> bool {
+        self.progress_token()
+            .is_some_and(|token| token.text(&self.body).parse() == Ok(id))
+    }
+
+    /// Where the token of a progress notification stands; `None` on any other message.
+    pub fn progress_token(&self) -> Option<Span> {
+        if self.envelope.method(&self.body) != Method::Progress {
+            return None;
+        }
+        self.envelope.params.as_ref()?.progress_token
+    }
+}
+
+/// What an exchange yields.
+#[derive(Debug)]
+pub enum Event {
+    /// Progress of the call; its `progressToken` is not the client's.
+    Progress(Message),
+    /// The end.
+    Outcome(Outcome),
+}
+
+/// How a call ended. The message's id is not the client's.
+#[derive(Debug)]
+pub enum Outcome {
+    /// With a result.
+    Complete(Message),
+    /// With a request for input (2026-07-28 `basic/patterns/mrtr`).
+    InputRequired(Message),
+    /// With an error of the backend's own.
+    Error(Message),
+}
+
+impl Outcome {
+    /// What a response means; a result of an unknown type is invalid (2026-07-28 `basic/index`).
+    pub(crate) fn of(message: Message) -> Result<Self, BackendError> {
+        match &message.envelope.result {
+            None => Ok(Self::Error(message)),
+            Some(head) => match head.result_type(&message.body) {
+                ResultType::Complete => Ok(Self::Complete(message)),
+                ResultType::InputRequired => Ok(Self::InputRequired(message)),
+                ResultType::Unknown => Err(BackendError::Protocol(
+                    "the result has a type that was not negotiated".to_owned(),
+                )),
+            },
+        }
+    }
+}
+
+/// One request under way.
+#[derive(Debug)]
+pub struct Exchange {
+    source: Source,
+    /// Frees the backend's place for this call when the exchange ends.
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Ready(Option<Outcome>),
+    Http(Box<HttpEvents>),
+    Stdio(Box<PendingCall>),
+}
+
+impl Exchange {
+    pub(crate) fn ready(outcome: Outcome) -> Self {
+        Self {
+            source: Source::Ready(Some(outcome)),
+            _place: None,
+        }
+    }
+
+    pub(crate) fn http(events: HttpEvents, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            source: Source::Http(Box::new(events)),
+            _place: Some(place),
+        }
+    }
+
+    pub(crate) fn stdio(call: PendingCall, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            source: Source::Stdio(Box::new(call)),
+            _place: Some(place),
+        }
+    }
+
+    /// The outcome, where it is known already.
+    pub fn take_ready(&mut self) -> Option<Outcome> {
+        match &mut self.source {
+            Source::Ready(outcome) => outcome.take(),
+            _ => None,
+        }
+    }
+
+    /// The next event; after an outcome or an error nothing more may be asked. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Event, BackendError> {
+        match &mut self.source {
+            Source::Ready(outcome) => outcome
+                .take()
+                .map(Event::Outcome)
+                .ok_or_else(|| BackendError::Gone("the exchange has ended".into())),
+            Source::Http(events) => events.next().await,
+            Source::Stdio(call) => call.next().await,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a server says of itself in `initialize` or `server/discover`.
+
+use crate::{BackendError, Message};
+use weir_protocol::{Era, Revision, json};
+
+/// What a server offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Features {
+    /// The revision it is spoken to in.
+    pub revision: Revision,
+    /// It has tools.
+    pub tools: bool,
+    /// It has prompts.
+    pub prompts: bool,
+    /// It has resources.
+    pub resources: bool,
+    /// It completes arguments.
+    pub completions: bool,
+    /// Its instructions to the model.
+    pub instructions: Option<String>,
+}
+
+impl Features {
+    /// Reads the answer to `initialize`.
+    pub(crate) fn of_initialize(answer: &Message) -> Result<Self, BackendError> {
+        let head = result_of(answer, "initialize")?;
+        let named = head
+            .protocol_version
+            .and_then(|member| json::as_str(member.value.of(&answer.body)));
+        let revision = named
+            .as_deref()
+            .and_then(Revision::parse)
+            .filter(|revision| revision.era() == Era::Legacy)
+            .ok_or_else(|| {
+                BackendError::Protocol(format!(
+                    "initialize answered revision {named:?}, not a legacy one"
+                ))
+            })?;
+        Self::read(answer, revision)
+    }
+
+    /// Reads the answer to `server/discover`; `None` where the server names no modern revision that weir speaks.
+    pub(crate) fn of_discover(answer: &Message) -> Option<Self> {
+        let head = answer.envelope.result.as_ref()?;
+        let versions: Vec<String> =
+            serde_json::from_slice(head.supported_versions?.value.of(&answer.body)).ok()?;
+        versions
+            .iter()
+            .any(|version| version == Revision::LATEST.as_str())
+            .then_some(())?;
+        Self::read(answer, Revision::LATEST).ok()
+    }
+
+    fn read(answer: &Message, revision: Revision) -> Result<Self, BackendError> {
+        let head = result_of(answer, "the handshake")?;
+        let capabilities: serde_json::Map<String, serde_json::Value> = match head.capabilities {
+            Some(member) => serde_json::from_slice(member.value.of(&answer.body)).map_err(|error| {
+                BackendError::Protocol(format!("capabilities are not an object: {error}"))
+            })?,
+            None => serde_json::Map::new(),
+        };
+        let has = |key: &str| capabilities.get(key).is_some_and(serde_json::Value::is_object);
+        let instructions = head
+            .instructions
+            .and_then(|member| json::as_str(member.value.of(&answer.body)))
+            .map(|text| text.into_owned());
+        Ok(Self {
+            revision,
+            tools: has("tools"),
+            prompts: has("prompts"),
+            resources: has("resources"),
+            completions: has("completions"),
+            instructions,
+        })
+    }
+}
+
+/// The head of a result; an error answer becomes an error that says so.
+pub(crate) fn result_of<'a>(
+    answer: &'a Message,
+    method: &'static str,
+) -> Result<&'a weir_protocol::ResultHead, BackendError> {
+    match (&answer.envelope.result, answer.envelope.error) {
+        (Some(head), _) => Ok(head),
+        (None, Some(span)) => {
+            let error: serde_json::Value = serde_json::from_slice(span.of(&answer.body)).unwrap_or_default();
+            let text = error
+                .get("message")
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or_default();
+            let message = text
+                .chars()
+                .filter(|letter| !letter.is_control())
+                .take(300)
+                .collect();
+            let code = error
+                .get("code")
+                .and_then(serde_json::Value::as_i64)
+                .unwrap_or_default();
+            Err(BackendError::Answered {
+                method,
+                code,
+                message,
+            })
+        }
+        (None, None) => Err(BackendError::Protocol(format!("no answer to {method}"))),
+    }
+}

@@ -1,0 +1,305 @@
+//! A running child process that speaks MCP on standard input and output.
+
+use super::lines::{Line, Lines, id_of_too_long};
+use super::pending::{Pending, PendingCall};
+use crate::changes::Announcer;
+use crate::deadlines::Deadlines;
+use crate::inventory::Requester;
+use crate::{BackendError, Call, Exchange, Features, Message, message};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{ChildStdin, ChildStdout};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::task::JoinHandle;
+use weir_config::{BackendLimits, BackendTimeouts};
+use weir_protocol::{Era, Kind, Method, json};
+use weir_runtime::{Guardian, Process, ProcessSpec};
+
+/// Messages that wait for the child to read them.
+const QUEUE: usize = 256;
+
+/// What every child of one backend is started with.
+#[derive(Debug)]
+pub(crate) struct Recipe {
+    pub(crate) process: ProcessSpec,
+    pub(crate) limits: BackendLimits,
+    pub(crate) timeouts: BackendTimeouts,
+    pub(crate) guardian: Guardian,
+    pub(crate) changes: Arc<Announcer>,
+    /// The child only finds something out; its end is no event.
+    pub(crate) probe: bool,
+}
+
+/// Stops a child whose start is given up half-way.
+struct StopOnDrop(Option<Arc<Child>>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(child) = self.0.take() {
+            child.ended.store(true, Ordering::Release);
+            child.stop.notify_one();
+        }
+    }
+}
+
+/// A child after its handshake.
+#[derive(Debug)]
+pub(crate) struct Child {
+    recipe: Arc<Recipe>,
+    features: std::sync::OnceLock<Features>,
+    era: Era,
+    next_id: AtomicU64,
+    pending: Pending,
+    queue: mpsc::Sender<Bytes>,
+    ended: AtomicBool,
+    stop: Notify,
+    stopped: Notify,
+}
+
+impl Child {
+    /// Starts the process and makes the handshake of `era`.
+    pub(crate) async fn start(recipe: &Arc<Recipe>, era: Era) -> Result<Arc<Self>, BackendError> {
+        let spawned = Process::spawn(&recipe.process, &recipe.guardian);
+        let mut process = spawned.map_err(|error| BackendError::Unreachable(error.to_string()))?;
+        let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
+            return Err(BackendError::Unreachable(
+                "its standard input and output are not piped".to_owned(),
+            ));
+        };
+        let (queue, messages) = mpsc::channel(QUEUE);
+        let child = Arc::new(Self {
+            recipe: recipe.clone(),
+            features: std::sync::OnceLock::new(),
+            era,
+            next_id: AtomicU64::new(1),
+            pending: Pending::default(),
+            queue,
+            ended: AtomicBool::new(false),
+            stop: Notify::new(),
+            stopped: Notify::new(),
+        });
+        let writer = tokio::spawn(write(stdin, messages));
+        let reader = tokio::spawn(read(child.clone(), stdout));
+        tokio::spawn(supervise(child.clone(), process, writer, reader));
+        let mut guard = StopOnDrop(Some(child.clone()));
+        child.handshake().await?;
+        guard.0 = None;
+        Ok(child)
+    }
+
+    async fn handshake(&self) -> Result<(), BackendError> {
+        let (method, members) = match self.era {
+            Era::Legacy => (Method::Initialize, message::initialize_members()),
+            Era::Modern => (Method::Discover, String::new()),
+        };
+        let answer = self.request(method, members).await?;
+        let features = match self.era {
+            Era::Legacy => Features::of_initialize(&answer)?,
+            Era::Modern => Features::of_discover(&answer).ok_or_else(|| {
+                BackendError::Protocol("server/discover names no revision that weir speaks".into())
+            })?,
+        };
+        match self.era {
+            Era::Legacy => self.post(Bytes::from_static(message::INITIALIZED)),
+            Era::Modern => {
+                let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+                self.post(message::request(
+                    id,
+                    Method::Listen.as_str(),
+                    message::LISTEN_MEMBERS,
+                    Era::Modern,
+                ));
+            }
+        }
+        if !self.recipe.probe {
+            let name = &self.recipe.process.name;
+            tracing::info!(backend = name, revision = features.revision.as_str(), "connected");
+        }
+        let _ = self.features.set(features);
+        Ok(())
+    }
+
+    /// What the server said of itself; `None` before the handshake.
+    pub(crate) fn features(&self) -> Option<Features> {
+        self.features.get().cloned()
+    }
+
+    pub(crate) fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    /// Whether the process has ended or is being stopped.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Sends what has no answer. A child that reads nothing loses it, as it would with a full pipe.
+    pub(crate) fn post(&self, body: Bytes) {
+        let _ = self.queue.try_send(body);
+    }
+
+    async fn send(&self, body: Bytes) -> Result<(), BackendError> {
+        let limit = self.recipe.timeouts.connect;
+        match tokio::time::timeout(limit, self.queue.send(body)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(BackendError::Gone("its process has ended".to_owned())),
+            Err(_) => Err(BackendError::Timeout {
+                what: "reading its input",
+                after: limit,
+            }),
+        }
+    }
+
+    /// Sends a client's call.
+    pub(crate) async fn call(
+        self: &Arc<Self>,
+        call: &Call,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Exchange, BackendError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let body = json::single_line(message::of_call(call, id, self.era));
+        let wants_progress = call
+            .meta
+            .as_ref()
+            .is_some_and(|meta| meta.progress_token.is_some());
+        let waiting = self.pending.insert(id, wants_progress)?;
+        let pending = PendingCall::new(self.clone(), id, waiting, Deadlines::start(&self.recipe.timeouts));
+        self.send(body).await?;
+        Ok(Exchange::stdio(pending, place))
+    }
+
+    /// Stops the process and waits until it is gone.
+    pub(crate) async fn stop(&self) {
+        let stopped = self.stopped.notified();
+        self.ended.store(true, Ordering::Release);
+        self.stop.notify_one();
+        stopped.await;
+        // Whoever else waits is told too.
+        self.stopped.notify_one();
+    }
+
+    fn take(&self, message: Message) {
+        let body = &message.body;
+        match (message.envelope.kind, message.envelope.method(body)) {
+            (Kind::Response, _) => {
+                let id = message.envelope.id.and_then(|span| span.text(body).parse().ok());
+                if !id.is_some_and(|id| self.pending.answer(id, Ok(message))) {
+                    tracing::debug!(
+                        backend = self.recipe.process.name,
+                        "an answer that nobody waits for"
+                    );
+                }
+            }
+            (Kind::Request, _) => {
+                if let Some(answer) = message::answer_to(&message) {
+                    self.post(answer);
+                }
+            }
+            (_, Method::Progress) => {
+                if let Some(id) = message
+                    .progress_token()
+                    .and_then(|token| token.text(body).parse().ok())
+                {
+                    self.pending.progress(id, message);
+                }
+            }
+            (_, method @ (Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged)) => {
+                self.recipe.changes.announce(method);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Requester for Child {
+    async fn request(&self, method: Method, members: String) -> Result<Message, BackendError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let waiting = self.pending.insert(id, false)?;
+        let limit = self.recipe.timeouts.list;
+        let answer = async {
+            self.send(message::request(id, method.as_str(), &members, self.era))
+                .await?;
+            waiting.answer().await
+        };
+        let answer = tokio::time::timeout(limit, answer).await;
+        answer.unwrap_or_else(|_| {
+            self.pending.remove(id);
+            Err(BackendError::Timeout {
+                what: method.as_str(),
+                after: limit,
+            })
+        })
+    }
+}
+
+async fn write(mut stdin: ChildStdin, mut messages: mpsc::Receiver<Bytes>) {
+    while let Some(message) = messages.recv().await {
+        let mut line = Vec::with_capacity(message.len() + 1);
+        line.extend_from_slice(&message);
+        line.push(b'\n');
+        if stdin.write_all(&line).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read(child: Arc<Child>, stdout: ChildStdout) {
+    let limit = child.recipe.limits.message;
+    let name = child.recipe.process.name.clone();
+    let mut lines = Lines::new(stdout, limit);
+    while let Ok(Some(line)) = lines.next().await {
+        match line {
+            Line::Whole(line) if line.trim_ascii().is_empty() => {}
+            Line::Whole(line) => match Message::parse(line) {
+                Ok(message) => child.take(message),
+                Err(error) => tracing::warn!(backend = name, %error, "a line of its output is no message"),
+            },
+            Line::TooLong { head, tail } => {
+                tracing::warn!(backend = name, limit, "a message is larger than the limit");
+                if let Some(id) = id_of_too_long(&head, &tail) {
+                    child.pending.answer(id, Err(BackendError::TooLarge { limit }));
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the end of the process, or brings it about, and tells everybody.
+async fn supervise(
+    child: Arc<Child>,
+    mut process: Process,
+    writer: JoinHandle<()>,
+    mut reader: JoinHandle<()>,
+) {
+    let name = child.recipe.process.name.clone();
+    let grace = child.recipe.timeouts.stop;
+    let error = tokio::select! {
+        status = process.wait() => BackendError::Gone(format!("its process ended ({status})")),
+        // A child that closes its output can answer nothing any more.
+        _ = &mut reader => BackendError::Gone("it closed its output".to_owned()),
+        () = child.stop.notified() => BackendError::Stopping,
+    };
+    let wanted = error == BackendError::Stopping;
+    if matches!(error, BackendError::Gone(_)) {
+        // What the process wrote before it ended may still hold answers.
+        if !reader.is_finished() {
+            let _ = tokio::time::timeout(Duration::from_millis(500), &mut reader).await;
+        }
+        if !child.recipe.probe {
+            tracing::warn!(backend = name, %error, "the backend ended");
+        }
+    }
+    child.ended.store(true, Ordering::Release);
+    child.pending.fail(&error);
+    writer.abort();
+    let _ = writer.await;
+    process.stop(grace).await;
+    reader.abort();
+    if !wanted {
+        child.recipe.changes.suspect();
+    }
+    child.stopped.notify_one();
+}

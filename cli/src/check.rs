@@ -1,0 +1,45 @@
+//! `weir check`: everything that is wrong with a configuration, at once.
+
+use crate::{USAGE, say, say_error};
+use std::path::Path;
+use std::process::ExitCode;
+use weir_config::{Loaded, ProcessEnvironment};
+
+/// Reads a configuration; tells its warnings, or everything that is wrong with it.
+pub(crate) fn load(file: &Path) -> Option<Loaded> {
+    match weir_config::load(file, &ProcessEnvironment) {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                say_error(&format!("warning: {warning}"));
+            }
+            Some(loaded)
+        }
+        Err(errors) => {
+            for error in errors.diagnostics() {
+                say_error(&error.to_string());
+            }
+            let count = errors.diagnostics().len();
+            say_error(&format!(
+                "{}: {count} error{}",
+                file.display(),
+                if count == 1 { "" } else { "s" }
+            ));
+            None
+        }
+    }
+}
+
+/// `weir check FILE`.
+pub(crate) fn run(file: &Path) -> ExitCode {
+    match load(file) {
+        Some(Loaded { config, .. }) => {
+            let (backends, endpoints) = (config.backends.len(), config.endpoints.len());
+            say(&format!(
+                "{}: in order ({backends} backends, {endpoints} endpoints)",
+                file.display()
+            ));
+            ExitCode::SUCCESS
+        }
+        None => ExitCode::from(USAGE),
+    }
+}

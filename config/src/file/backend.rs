@@ -1,0 +1,43 @@
+//! `backends`.
+
+use super::{BackendLimits, BackendTimeouts, SecretText, Text};
+use crate::model::{EraSetting, SessionScope};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// One MCP server behind weir: either `command` or `url` says how it is reached.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["command"] }, { "required": ["url"] }]))]
+pub(crate) struct Backend {
+    /// A program that speaks MCP on standard input and output, looked up in `PATH`; weir starts it.
+    pub(crate) command: Option<String>,
+    /// Arguments of `command`.
+    pub(crate) args: Option<Vec<Text>>,
+    /// Variables that `command` gets beside the inherited ones.
+    pub(crate) env: Option<BTreeMap<String, SecretText>>,
+    /// Working directory of `command`. A relative path starts at the configuration file's folder. Default:
+    /// weir's own.
+    pub(crate) cwd: Option<String>,
+    /// The address of a server that speaks streamable HTTP: `http` or `https`, without user name and
+    /// fragment.
+    pub(crate) url: Option<String>,
+    /// Headers sent to `url` with every request.
+    pub(crate) headers: Option<BTreeMap<String, SecretText>>,
+    /// PEM file of the certificate authorities to trust for `url` instead of the system's. A relative path
+    /// starts at the configuration file's folder.
+    pub(crate) ca: Option<String>,
+    /// Speak HTTP/2 to `url`: negotiated for `https`, with prior knowledge for `http`. Default: `true` for
+    /// `https`, `false` for `http`.
+    pub(crate) http2: Option<bool>,
+    /// Which era of MCP the server is spoken to in.
+    #[schemars(extend("default" = EraSetting::default()))]
+    pub(crate) era: Option<EraSetting>,
+    /// Whom a session with the server belongs to. Default: `client` with `url`, `shared` with `command`.
+    pub(crate) session: Option<SessionScope>,
+    /// Bounds on what it may send and how much it is asked at once. Default: those of `defaults`.
+    pub(crate) limits: Option<BackendLimits>,
+    /// Bounds on the time that it may take. Default: those of `defaults`.
+    pub(crate) timeouts: Option<BackendTimeouts>,
+}

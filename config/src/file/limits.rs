@@ -1,0 +1,94 @@
+//! `limits` and `timeouts`, of the front and of backends.
+
+use crate::model;
+use crate::quantity::{Size, TimeSpan};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Bounds on sizes and counts at the front, over all endpoints.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Largest request body.
+    #[schemars(extend("default" = Size(model::Limits::default().body)))]
+    pub(crate) body: Option<Size>,
+    /// Largest request head.
+    #[schemars(extend("default" = Size(model::Limits::default().headers)))]
+    pub(crate) headers: Option<Size>,
+    /// Deepest nesting of a JSON body.
+    #[schemars(range(min = 1, max = 128), extend("default" = model::Limits::default().depth))]
+    pub(crate) depth: Option<usize>,
+    /// Requests under way at once, open streams included.
+    #[schemars(range(min = 1, max = 10_000_000), extend("default" = model::Limits::default().requests))]
+    pub(crate) requests: Option<usize>,
+    /// Client sessions at once.
+    #[schemars(range(min = 1, max = 10_000_000), extend("default" = model::Limits::default().sessions))]
+    pub(crate) sessions: Option<usize>,
+}
+
+/// Bounds on time at the front.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Timeouts {
+    /// To read a request's head and body.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().read)))]
+    pub(crate) read: Option<TimeSpan>,
+    /// For one write to a client to be taken.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().write)))]
+    pub(crate) write: Option<TimeSpan>,
+    /// How long an idle connection is kept open.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().connection)))]
+    pub(crate) connection: Option<TimeSpan>,
+    /// How long a session without a request or an open stream is kept.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().session)))]
+    pub(crate) session: Option<TimeSpan>,
+    /// Silence on an event stream before a comment is sent.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().keep_alive)))]
+    pub(crate) keep_alive: Option<TimeSpan>,
+    /// How long the first lists of the backends are waited for at start; `0s` does not wait.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().start)))]
+    pub(crate) start: Option<TimeSpan>,
+    /// How long running calls may take after SIGTERM; `0s` ends them at once.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().drain)))]
+    pub(crate) drain: Option<TimeSpan>,
+}
+
+/// Bounds on what a backend may send and how much it is asked at once.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackendLimits {
+    /// Largest message it may send: a JSON answer, an event, a line on standard output.
+    #[schemars(extend("default" = Size(model::BackendLimits::default().message)))]
+    pub(crate) message: Option<Size>,
+    /// Calls under way at once; more wait, then fail.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = model::BackendLimits::default().calls))]
+    pub(crate) calls: Option<usize>,
+    /// Most items of one kind (tools, prompts, resources or templates) that it may list.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = model::BackendLimits::default().items))]
+    pub(crate) items: Option<usize>,
+}
+
+/// Bounds on the time that a backend may take.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackendTimeouts {
+    /// To open a connection or start a process.
+    #[schemars(extend("default" = TimeSpan(model::BackendTimeouts::default().connect)))]
+    pub(crate) connect: Option<TimeSpan>,
+    /// To answer the era probe, the handshake and each page of a list.
+    #[schemars(extend("default" = TimeSpan(model::BackendTimeouts::default().list)))]
+    pub(crate) list: Option<TimeSpan>,
+    /// Silence during a call; progress starts it anew.
+    #[schemars(extend("default" = TimeSpan(model::BackendTimeouts::default().idle)))]
+    pub(crate) idle: Option<TimeSpan>,
+    /// A whole call.
+    #[schemars(extend("default" = TimeSpan(model::BackendTimeouts::default().call)))]
+    pub(crate) call: Option<TimeSpan>,
+    /// How old a list may become before it is fetched again although no change was announced.
+    #[schemars(extend("default" = TimeSpan(model::BackendTimeouts::default().refresh)))]
+    pub(crate) refresh: Option<TimeSpan>,
+    /// How long a process has to exit after its standard input closed, and again after SIGTERM; `0s` does not
+    /// wait.
+    #[schemars(extend("default" = TimeSpan(model::BackendTimeouts::default().stop)))]
+    pub(crate) stop: Option<TimeSpan>,
+}

@@ -1,0 +1,171 @@
+//! A backend's outcome in the words of the client: its id, its era, its progress token.
+
+use crate::rescue::{self, Fault};
+use bytes::Bytes;
+use weir_backends::{BackendError, Message, Outcome};
+use weir_protocol::{Era, Splice, code};
+
+/// What weir says of itself to clients.
+pub(crate) const SERVER_INFO: &str = concat!(
+    r#"{"name":"weir","title":"weir MCP gateway","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}"#
+);
+
+/// An answer ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// HTTP status, where it can still be chosen.
+    pub(crate) status: u16,
+    /// The message.
+    pub(crate) body: Bytes,
+}
+
+/// Who asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker {
+    /// The client's raw id.
+    pub(crate) id: Bytes,
+    /// The client's era.
+    pub(crate) era: Era,
+    /// The result carries caching hints in the modern era.
+    pub(crate) cacheable: bool,
+    /// The client's raw progress token.
+    pub(crate) progress_token: Option<Bytes>,
+}
+
+impl Asker {
+    /// The answer to the client. Only the id and the fields of the era change.
+    pub(crate) fn answer(&self, backend: &str, outcome: Outcome) -> Answer {
+        self.translate(outcome)
+            .unwrap_or_else(|error| self.fault(&rescue::backend_failed(backend, &error)))
+    }
+
+    /// The answer that says what went wrong.
+    pub(crate) fn fault(&self, fault: &Fault) -> Answer {
+        Answer {
+            status: fault.status,
+            body: fault.body(Some(&self.id)),
+        }
+    }
+
+    fn translate(&self, outcome: Outcome) -> Result<Answer, BackendError> {
+        match outcome {
+            Outcome::Error(message) => Ok(self.error(&message)),
+            Outcome::InputRequired(_) if self.era == Era::Legacy => Err(BackendError::Protocol(
+                "it asks for input, which was not offered to it".to_owned(),
+            )),
+            Outcome::Complete(message) | Outcome::InputRequired(message) => self.result(&message),
+        }
+    }
+
+    fn result(&self, message: &Message) -> Result<Answer, BackendError> {
+        let body = &message.body;
+        let mut splice = Splice::new(body);
+        if let Some(id) = message.envelope.id {
+            splice.replace(id, &self.id[..]);
+        }
+        if let Some(head) = &message.envelope.result {
+            match self.era {
+                Era::Modern => head
+                    .make_modern(&mut splice, body, self.cacheable, SERVER_INFO)
+                    .map_err(|error| BackendError::Protocol(error.to_string()))?,
+                // Only a modern server says what type a result is; a legacy one's members are its own affair.
+                Era::Legacy if head.result_type.is_some() => head.make_legacy(&mut splice, body),
+                Era::Legacy => {}
+            }
+        }
+        Ok(Answer {
+            status: 200,
+            body: splice.finish(),
+        })
+    }
+
+    fn error(&self, message: &Message) -> Answer {
+        let raw = message
+            .envelope
+            .error
+            .map(|span| span.of(&message.body))
+            .unwrap_or_default();
+        let status = match (self.era, error_code(raw)) {
+            (Era::Modern, Some(code::METHOD_NOT_FOUND)) => 404,
+            (Era::Modern, Some(code::MISSING_CAPABILITY)) => 400,
+            _ => 200,
+        };
+        let mut body = b"{\"jsonrpc\":\"2.0\",\"id\":".to_vec();
+        body.extend_from_slice(&self.id);
+        body.extend_from_slice(b",\"error\":");
+        body.extend_from_slice(raw);
+        body.push(b'}');
+        Answer {
+            status,
+            body: body.into(),
+        }
+    }
+
+    /// A progress notification with the client's token in place of weir's; `None` where the client gave none.
+    pub(crate) fn progress(&self, message: &Message) -> Option<Bytes> {
+        let token = self.progress_token.as_ref()?;
+        let mut splice = Splice::new(&message.body);
+        splice.replace(message.progress_token()?, &token[..]);
+        Some(splice.finish())
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct ErrorHead {
+    code: i32,
+}
+
+fn error_code(raw: &[u8]) -> Option<i32> {
+    serde_json::from_slice::<ErrorHead>(raw)
+        .ok()
+        .map(|head| head.code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(body: &str) -> Message {
+        Message::parse(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+    }
+
+    fn asker(era: Era) -> Asker {
+        Asker {
+            id: Bytes::from_static(b"\"c\""),
+            era,
+            cacheable: false,
+            progress_token: Some(Bytes::from_static(b"\"t\"")),
+        }
+    }
+
+    #[test]
+    fn answers_change_only_where_they_must() {
+        let legacy =
+            r#"{"result":{"content":[],"big":12345678901234567890123},"x":1,"jsonrpc":"2.0","id":9}"#;
+        let answer = asker(Era::Legacy).answer("b", Outcome::Complete(message(legacy)));
+        assert_eq!(answer.body, legacy.replace("\"id\":9", "\"id\":\"c\""));
+        let error = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32601,"message":"m","data":{"k":1}}}"#;
+        for (era, status) in [(Era::Legacy, 200), (Era::Modern, 404)] {
+            let answer = asker(era).answer("b", Outcome::Error(message(error)));
+            assert_eq!(answer.status, status);
+            assert_eq!(answer.body, error.replace("\"id\":null", "\"id\":\"c\""));
+        }
+        let modern = r#"{"jsonrpc":"2.0","id":9,"result":{"resultType":"complete","content":[]}}"#;
+        let answer = asker(Era::Legacy).answer("b", Outcome::Complete(message(modern)));
+        assert_eq!(
+            answer.body,
+            r#"{"jsonrpc":"2.0","id":"c","result":{"content":[]}}"#
+        );
+    }
+
+    #[test]
+    fn progress_carries_the_clients_token() {
+        let progress = r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":9,"progress":1,"new":true}}"#;
+        assert_eq!(
+            asker(Era::Legacy).progress(&message(progress)).unwrap(),
+            progress.replace(":9,", ":\"t\",")
+        );
+    }
+}

@@ -1,0 +1,216 @@
+use super::*;
+use std::collections::BTreeMap;
+use weir_backends::{Features, Inventory};
+use weir_config::{Conflicts, Endpoint, Filter, Override};
+use weir_protocol::Revision;
+use weir_protocol::item::{Item, split};
+
+fn items(json: &str) -> Vec<Item> {
+    split(json.as_bytes()).unwrap()
+}
+
+fn stock(name: &str, tools: &[&str], resources: &[&str], templates: &[&str]) -> Stock {
+    let list = |key: &str, names: &[&str]| {
+        let items: Vec<String> = names
+            .iter()
+            .map(|name| format!(r#"{{"{key}":"{name}"}}"#))
+            .collect();
+        items.join(",")
+    };
+    let inventory = Inventory {
+        features: Features {
+            revision: Revision::LATEST_LEGACY,
+            tools: true,
+            prompts: false,
+            resources: !resources.is_empty() || !templates.is_empty(),
+            completions: false,
+            instructions: None,
+        },
+        tools: items(&format!("[{}]", list("name", tools))),
+        prompts: Vec::new(),
+        resources: items(&format!("[{}]", list("uri", resources))),
+        templates: items(&format!("[{}]", list("uriTemplate", templates))),
+    };
+    Stock {
+        name: name.to_owned(),
+        inventory: Some(Arc::new(inventory)),
+    }
+}
+
+fn endpoint(conflicts: Conflicts) -> Endpoint {
+    let backends = ["a", "b"].map(String::from).to_vec();
+    Endpoint {
+        conflicts,
+        ..Endpoint::over("e", "/mcp", backends)
+    }
+}
+
+fn names(catalog: &Catalog, list: List) -> Vec<String> {
+    catalog
+        .shelf(list)
+        .entries
+        .iter()
+        .map(|entry| entry.exposed.to_string())
+        .collect()
+}
+
+fn two() -> Vec<Stock> {
+    vec![
+        stock("a", &["x", "y", "x"], &["r:1", "r:2"], &["t:{id}"]),
+        stock("b", &["y", "z"], &["r:2", "s:1"], &[]),
+    ]
+}
+
+#[test]
+fn strategies() {
+    let (catalog, conflicts) = build(&endpoint(Conflicts::Prefix("{backend}_".into())), &two(), 1).unwrap();
+    assert_eq!(names(&catalog, List::Tools), ["a_x", "a_y", "b_y", "b_z"]);
+    assert!(conflicts.is_empty());
+    let Found::Entry(entry) = catalog.named(List::Tools, "b_y") else {
+        panic!()
+    };
+    assert_eq!(
+        (entry.backend, &*entry.original, entry.rename.as_deref()),
+        (1, "y", Some(&b"\"y\""[..]))
+    );
+    assert!(matches!(catalog.named(List::Tools, "y"), Found::Nothing));
+
+    let (catalog, conflicts) = build(&endpoint(Conflicts::Priority), &two(), 1).unwrap();
+    assert_eq!(names(&catalog, List::Tools), ["x", "y", "z"]);
+    assert_eq!(conflicts[0].to_string(), "tools `y` is offered by a, b");
+    assert!(matches!(
+        catalog.named(List::Tools, "y"),
+        Found::Entry(Entry { backend: 0, .. })
+    ));
+
+    let (catalog, _) = build(&endpoint(Conflicts::None), &two(), 1).unwrap();
+    assert_eq!(names(&catalog, List::Tools), ["x", "z"]);
+    assert!(matches!(catalog.named(List::Tools, "y"), Found::Ambiguous(backends) if backends == ["a", "b"]));
+
+    assert_eq!(
+        build(&endpoint(Conflicts::Manual), &two(), 1).unwrap_err().len(),
+        1
+    );
+    let mut resolved = endpoint(Conflicts::Manual);
+    let change = Override {
+        name: Some("y2".into()),
+        title: Some("T".into()),
+        ..Override::default()
+    };
+    resolved.tool_overrides = BTreeMap::from([("b".into(), BTreeMap::from([("y".into(), change)]))]);
+    let (catalog, _) = build(&resolved, &two(), 1).unwrap();
+    assert_eq!(names(&catalog, List::Tools), ["x", "y", "y2", "z"]);
+    assert_eq!(
+        catalog.shelf(List::Tools).entries[2].rendered,
+        r#"{"title":"T","name":"y2"}"#
+    );
+}
+
+#[test]
+fn filters_and_hiding() {
+    let mut spec = endpoint(Conflicts::Prefix("{backend}_".into()));
+    spec.tools = Filter {
+        allow: vec!["a_*".into(), "b_z".into()],
+        deny: vec!["*_y".into()],
+    };
+    spec.resources = Filter {
+        allow: Vec::new(),
+        deny: vec!["r:2".into(), "t:secret*".into()],
+    };
+    let hidden = Override {
+        hide: true,
+        ..Override::default()
+    };
+    spec.tool_overrides = BTreeMap::from([("b".into(), BTreeMap::from([("z".into(), hidden)]))]);
+    let (catalog, _) = build(&spec, &two(), 1).unwrap();
+    assert_eq!(names(&catalog, List::Tools), ["a_x"]);
+    assert_eq!(names(&catalog, List::Resources), ["r:1", "s:1"]);
+    assert!(
+        matches!(catalog.resource("r:2"), Found::Nothing),
+        "a denied URI is not reached by its scheme either"
+    );
+    assert!(matches!(catalog.resource("t:secret/1"), Found::Nothing));
+    assert!(matches!(catalog.resource("t:7"), Found::Owner(0)));
+}
+
+#[test]
+fn resources_route_by_owner_template_and_scheme() {
+    let mut spec = endpoint(Conflicts::Priority);
+    let owner = |catalog: &Catalog, uri: &str| match catalog.resource(uri) {
+        Found::Entry(entry) => Some(entry.backend),
+        Found::Owner(owner) => Some(owner),
+        _ => None,
+    };
+    let (catalog, _) = build(&spec, &two(), 1).unwrap();
+    let table = [
+        ("r:1", Some(0)),
+        ("r:2", Some(0)),
+        ("s:1", Some(1)),
+        ("t:9", Some(0)),
+        ("s:9", Some(1)),
+        ("u:1", None),
+    ];
+    for (uri, expected) in table {
+        assert_eq!(owner(&catalog, uri), expected, "{uri}");
+    }
+    spec.resource_order = vec!["b".into()];
+    let (catalog, _) = build(&spec, &two(), 1).unwrap();
+    assert_eq!(owner(&catalog, "r:2"), Some(1));
+    assert_eq!(
+        names(&catalog, List::Resources),
+        ["r:1", "r:2", "s:1"],
+        "one of each, in the backends' order"
+    );
+    let alone = vec![stock("a", &[], &["r:1"], &[]), stock("b", &["x"], &[], &[])];
+    let (catalog, _) = build(&spec, &alone, 1).unwrap();
+    assert_eq!(
+        owner(&catalog, "other:1"),
+        Some(0),
+        "only one backend has resources"
+    );
+}
+
+#[test]
+fn every_page_size_shows_every_item_once() {
+    let many: Vec<String> = (0..23).map(|at| format!("t{at}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for page_size in [1, 2, 5, 22, 23, 24, 1000] {
+        let spec = Endpoint {
+            page_size,
+            ..endpoint(Conflicts::Priority)
+        };
+        let (catalog, _) = build(&spec, &[stock("a", &many, &[], &[])], 1).unwrap();
+        let (mut seen, mut at) = (Vec::new(), Some(0));
+        while let Some(first) = at {
+            let page = catalog.shelf(List::Tools).page(first).unwrap();
+            let body = format!("{}}}", std::str::from_utf8(&page.body).unwrap());
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            seen.extend(
+                body["tools"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|tool| tool["name"].as_str().unwrap().to_owned()),
+            );
+            at = page.next;
+        }
+        assert_eq!(seen, many, "page size {page_size}");
+        assert!(catalog.shelf(List::Tools).page(1).is_none() || page_size == 1);
+        assert_eq!(
+            catalog.shelf(List::Prompts).page(0).unwrap().body,
+            r#"{"prompts":[]"#
+        );
+    }
+}
+
+#[test]
+fn only_real_differences_count() {
+    let spec = endpoint(Conflicts::Priority);
+    let (first, _) = build(&spec, &two(), 1).unwrap();
+    let (same, _) = build(&spec, &two(), 2).unwrap();
+    assert!(same.differences(&first).is_empty());
+    let mut changed = two();
+    changed[1] = stock("b", &["y", "q"], &["r:2", "s:1"], &[]);
+    let (other, _) = build(&spec, &changed, 3).unwrap();
+    assert_eq!(other.differences(&first), [List::Tools]);
+}

@@ -1,0 +1,88 @@
+//! Ending in good order: who is still at work, and how far the end has come.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::{Notify, watch};
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Serving.
+    Serving,
+    /// No new connections or requests; streams end; calls may finish.
+    Draining,
+    /// Calls that have not finished are given up.
+    Ending,
+}
+
+/// Counts what is under way and tells everybody when the end comes.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    phase: watch::Sender<Phase>,
+    requests: AtomicUsize,
+    limit: usize,
+    idle: Notify,
+}
+
+/// One request under way.
+#[derive(Debug)]
+pub(crate) struct Admitted(Arc<Drain>);
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        if self.0.requests.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_one();
+        }
+    }
+}
+
+impl Drain {
+    /// At most `limit` requests at once.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            phase: watch::Sender::new(Phase::Serving),
+            requests: AtomicUsize::new(0),
+            limit,
+            idle: Notify::new(),
+        }
+    }
+
+    /// Lets a request in; `None` where there are as many as allowed.
+    pub(crate) fn admit(self: &Arc<Self>) -> Option<Admitted> {
+        let admitted = Admitted(self.clone());
+        // The count goes up before the look, so that a refused request takes its own place back by being dropped.
+        let before = self.requests.fetch_add(1, Ordering::AcqRel);
+        (before < self.limit).then_some(admitted)
+    }
+
+    /// Whether the end has begun.
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.phase.borrow() != Phase::Serving
+    }
+
+    /// Moves on to `phase`.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.send_replace(phase);
+    }
+
+    /// A watch on the phase.
+    pub(crate) fn watch(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// Waits until no request is under way.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.requests.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+}
+
+/// Waits until `phase` is reached. Cancel-safe.
+pub(crate) async fn reached(watch: &mut watch::Receiver<Phase>, phase: Phase) {
+    let _ = watch.wait_for(|now| *now >= phase).await;
+}

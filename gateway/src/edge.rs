@@ -1,0 +1,104 @@
+//! Where a client's dialect is taken off: `modern` and `legacy`; what both share stands here.
+
+pub(crate) mod legacy;
+mod listing;
+pub(crate) mod modern;
+
+use crate::answer::SERVER_INFO;
+use crate::catalog::{Catalog, Offers};
+use crate::client::{Accepts, Client, Gone};
+use crate::endpoint::Endpoint;
+use crate::gateway::Core;
+use crate::rescue::Fault;
+use bytes::Bytes;
+use std::sync::Arc;
+use weir_protocol::{Envelope, Meta, Revision, code, json};
+
+/// A POST whose body was read and understood.
+pub(crate) struct Post {
+    pub(crate) core: Arc<Core>,
+    pub(crate) endpoint: Arc<Endpoint>,
+    /// Index of the endpoint.
+    pub(crate) index: usize,
+    pub(crate) accepts: Accepts,
+    pub(crate) body: Bytes,
+    pub(crate) envelope: Envelope,
+    pub(crate) meta: Option<Meta>,
+}
+
+impl Post {
+    /// The raw id; `null` for a notification.
+    fn id(&self) -> Bytes {
+        self.envelope.id.map_or(Bytes::from_static(b"null"), |span| {
+            self.body.slice(span.start..span.end)
+        })
+    }
+
+    fn progress_token(&self) -> Option<Bytes> {
+        let span = self.meta.as_ref()?.progress_token?;
+        Some(self.body.slice(span.start..span.end))
+    }
+
+    async fn fault(&self, client: &mut Client, fault: &Fault) -> Result<(), Gone> {
+        let id = self.envelope.id.map(|span| span.of(&self.body));
+        tracing::debug!(
+            kind = fault.kind.as_str(),
+            code = fault.code,
+            fault.message,
+            "request refused"
+        );
+        client.json(fault.status, &[fault.body(id)]).await
+    }
+
+    async fn result(&self, client: &mut Client, result: &str) -> Result<(), Gone> {
+        client
+            .json(200, &[code::result_answer(&self.id(), result.as_bytes())])
+            .await
+    }
+}
+
+/// `capabilities`, as both eras write them.
+fn capabilities(offers: Offers) -> String {
+    let all = [
+        (offers.tools, r#""tools":{"listChanged":true}"#),
+        (offers.prompts, r#""prompts":{"listChanged":true}"#),
+        (offers.resources, r#""resources":{"listChanged":true}"#),
+        (offers.completions, r#""completions":{}"#),
+    ];
+    let offered: Vec<&str> = all
+        .into_iter()
+        .filter_map(|(offered, text)| offered.then_some(text))
+        .collect();
+    format!("{{{}}}", offered.join(","))
+}
+
+fn instructions(catalog: &Catalog) -> String {
+    match &catalog.instructions {
+        None => String::new(),
+        Some(text) => format!(
+            ",\"instructions\":{}",
+            String::from_utf8_lossy(&json::string(text))
+        ),
+    }
+}
+
+/// The result of `initialize`.
+fn initialize_result(catalog: &Catalog, revision: Revision) -> String {
+    format!(
+        r#"{{"protocolVersion":"{}","capabilities":{},"serverInfo":{SERVER_INFO}{}}}"#,
+        revision.as_str(),
+        capabilities(catalog.offers),
+        instructions(catalog)
+    )
+}
+
+/// The result of `server/discover`. What is offered may change at any time, so nobody is told to keep it.
+fn discover_result(catalog: &Catalog) -> String {
+    format!(
+        r#"{{"resultType":"complete","supportedVersions":["{}"],"capabilities":{},"serverInfo":{SERVER_INFO},"ttlMs":0,"cacheScope":"private","_meta":{{"{}":{SERVER_INFO}}}{}}}"#,
+        Revision::LATEST.as_str(),
+        capabilities(catalog.offers),
+        weir_protocol::meta::SERVER_INFO,
+        instructions(catalog)
+    )
+}

@@ -1,0 +1,68 @@
+//! Lists, answered from the catalog: no backend is asked and nothing is rendered.
+
+use super::Post;
+use crate::answer::SERVER_INFO;
+use crate::catalog::List;
+use crate::client::{Client, Gone};
+use crate::rescue::{self, Fault};
+use bytes::Bytes;
+use weir_protocol::{Era, Method, json, meta};
+
+/// The list that a method asks for.
+pub(super) fn list_of(method: Method) -> Option<List> {
+    match method {
+        Method::ToolsList => Some(List::Tools),
+        Method::PromptsList => Some(List::Prompts),
+        Method::ResourcesList => Some(List::Resources),
+        Method::TemplatesList => Some(List::Templates),
+        _ => None,
+    }
+}
+
+/// Answers one page of `list`.
+pub(super) async fn answer(post: &Post, client: &mut Client, list: List, era: Era) -> Result<(), Gone> {
+    match page(post, list, era) {
+        Ok(parts) => client.json(200, &parts).await,
+        Err(fault) => post.fault(client, &fault).await,
+    }
+}
+
+fn page(post: &Post, list: List, era: Era) -> Result<[Bytes; 3], Fault> {
+    let endpoint = &post.endpoint;
+    let cursor = post
+        .envelope
+        .params
+        .as_ref()
+        .and_then(|params| params.cursor)
+        .map(|span| span.of(&post.body));
+    let (catalog, first) = match cursor {
+        None | Some(b"null") => (endpoint.catalog(), 0),
+        Some(raw) => json::as_str(raw)
+            .and_then(|cursor| endpoint.resume(list, &cursor))
+            .ok_or_else(|| {
+                rescue::invalid_params("this cursor is not valid any more; list again from the start")
+            })?,
+    };
+    let page = catalog
+        .shelf(list)
+        .page(first)
+        .ok_or_else(|| rescue::invalid_params("this cursor leads nowhere; list again from the start"))?;
+    let mut head = b"{\"jsonrpc\":\"2.0\",\"id\":".to_vec();
+    head.extend_from_slice(&post.id());
+    head.extend_from_slice(b",\"result\":");
+    let mut tail = String::new();
+    if let Some(next) = page.next {
+        tail.push_str(&format!(
+            ",\"nextCursor\":\"{}\"",
+            endpoint.cursor(list, &catalog, next)
+        ));
+    }
+    if era == Era::Modern {
+        tail.push_str(&format!(
+            r#","resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":{{"{}":{SERVER_INFO}}}"#,
+            meta::SERVER_INFO
+        ));
+    }
+    tail.push_str("}}");
+    Ok([head.into(), page.body.clone(), tail.into()])
+}

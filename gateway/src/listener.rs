@@ -1,0 +1,118 @@
+//! The listener: one socket, threads that each serve the connections they accept on a runtime of their own.
+
+pub(crate) mod tls;
+
+use crate::app::App;
+use crate::drain::{Drain, Phase, reached};
+use crate::error::GatewayError;
+use pingora_core::apps::ServerApp;
+use pingora_core::listeners::tls::Acceptor;
+use pingora_core::protocols::Stream;
+use pingora_core::protocols::l4::stream::Stream as TcpSide;
+use pingora_core::server::ShutdownWatch;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 4096;
+/// A TLS handshake may take this long.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Takes the address. Must be called within a tokio runtime.
+pub(crate) fn bind(address: SocketAddr) -> Result<StdListener, GatewayError> {
+    let bound = || {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)?.into_std()
+    };
+    bound().map_err(|source| GatewayError::Listen { address, source })
+}
+
+/// What every serving thread needs.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) app: Arc<App>,
+    pub(crate) tls: Option<Arc<Acceptor>>,
+    pub(crate) drain: Arc<Drain>,
+    /// Becomes true when connections must not be kept open any more.
+    pub(crate) shutdown: ShutdownWatch,
+    /// Becomes true when the threads must end.
+    pub(crate) ended: watch::Receiver<bool>,
+}
+
+/// Starts `count` serving threads.
+///
+/// A connection lives on the thread that accepted it, together with the connections to backends that its calls use: a
+/// call then crosses no thread, which costs far less than the balance that moving it would gain.
+pub(crate) fn serve(
+    listener: &StdListener,
+    count: usize,
+    service: &Service,
+) -> Result<Vec<JoinHandle<()>>, GatewayError> {
+    (0..count.max(1))
+        .map(|number| {
+            let (listener, service) = (listener.try_clone()?, service.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let thread = std::thread::Builder::new().name(format!("serve-{number}"));
+            Ok(thread.spawn(move || runtime.block_on(run(listener, service)))?)
+        })
+        .collect()
+}
+
+async fn run(listener: StdListener, mut service: Service) {
+    match TcpListener::from_std(listener) {
+        Ok(listener) => accept(listener, &service).await,
+        Err(error) => tracing::error!(%error, "a serving thread cannot use the listener"),
+    }
+    let _ = service.ended.wait_for(|ended| *ended).await;
+}
+
+async fn accept(listener: TcpListener, service: &Service) {
+    let mut phase = service.drain.watch();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = reached(&mut phase, Phase::Draining) => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                tokio::spawn(connection(stream, service.clone()));
+            }
+            Err(error) => {
+                // Out of descriptors, most likely: accepting again at once would only spin.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, service: Service) {
+    let _ = stream.set_nodelay(true);
+    let tcp = TcpSide::from(stream);
+    let mut next: Option<Stream> = match &service.tls {
+        None => Some(Box::new(tcp)),
+        Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(tcp)).await {
+            Ok(Ok(stream)) => Some(Box::new(stream)),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "TLS handshake failed");
+                None
+            }
+            Err(_) => None,
+        },
+    };
+    while let Some(stream) = next {
+        next = service.app.process_new(stream, &service.shutdown).await;
+    }
+}

@@ -1,0 +1,129 @@
+//! Keeping what each backend offers up to date, in the background.
+
+use crate::catalog::Stock;
+use crate::endpoint::Endpoint;
+use crate::hub::Topic;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use weir_backends::{Backend, Changes, Inventory};
+use weir_runtime::Backoff;
+
+/// What all backends offer, and who shows it.
+#[derive(Debug)]
+pub(crate) struct Depot {
+    inventories: Mutex<Vec<(String, Option<Arc<Inventory>>)>>,
+    endpoints: Vec<Arc<Endpoint>>,
+}
+
+impl Depot {
+    /// Nothing is known yet of the backends with these names.
+    pub(crate) fn new(names: impl Iterator<Item = String>, endpoints: Vec<Arc<Endpoint>>) -> Self {
+        Self {
+            inventories: Mutex::new(names.map(|name| (name, None)).collect()),
+            endpoints,
+        }
+    }
+
+    /// Takes in a backend's inventory and rebuilds the endpoints that show it.
+    fn put(&self, name: &str, inventory: Inventory, announced: &[Topic]) {
+        let inventory = Arc::new(inventory);
+        if let Some(place) = self
+            .inventories
+            .lock()
+            .iter_mut()
+            .find(|(known, _)| known == name)
+        {
+            place.1 = Some(inventory);
+        }
+        for endpoint in self.endpoints.iter().filter(|endpoint| shows(endpoint, name)) {
+            if let Err(conflicts) = self.rebuild(endpoint, announced) {
+                for conflict in conflicts {
+                    tracing::error!(endpoint = endpoint.spec.name, %conflict, "the last good catalog stays");
+                }
+            }
+        }
+    }
+
+    /// Builds one endpoint's catalog from what is known now.
+    pub(crate) fn rebuild(
+        &self,
+        endpoint: &Endpoint,
+        announced: &[Topic],
+    ) -> Result<(), Vec<crate::catalog::Conflict>> {
+        let stocks: Vec<Stock> = {
+            let inventories = self.inventories.lock();
+            let of = |name: &str| inventories.iter().find(|(known, _)| known == name)?.1.clone();
+            endpoint
+                .backends
+                .iter()
+                .map(|backend| Stock {
+                    name: backend.name().to_owned(),
+                    inventory: of(backend.name()),
+                })
+                .collect()
+        };
+        endpoint.rebuild(&stocks, announced)
+    }
+}
+
+fn shows(endpoint: &Endpoint, name: &str) -> bool {
+    endpoint.backends.iter().any(|backend| backend.name() == name)
+}
+
+/// Fetches the backend's inventory now, whenever there is a reason to, and at the latest every `interval`. `answered`
+/// is set once the first attempt has ended, well or not.
+pub(crate) async fn keep(
+    backend: Arc<dyn Backend>,
+    depot: Arc<Depot>,
+    interval: Duration,
+    answered: watch::Sender<bool>,
+) {
+    let mut changes = backend.changes();
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
+    let mut seen = Changes::default();
+    let mut failing = false;
+    loop {
+        let now = *changes.borrow_and_update();
+        let wait = match backend.inventory().await {
+            Ok(inventory) => {
+                if failing {
+                    tracing::info!(backend = backend.name(), "the backend answers again");
+                }
+                failing = false;
+                backoff.reset();
+                depot.put(backend.name(), inventory, &announced(&seen, &now));
+                seen = now;
+                interval
+            }
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(backend = backend.name(), %error, "the backend's last known lists stay");
+                }
+                failing = true;
+                backoff.next()
+            }
+        };
+        answered.send_replace(true);
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(wait) => {}
+        }
+        if failing {
+            // Each lost connection is a reason to list again; a backend that keeps failing must not be asked at once.
+            tokio::time::sleep(wait.min(Duration::from_millis(500))).await;
+        }
+    }
+}
+
+fn announced(before: &Changes, now: &Changes) -> Vec<Topic> {
+    [
+        (now.tools > before.tools, Topic::Tools),
+        (now.prompts > before.prompts, Topic::Prompts),
+        (now.resources > before.resources, Topic::Resources),
+    ]
+    .into_iter()
+    .filter_map(|(changed, topic)| changed.then_some(topic))
+    .collect()
+}

@@ -1,0 +1,189 @@
+//! The real MCP servers and clients that weir is tested against, installed by `make peers`.
+//!
+//! Each server is given as the member of a configuration that makes it a backend.
+
+use crate::process::Process;
+use crate::wait;
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A server that listens for HTTP and ends with the test.
+#[derive(Debug)]
+pub struct HttpPeer {
+    _process: Process,
+    url: String,
+}
+
+impl HttpPeer {
+    /// The URL of its MCP endpoint.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Starts a server on a free port. The port is chosen first, so another process may take it: then it is tried again.
+    fn start(name: &str, command: impl Fn(u16) -> Command) -> Self {
+        for _ in 0..5 {
+            let port = free_port();
+            let mut process = Process::start(&mut command(port), "");
+            let listening = wait::poll(wait::DEADLINE, &mut || {
+                let ended = process.ended().map(|_| false);
+                ended.or_else(|| {
+                    std::net::TcpStream::connect(("127.0.0.1", port))
+                        .ok()
+                        .map(|_| true)
+                })
+            });
+            match listening {
+                Some(true) => {
+                    return Self {
+                        _process: process,
+                        url: format!("http://127.0.0.1:{port}/mcp"),
+                    };
+                }
+                Some(false) => {}
+                None => panic!("{name} does not listen: {}", process.stderr()),
+            }
+        }
+        panic!("{name} cannot be started");
+    }
+}
+
+/// server-everything over stdio: legacy, one of everything.
+pub fn everything_stdio() -> Value {
+    node_server("server-everything", &["stdio"])
+}
+
+/// server-everything over streamable HTTP: legacy, with sessions.
+pub fn everything_http() -> HttpPeer {
+    HttpPeer::start("server-everything", |port| {
+        let mut command = node();
+        command
+            .arg(node_entry("server-everything"))
+            .arg("streamableHttp")
+            .env("PORT", port.to_string());
+        command
+    })
+}
+
+/// server-filesystem over stdio, confined to `directory`: legacy.
+pub fn filesystem(directory: &Path) -> Value {
+    node_server("server-filesystem", &[text(directory)])
+}
+
+/// server-memory over stdio, kept in `file`: legacy.
+pub fn memory(file: &Path) -> Value {
+    let mut backend = node_server("server-memory", &[]);
+    backend["env"] = json!({"MEMORY_FILE_PATH": file});
+    backend
+}
+
+/// mcp-server-time over stdio: both eras.
+pub fn time() -> Value {
+    json!({"command": python_bin("mcp-server-time"), "args": ["--local-timezone", "UTC"]})
+}
+
+/// mcp-server-git over stdio on one repository: both eras.
+pub fn git(repository: &Path) -> Value {
+    json!({"command": python_bin("mcp-server-git"), "args": ["--repository", repository]})
+}
+
+/// The FastMCP server of `fixtures/fast.py` over streamable HTTP: both eras.
+pub fn fastmcp_http() -> HttpPeer {
+    HttpPeer::start("FastMCP", |port| {
+        let mut command = Command::new(python_bin("fastmcp"));
+        command
+            .arg("run")
+            .arg(peers().join("fixtures/fast.py"))
+            .args(["--transport", "http", "--no-banner"]);
+        command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
+        command
+    })
+}
+
+/// The same FastMCP server over stdio.
+pub fn fastmcp_stdio() -> Value {
+    let script = peers().join("fixtures/fast.py");
+    json!({"command": python_bin("fastmcp"), "args": ["run", script, "--no-banner"]})
+}
+
+/// The server of `fixtures/conformance.py` over streamable HTTP: both eras, all that the conformance suite asks for.
+pub fn conformance_http() -> HttpPeer {
+    HttpPeer::start("the conformance server", |port| {
+        let mut command = python();
+        command
+            .arg(peers().join("fixtures/conformance.py"))
+            .arg(port.to_string());
+        command
+    })
+}
+
+/// A hand-written server of `fixtures/` over stdio; it needs nothing but Python.
+pub fn fixture(script: &str, arguments: &[&str]) -> Value {
+    let path = peers().join("fixtures").join(script);
+    assert!(path.is_file(), "there is no fixture {}", path.display());
+    let arguments = std::iter::once(text(&path))
+        .chain(arguments.iter().copied())
+        .collect::<Vec<_>>();
+    json!({"command": python_bin("python"), "args": arguments})
+}
+
+/// Node 22 as it is locked.
+pub fn node() -> Command {
+    Command::new(installed(peers().join("node_modules/.bin/node")))
+}
+
+/// The Python that has the SDK.
+pub fn python() -> Command {
+    Command::new(python_bin("python"))
+}
+
+/// A script of the Node world, by its path in `node_modules`.
+pub fn node_module(path: &str) -> PathBuf {
+    installed(peers().join("node_modules").join(path))
+}
+
+/// The folder of the peers.
+pub fn peers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
+/// A port that nothing listens on now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port can be bound");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+/// A backend with shorter bounds, for tests of what happens when they are passed.
+#[must_use]
+pub fn bounded(mut backend: Value, timeouts: &[(&str, Duration)]) -> Value {
+    for (name, limit) in timeouts {
+        backend["timeouts"][name] = json!(format!("{}ms", limit.as_millis()));
+    }
+    backend
+}
+
+fn node_server(package: &str, arguments: &[&str]) -> Value {
+    let entry = node_entry(package);
+    let arguments = [&[text(&entry)], arguments].concat();
+    json!({"command": installed(peers().join("node_modules/.bin/node")), "args": arguments})
+}
+
+fn node_entry(package: &str) -> PathBuf {
+    node_module(&format!("@modelcontextprotocol/{package}/dist/index.js"))
+}
+
+fn python_bin(name: &str) -> PathBuf {
+    installed(peers().join(".venv/bin").join(name))
+}
+
+fn installed(path: PathBuf) -> PathBuf {
+    assert!(path.exists(), "there is no {}: run `make peers`", path.display());
+    path
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("the path is UTF-8")
+}

@@ -1,0 +1,154 @@
+//! The real binary, started with a configuration of the test's.
+
+use crate::http::Endpoint;
+use crate::process::{Exit, Process};
+use crate::wait;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A running `weir serve`.
+#[derive(Debug)]
+pub struct Weir {
+    process: Process,
+    endpoint: Endpoint,
+    _directory: TempDir,
+}
+
+impl Weir {
+    /// Serves a configuration on a free port and waits until it answers. The configuration is JSON, which is YAML too;
+    /// a listener that it does not name is `127.0.0.1:0`.
+    pub fn serve(mut config: Value) -> Self {
+        let address = &mut config["listener"]["address"];
+        if address.is_null() {
+            *address = json!("127.0.0.1:0");
+        }
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let file = write_config(directory.path(), &config.to_string());
+        Self::start(command().arg("serve").arg("--config").arg(&file), directory)
+    }
+
+    /// Serves the built-in demo on a free port, as `weir serve` does without a configuration.
+    pub fn demo() -> Self {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let mut command = command();
+        command
+            .args(["serve", "--address", "127.0.0.1:0"])
+            .current_dir(directory.path());
+        Self::start(&mut command, directory)
+    }
+
+    fn start(command: &mut Command, directory: TempDir) -> Self {
+        let mut process = Process::start(command, "");
+        let url = wait::until("weir prints its URL", || {
+            if let Some(status) = process.ended() {
+                panic!(
+                    "weir ended with {status}\n{}\n{}",
+                    process.stdout(),
+                    process.stderr()
+                );
+            }
+            first_url(&process.stdout())
+        });
+        Self {
+            process,
+            endpoint: Endpoint::parse(&url),
+            _directory: directory,
+        }
+    }
+
+    /// Serves one endpoint, `/mcp`, over these backends, whose names are left as they are.
+    pub fn over(backends: Value) -> Self {
+        Self::serve(config(backends, json!({"conflicts": "none"})))
+    }
+
+    /// The first endpoint.
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
+    }
+
+    /// The first endpoint's URL.
+    pub fn url(&self) -> String {
+        self.endpoint.url()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> i32 {
+        self.process.pid().as_raw()
+    }
+
+    /// Sends it SIGTERM.
+    pub fn terminate(&self) {
+        self.process.signal(Signal::SIGTERM);
+    }
+
+    /// Sends it SIGKILL.
+    pub fn kill(&self) {
+        self.process.signal(Signal::SIGKILL);
+    }
+
+    /// Waits for its end.
+    pub fn finish(self) -> Exit {
+        self.process.finish()
+    }
+}
+
+/// A configuration with one endpoint, `/mcp`, over all of `backends`; `endpoint` adds members to the endpoint.
+pub fn config(backends: Value, mut endpoint: Value) -> Value {
+    if endpoint["backends"].is_null() {
+        let names = backends
+            .as_object()
+            .expect("backends are an object")
+            .keys()
+            .collect::<Vec<_>>();
+        endpoint["backends"] = json!(names);
+    }
+    endpoint["path"] = json!("/mcp");
+    json!({"backends": backends, "endpoints": {"main": endpoint}})
+}
+
+/// Runs `weir` with these arguments to its end.
+pub fn run(arguments: &[&str]) -> Exit {
+    Process::run(command().args(arguments), "")
+}
+
+/// Writes a configuration text into a directory and returns the file's path.
+pub fn write_config(directory: &Path, text: &str) -> PathBuf {
+    let file = directory.join("weir.yaml");
+    std::fs::write(&file, text).expect("the configuration can be written");
+    file
+}
+
+fn command() -> Command {
+    Command::new(binary())
+}
+
+/// The binary: `WEIR_BIN`, else the one built beside this test.
+fn binary() -> PathBuf {
+    let given = std::env::var_os("WEIR_BIN").map(PathBuf::from);
+    let binary = given.unwrap_or_else(|| {
+        let test = std::env::current_exe().expect("a test knows its own path");
+        test.parent()
+            .and_then(Path::parent)
+            .expect("a test lies in target/debug/deps")
+            .join("weir")
+    });
+    assert!(
+        binary.is_file(),
+        "there is no {}: run `make test`, or set WEIR_BIN",
+        binary.display()
+    );
+    binary
+}
+
+/// The first URL of a text, once the line that holds it is whole.
+fn first_url(text: &str) -> Option<String> {
+    let start = text.find("http://")?;
+    let line = text[start..].split_once('\n')?.0;
+    let end = line
+        .find(|c: char| c.is_whitespace() || c == '"' || c == ',')
+        .unwrap_or(line.len());
+    Some(line[..end].to_owned())
+}

@@ -1,0 +1,222 @@
+//! What weir answers at the level of HTTP, era by era: status codes, headers, error codes.
+
+use serde_json::json;
+use weir_tests::http::{Request, Response, send_raw, send_together};
+use weir_tests::{Answer, Legacy, Modern, Speak, Weir, legacy, modern, peers, weir};
+
+fn echo() -> Weir {
+    Weir::over(json!({"echo": peers::fixture("echo.py", &["legacy", "modern"])}))
+}
+
+/// A modern `tools/list` whose body and headers agree.
+fn well_formed(weir: &Weir) -> Request {
+    Modern::new(weir.endpoint()).prepare("tools/list", json!({})).0
+}
+
+fn expect(response: &Response, status: u16, code: i64) {
+    assert_eq!(
+        (response.status, response.error_code()),
+        (status, Some(code)),
+        "{}",
+        response.text()
+    );
+}
+
+#[test]
+fn methods_that_an_endpoint_does_not_have_are_refused() {
+    let weir = echo();
+    for method in ["GET", "DELETE", "PUT", "PATCH"] {
+        let request = Request::new(method).header("mcp-protocol-version", modern::REVISION);
+        let response = request
+            .header("accept", "text/event-stream")
+            .send(&weir.endpoint());
+        assert_eq!(response.status, 405, "{method}");
+        let allowed = response.header("allow").expect("what is allowed is said");
+        assert!(allowed.contains("POST"), "{method}: {allowed}");
+    }
+}
+
+#[test]
+fn an_unknown_path_is_not_found() {
+    let weir = echo();
+    assert_eq!(
+        well_formed(&weir).send(&weir.endpoint().at("/nowhere")).status,
+        404
+    );
+}
+
+#[test]
+fn media_types_are_checked() {
+    let weir = echo();
+    let request = well_formed(&weir);
+    let of_type = |media| {
+        request
+            .clone()
+            .replace("content-type", media)
+            .send(&weir.endpoint())
+            .status
+    };
+    assert_eq!(of_type(Some("text/plain")), 415);
+    assert_eq!(of_type(None), 415);
+    assert_eq!(of_type(Some("application/json; charset=utf-8")), 200);
+    let accepting = |media| {
+        request
+            .clone()
+            .replace("accept", media)
+            .send(&weir.endpoint())
+            .status
+    };
+    assert_eq!(accepting(Some("text/html")), 406);
+    assert_eq!(accepting(Some("*/*")), 200);
+    assert_eq!(accepting(Some("text/event-stream;q=0.5, application/json")), 200);
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused() {
+    let mut config = weir::config(
+        json!({"echo": peers::fixture("echo.py", &[])}),
+        json!({"conflicts": "none"}),
+    );
+    config["limits"]["body"] = json!("64KiB");
+    let weir = Weir::serve(config);
+    let fitting = Modern::new(weir.endpoint()).call("line", json!({"filler": "x".repeat(60 << 10)}));
+    assert!(!fitting.failed());
+
+    let body = "x".repeat((64 << 10) + 1);
+    let announced = modern::post(&body, "tools/list", None);
+    assert_eq!(announced.send(&weir.endpoint()).status, 413);
+    let chunk = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let chunked = modern::post(&chunk, "tools/list", None).header("transfer-encoding", "chunked");
+    let exchange = send_raw(&weir.endpoint(), &chunked.bytes(&weir.endpoint()));
+    assert_eq!(exchange.status, 413);
+}
+
+#[test]
+fn a_head_over_the_limit_is_refused() {
+    let weir = echo();
+    let request = well_formed(&weir).header("x-filler", &"x".repeat(65 << 10));
+    let status = send_raw(&weir.endpoint(), &request.bytes(&weir.endpoint())).status;
+    assert!(status == 431 || status == 400, "{status}");
+}
+
+#[test]
+fn a_body_that_is_no_json_is_a_parse_error() {
+    let weir = echo();
+    for body in [
+        "",
+        "{",
+        "nonsense",
+        "{\"jsonrpc\":\"2.0\",}",
+        "\u{feff}{}",
+        "{} {}",
+    ] {
+        expect(
+            &modern::post(body, "tools/list", None).send(&weir.endpoint()),
+            400,
+            -32700,
+        );
+        expect(&Request::post(body).send(&weir.endpoint()), 400, -32700);
+    }
+    let invalid_utf8 = Request::post(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}");
+    expect(&invalid_utf8.send(&weir.endpoint()), 400, -32700);
+}
+
+#[test]
+fn json_that_is_no_request_is_an_invalid_request() {
+    let weir = echo();
+    let bodies = [
+        "1",
+        "\"text\"",
+        "null",
+        "[]",
+        r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+        r#"{"id":1,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+    ];
+    for body in bodies {
+        expect(&Request::post(body).send(&weir.endpoint()), 400, -32600);
+    }
+}
+
+#[test]
+fn duplicate_keys_are_an_invalid_request() {
+    let weir = echo();
+    let client = Legacy::new(weir.endpoint());
+    let bodies = [
+        r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"tools/list"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"line","name":"reply"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"line","n\u0061me":"reply"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"line"},"params":{"name":"reply"}}"#,
+    ];
+    for body in bodies {
+        expect(&client.post(body), 400, -32600);
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let weir = echo();
+    let client = Legacy::new(weir.endpoint());
+    let nested = |depth: usize| {
+        let arguments = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        let params = format!(r#"{{"name":"line","arguments":{arguments}}}"#);
+        client
+            .post(&format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#
+            ))
+            .status
+    };
+    assert_eq!(nested(50), 200);
+    assert_eq!(nested(70), 400);
+    assert_eq!(nested(100_000), 400);
+}
+
+#[test]
+fn a_notification_is_accepted_without_an_answer() {
+    let weir = echo();
+    let params =
+        json!({"requestId": 99, "_meta": Modern::new(weir.endpoint()).with_meta(json!({}))["_meta"]});
+    let body = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}).to_string();
+    let response = modern::post(&body, "notifications/cancelled", None).send(&weir.endpoint());
+    assert_eq!(
+        (response.status, response.body.len()),
+        (202, 0),
+        "{}",
+        response.text()
+    );
+    Legacy::new(weir.endpoint()).tell("notifications/cancelled", json!({"requestId": 99}));
+}
+
+#[test]
+fn hosts_and_origins_from_elsewhere_are_forbidden() {
+    let weir = echo();
+    let request = well_formed(&weir);
+    let from = |name, value| {
+        request
+            .clone()
+            .replace(name, Some(value))
+            .send(&weir.endpoint())
+            .status
+    };
+    assert_eq!(from("host", "evil.example.com"), 403);
+    assert_eq!(from("origin", "http://evil.example.com"), 403);
+    assert_eq!(from("origin", "null"), 403);
+    assert_eq!(from("host", "localhost"), 200);
+    assert_eq!(from("origin", "http://localhost:6274"), 200);
+    let opening = legacy::initialize(legacy::REVISION, json!({})).replace("host", Some("evil.example.com"));
+    assert_eq!(opening.send(&weir.endpoint()).status, 403);
+}
+
+#[test]
+fn a_connection_serves_many_requests() {
+    let weir = echo();
+    let client = Modern::new(weir.endpoint());
+    let requests = (0..20).map(|_| client.prepare("tools/list", json!({})));
+    let (requests, ids): (Vec<_>, Vec<_>) = requests.unzip();
+    for (response, id) in send_together(&requests, &weir.endpoint()).iter().zip(&ids) {
+        assert!(Answer::of(response, id).result()["tools"].is_array());
+    }
+}
