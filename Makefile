@@ -17,7 +17,7 @@ build: deps-build ## Build the release binary
 
 test: deps-test peers ## Run every test, the end-to-end tests against real MCP servers and clients among them
 	cargo build --workspace --bins --tests
-	WEIR_BIN="$(CARGO_TARGET_DIR)/debug/weir" cargo test --workspace
+	WEIR_BIN="$(CARGO_TARGET_DIR)/debug/weir" cargo test --workspace --no-fail-fast
 
 lint: deps-build ## Check formatting, clippy and the documentation
 	cargo fmt --all --check

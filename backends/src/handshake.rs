@@ -81,7 +81,7 @@ pub(crate) fn result_of<'a>(
     method: &'static str,
 ) -> Result<&'a weir_protocol::ResultHead, BackendError> {
     match (&answer.envelope.result, answer.envelope.error) {
-        (Some(head), _) => Ok(head),
+        (Some(head), _) => Ok(&**head),
         (None, Some(span)) => {
             let error: serde_json::Value = serde_json::from_slice(span.of(&answer.body)).unwrap_or_default();
             let text = error

@@ -15,7 +15,7 @@ use crate::inventory::{self, Requester};
 use crate::{Backend, BackendError, Call, Changes, Features, Inventory, Message, SessionKey, message};
 use async_trait::async_trait;
 use bytes::Bytes;
-use client::PooledClient;
+use client::Client;
 use http::HeaderMap;
 use parking_lot::Mutex;
 use post::Attempt;
@@ -32,12 +32,9 @@ use weir_protocol::{Era, Method};
 #[derive(Debug)]
 pub(crate) struct Shared {
     name: String,
-    uri: http::Uri,
-    /// The configured headers.
-    headers: HeaderMap,
     limits: weir_config::BackendLimits,
     timeouts: weir_config::BackendTimeouts,
-    client: PooledClient,
+    client: Client,
     next_id: AtomicU64,
     era: Mutex<Option<Features>>,
     sessions: Sessions,
@@ -92,16 +89,14 @@ impl HttpBackend {
             value.set_sensitive(true);
             headers.append(name, value);
         }
-        let uri = http
+        let uri: http::Uri = http
             .url
             .as_str()
             .parse()
             .map_err(|_| BackendError::Unreachable("the URL is not valid".into()))?;
-        let client = PooledClient::new(http, spec.timeouts.connect)?;
+        let client = Client::new(http, &uri, &headers, spec.timeouts.connect)?;
         let shared = Arc::new_cyclic(|myself| Shared {
             name: spec.name.clone(),
-            uri,
-            headers,
             limits: spec.limits.clone(),
             timeouts: spec.timeouts.clone(),
             client,

@@ -184,11 +184,8 @@ fn completion(catalog: &Catalog, params: &Params, request: &Request) -> Result<D
         .get();
     let name = json::as_str(raw.as_bytes())
         .ok_or_else(|| rescue::invalid_params(format!("`params.ref.{key}` must be a string")))?;
-    let start = outer.start + (raw.as_ptr() as usize - source.as_ptr() as usize);
-    let span = Span {
-        start,
-        end: start + raw.len(),
-    };
+    let start = outer.start() + (raw.as_ptr() as usize - source.as_ptr() as usize);
+    let span = Span::new(start, start + raw.len());
     let found = if key == "name" {
         catalog.named(List::Prompts, &name)
     } else {

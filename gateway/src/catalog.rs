@@ -12,6 +12,7 @@ use filter::ItemFilter;
 use std::collections::HashMap;
 use std::sync::Arc;
 use template::Template;
+use weir_protocol::list::write_page;
 
 /// The lists of a catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,19 +117,10 @@ impl Shelf {
             .map(|first| {
                 let end = (first + page_size).min(count);
                 let items = self.entries.get(first..end).unwrap_or_default();
-                let size: usize = items.iter().map(|entry| entry.rendered.len() + 1).sum();
-                let mut body = Vec::with_capacity(size + 24);
-                body.extend_from_slice(format!("{{\"{}\":[", list.key()).as_bytes());
-                for (at, entry) in items.iter().enumerate() {
-                    if at > 0 {
-                        body.push(b',');
-                    }
-                    body.extend_from_slice(&entry.rendered);
-                }
-                body.push(b']');
+                let body = write_page(list.key(), items.iter().map(|entry| &entry.rendered[..]));
                 Page {
                     first,
-                    body: body.into(),
+                    body,
                     next: (end < count).then_some(end),
                 }
             })

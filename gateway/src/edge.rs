@@ -4,15 +4,19 @@ pub(crate) mod legacy;
 mod listing;
 pub(crate) mod modern;
 
-use crate::answer::SERVER_INFO;
+use crate::answer::{Asker, SERVER_INFO};
+use crate::call::{self, Request};
 use crate::catalog::{Catalog, Offers};
 use crate::client::{Accepts, Client, Gone};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
+use crate::pump::{self, Terms};
 use crate::rescue::Fault;
 use bytes::Bytes;
 use std::sync::Arc;
-use weir_protocol::{Envelope, Meta, Revision, code, json};
+use tokio::sync::Notify;
+use weir_backends::SessionKey;
+use weir_protocol::{Envelope, Era, Meta, Method, Revision, code, json};
 
 /// A POST whose body was read and understood.
 pub(crate) struct Post {
@@ -30,13 +34,73 @@ impl Post {
     /// The raw id; `null` for a notification.
     fn id(&self) -> Bytes {
         self.envelope.id.map_or(Bytes::from_static(b"null"), |span| {
-            self.body.slice(span.start..span.end)
+            self.body.slice(span.start()..span.end())
         })
     }
 
     fn progress_token(&self) -> Option<Bytes> {
         let span = self.meta.as_ref()?.progress_token?;
-        Some(self.body.slice(span.start..span.end))
+        Some(self.body.slice(span.start()..span.end()))
+    }
+
+    /// Routes a call and carries it to its end.
+    async fn call(
+        self,
+        client: &mut Client,
+        method: Method,
+        era: Era,
+        cacheable: bool,
+        session: SessionKey,
+        cancelled: Option<Arc<Notify>>,
+    ) -> Result<(), Gone> {
+        let asker = Asker {
+            id: self.id(),
+            era,
+            cacheable,
+            progress_token: self.progress_token(),
+        };
+        let Self {
+            core,
+            endpoint,
+            accepts,
+            body,
+            envelope,
+            meta,
+            ..
+        } = self;
+        let principal = core.principal.clone();
+        let request = Request {
+            body,
+            envelope,
+            meta,
+            method,
+            era,
+            principal,
+            session,
+        };
+        match call::route(&endpoint, request) {
+            Ok(routed) => {
+                let keep_alive = core.config.timeouts.keep_alive;
+                let terms = Terms {
+                    asker,
+                    accepts,
+                    keep_alive,
+                    drain: &core.drain,
+                    cancelled,
+                };
+                pump::carry(client, routed, terms).await
+            }
+            Err(fault) => {
+                tracing::debug!(
+                    kind = fault.kind.as_str(),
+                    code = fault.code,
+                    fault.message,
+                    "call refused"
+                );
+                let answer = asker.fault(&fault);
+                client.json(answer.status, &[answer.body]).await
+            }
+        }
     }
 
     async fn fault(&self, client: &mut Client, fault: &Fault) -> Result<(), Gone> {

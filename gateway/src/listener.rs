@@ -1,5 +1,6 @@
 //! The listener: one socket, threads that each serve the connections they accept on a runtime of their own.
 
+mod socket;
 pub(crate) mod tls;
 
 use crate::app::App;
@@ -8,8 +9,8 @@ use crate::error::GatewayError;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::Stream;
-use pingora_core::protocols::l4::stream::Stream as TcpSide;
 use pingora_core::server::ShutdownWatch;
+use socket::Socket;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -100,7 +101,7 @@ async fn accept(listener: TcpListener, service: &Service) {
 
 async fn connection(stream: TcpStream, service: Service) {
     let _ = stream.set_nodelay(true);
-    let tcp = TcpSide::from(stream);
+    let tcp = Socket::new(stream);
     let mut next: Option<Stream> = match &service.tls {
         None => Some(Box::new(tcp)),
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(tcp)).await {

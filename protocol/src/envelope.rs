@@ -32,7 +32,7 @@ pub struct Envelope {
     /// The parameters.
     pub params: Option<Params>,
     /// The result of a response.
-    pub result: Option<ResultHead>,
+    pub result: Option<Box<ResultHead>>,
     /// The error object of a response.
     pub error: Option<Span>,
 }
@@ -139,7 +139,7 @@ struct RawEnvelope {
     id: Option<Span>,
     method: Option<Span>,
     params: Option<Params>,
-    result: Option<ResultHead>,
+    result: Option<Box<ResultHead>>,
     error: Option<Span>,
 }
 
@@ -234,7 +234,7 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'de> {
                         source: self.source,
                         start,
                     })?;
-                    fill(&mut raw.result, result, "result")?;
+                    fill(&mut raw.result, Box::new(result), "result")?;
                 }
                 _ => skip(&mut map)?,
             }
@@ -301,7 +301,7 @@ impl<'de> Visitor<'de> for ParamsSeed<'de> {
             !self
                 .source
                 .as_bytes()
-                .get(meta.start)
+                .get(meta.start())
                 .is_some_and(|&byte| byte == b'{')
         }) {
             return Err(A::Error::custom("`params._meta` must be an object"));

@@ -6,6 +6,7 @@ pub mod envelope;
 pub mod headers;
 pub mod item;
 pub mod json;
+pub mod list;
 pub mod meta;
 pub mod method;
 

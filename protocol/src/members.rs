@@ -5,34 +5,37 @@ use crate::{Span, Splice};
 /// A member of an object: its value, and where the member before it ends (for the first: right behind the `{`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
-    pub(crate) after: usize,
+    pub(crate) after: u32,
     /// The value.
     pub value: Span,
 }
 
+impl Member {
+    pub(crate) fn new(after: usize, value: Span) -> Self {
+        Self {
+            after: u32::try_from(after).unwrap_or(u32::MAX),
+            value,
+        }
+    }
+}
+
 /// Deletes `members` from the object of `source` whose first byte behind the `{` is at `start`, commas included.
 pub(crate) fn delete(splice: &mut Splice<'_>, source: &[u8], start: usize, members: &mut [Member]) {
-    members.sort_by_key(|member| member.value.start);
+    members.sort_by_key(|member| member.value.start());
     // Members deleted from the front take the comma behind them along, all others the comma before them.
     let mut front = start;
     for member in members.iter() {
-        if member.after == front {
-            front = member.value.end;
+        if member.after as usize == front {
+            front = member.value.end();
         } else {
-            splice.delete(Span {
-                start: member.after,
-                end: member.value.end,
-            });
+            splice.delete(Span::new(member.after as usize, member.value.end()));
         }
     }
     if front != start {
         let rest = source.get(front..).unwrap_or_default();
         let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         let comma = usize::from(rest.get(blank) == Some(&b','));
-        splice.delete(Span {
-            start,
-            end: front + if comma == 1 { blank + 1 } else { 0 },
-        });
+        splice.delete(Span::new(start, front + if comma == 1 { blank + 1 } else { 0 }));
     }
 }
 
@@ -46,10 +49,7 @@ mod tests {
         let mut members: Vec<Member> = all
             .iter()
             .filter(|(name, ..)| names.contains(name))
-            .map(|&(_, after, end)| Member {
-                after,
-                value: Span { start: end - 1, end },
-            })
+            .map(|&(_, after, end)| Member::new(after, Span::new(end - 1, end)))
             .collect();
         let mut splice = Splice::new(source.as_bytes());
         delete(&mut splice, source.as_bytes(), 1, &mut members);

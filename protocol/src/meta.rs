@@ -47,9 +47,9 @@ impl Meta {
         let mut deserializer = serde_json::Deserializer::from_str(source);
         let mut meta = deserializer.deserialize_map(MetaVisitor {
             source,
-            offset: span.start,
+            offset: span.start(),
         })?;
-        meta.start = span.start + 1;
+        meta.start = span.start() + 1;
         Ok(meta)
     }
 
@@ -88,8 +88,8 @@ impl<'de> Visitor<'de> for MetaVisitor<'de> {
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let raw: &RawValue = map.next_value()?;
             let value = Span::within(self.source, raw.get()).shifted(self.offset);
-            let member = Member { after, value };
-            after = value.end;
+            let member = Member::new(after, value);
+            after = value.end();
             meta.members += 1;
             let [version, capabilities, info, level] = &mut meta.hop;
             match &*key.text {
@@ -120,14 +120,7 @@ mod tests {
     fn hop_keys_go_and_the_rest_stays() {
         let body = br#"{"a":1,"io.modelcontextprotocol/protocolVersion":"2026-07-28", "traceparent":"00-x",
             "io.modelcontextprotocol/clientCapabilities":{},"progressToken":"p"}"#;
-        let meta = Meta::parse(
-            body,
-            Span {
-                start: 0,
-                end: body.len(),
-            },
-        )
-        .unwrap();
+        let meta = Meta::parse(body, Span::new(0, body.len())).unwrap();
         assert!(!meta.is_only_hop());
         let mut splice = Splice::new(body);
         meta.strip_hop(&mut splice, body);
@@ -136,15 +129,6 @@ mod tests {
             r#"{"a":1, "traceparent":"00-x","progressToken":"p"}"#
         );
         let twice = br#"{"progressToken":1,"progressToken":2}"#;
-        assert!(
-            Meta::parse(
-                twice,
-                Span {
-                    start: 0,
-                    end: twice.len()
-                }
-            )
-            .is_err()
-        );
+        assert!(Meta::parse(twice, Span::new(0, twice.len())).is_err());
     }
 }

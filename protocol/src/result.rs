@@ -147,9 +147,9 @@ impl<'de> Visitor<'de> for ResultSeed<'de> {
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let raw: &RawValue = map.next_value()?;
             let value = Span::within(self.source, raw.get());
-            let member = Member { after, value };
+            let member = Member::new(after, value);
             head.is_empty = false;
-            after = value.end;
+            after = value.end();
             let slot = match &*key.text {
                 "resultType" => &mut head.result_type,
                 "ttlMs" => &mut head.ttl_ms,

@@ -71,7 +71,7 @@ pub(crate) fn object_start(source: &str, key: &Key<'_>) -> Option<usize> {
     let std::borrow::Cow::Borrowed(text) = key.text else {
         return None;
     };
-    let after = Span::within(source, text).end;
+    let after = Span::within(source, text).end();
     let rest = source.as_bytes().get(after..)?;
     let brace = memchr::memchr(b'{', rest)?;
     Some(after + brace + 1)

@@ -48,12 +48,12 @@ impl<'a> Splice<'a> {
         let mut out = Vec::with_capacity(self.source.len() + added);
         let mut done = 0;
         for (span, bytes) in &self.edits {
-            let Some(kept) = self.source.get(done..span.start) else {
+            let Some(kept) = self.source.get(done..span.start()) else {
                 continue;
             };
             out.extend_from_slice(kept);
             out.extend_from_slice(bytes);
-            done = span.end;
+            done = span.end();
         }
         out.extend_from_slice(self.source.get(done..).unwrap_or_default());
         out.into()
@@ -67,9 +67,9 @@ mod tests {
     #[test]
     fn edits_apply_in_order_of_place() {
         let mut splice = Splice::new(b"0123456789");
-        splice.replace(Span { start: 7, end: 9 }, &b"xyz"[..]);
+        splice.replace(Span::new(7, 9), &b"xyz"[..]);
         splice.insert(3, &b"<"[..]).insert(3, &b">"[..]);
-        splice.delete(Span { start: 0, end: 1 });
+        splice.delete(Span::new(0, 1));
         assert_eq!(&splice.finish()[..], b"12<>3456xyz9");
         assert!(Splice::new(b"x").is_untouched());
     }

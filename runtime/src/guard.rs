@@ -1,16 +1,23 @@
 //! The guardian: a second process that kills weir's children when weir itself dies, however it dies.
 //!
-//! weir holds the only writing end of the guardian's standard input and reports each process group on it: `+GROUP`
-//! when it was started, `-GROUP` when it is gone. The pipe ends when weir ends, also by SIGKILL; the guardian then
-//! SIGKILLs every group still on its list. Two limits remain: a process that made a session of its own (`setsid`) has
-//! left its group, and a child whose start weir did not live to report is not on the list; its
-//! standard input has ended, though.
+//! weir holds the only writing end of the guardian's standard input and reports on it: first `=INSTANCE`, the mark that
+//! the environment of each of its children carries, then each process group, `+GROUP` when it was started and `-GROUP`
+//! when it is gone. The pipe ends when weir ends, also by SIGKILL, but not before a child that is just being started
+//! runs its program, since until then that child holds the pipe as well. The guardian then SIGKILLs every group still
+//! on its list and, on Linux, every process with the mark: a child whose start weir did not live to report, and a
+//! process that made a session of its own (`setsid`).
+//!
+//! What escapes it: a process outside its group that also took `WEIR_INSTANCE` out of its environment, wrote over
+//! it, or became another user's; elsewhere than on Linux, every process outside a registered group; and everything,
+//! when guardian and weir are killed together, before weir has started another guardian.
 
+use crate::instance::{DIGITS, Instance, VARIABLE};
 use crate::{Backoff, Group};
 use nix::sys::signal::Signal;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, BufRead, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -19,11 +26,11 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A line holds a sign, a process id and a line feed; what is longer is no report.
-const LONGEST_REPORT: u64 = 16;
+/// A line holds a sign, a mark or a process id, and a line feed; what is longer is no report.
+const LONGEST_REPORT: u64 = DIGITS as u64 + 2;
 
 /// The handle on a running guardian process; clones share it. When the last one goes, the guardian kills what is
-/// still registered and ends.
+/// still registered or carries its mark, and ends.
 #[derive(Debug, Clone)]
 pub struct Guardian {
     post: Arc<Post>,
@@ -34,6 +41,7 @@ pub struct Guardian {
 struct Post {
     program: PathBuf,
     args: Vec<OsString>,
+    instance: Instance,
     watch: Mutex<Watch>,
 }
 
@@ -49,10 +57,11 @@ impl Guardian {
     ///
     /// # Errors
     ///
-    /// The program cannot be started, or no thread to watch it.
+    /// The system gives no random bytes, the program cannot be started, or no thread to watch it.
     pub fn start(program: &Path, args: &[&str]) -> io::Result<Self> {
         let args = args.iter().map(OsString::from).collect::<Vec<_>>();
-        let (child, pipe) = start(program, &args)?;
+        let instance = Instance::random()?;
+        let (child, pipe) = start(program, &args, &instance)?;
         let watch = Mutex::new(Watch {
             groups: BTreeSet::new(),
             pipe,
@@ -60,6 +69,7 @@ impl Guardian {
         let post = Arc::new(Post {
             program: program.to_owned(),
             args,
+            instance,
             watch,
         });
         let weak = Arc::downgrade(&post);
@@ -69,31 +79,37 @@ impl Guardian {
         Ok(Self { post })
     }
 
+    /// The mark that each child must carry in its environment.
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.post.instance
+    }
+
     /// Puts a process group on the list of those that may not outlive weir.
     pub fn register(&self, group: Group) {
         let mut watch = self.post.watch.lock();
         watch.groups.insert(group);
-        report(&mut watch.pipe, '+', group);
+        report(&mut watch.pipe, '+', &group);
     }
 
     /// Takes a process group off the list: it is gone, and its number may soon be another's.
     pub fn release(&self, group: Group) {
         let mut watch = self.post.watch.lock();
         if watch.groups.remove(&group) {
-            report(&mut watch.pipe, '-', group);
+            report(&mut watch.pipe, '-', &group);
         }
     }
 }
 
 /// Tells the guardian. A failure means that it just died: the watching thread sees that too and tells its successor
 /// everything.
-fn report(pipe: &mut ChildStdin, sign: char, group: Group) {
-    if let Err(error) = writeln!(pipe, "{sign}{group}") {
+fn report(pipe: &mut ChildStdin, sign: char, subject: &impl fmt::Display) {
+    if let Err(error) = writeln!(pipe, "{sign}{subject}") {
         tracing::debug!(%error, "the guardian did not take a report");
     }
 }
 
-fn start(program: &Path, args: &[OsString]) -> io::Result<(Child, ChildStdin)> {
+/// Starts a guardian and tells it the mark.
+fn start(program: &Path, args: &[OsString], instance: &Instance) -> io::Result<(Child, ChildStdin)> {
     let mut child = Command::new(program)
         .args(args)
         .stdin(Stdio::piped())
@@ -101,11 +117,14 @@ fn start(program: &Path, args: &[OsString]) -> io::Result<(Child, ChildStdin)> {
         .stderr(Stdio::null())
         // Ctrl-C in weir's terminal must not reach it.
         .process_group(0)
+        // A weir that is another weir's server has that one's mark. Its guardian must live to kill what it started.
+        .env_remove(VARIABLE)
         .spawn()?;
-    let pipe = child
+    let mut pipe = child
         .stdin
         .take()
         .ok_or_else(|| io::Error::other("the guardian has no standard input"))?;
+    report(&mut pipe, '=', instance);
     Ok((child, pipe))
 }
 
@@ -135,23 +154,23 @@ fn keep_alive(mut child: Child, post: &Weak<Post>) {
 impl Post {
     fn restart(&self) -> io::Result<Child> {
         let mut watch = self.watch.lock();
-        let (child, pipe) = start(&self.program, &self.args)?;
+        let (child, pipe) = start(&self.program, &self.args, &self.instance)?;
         watch.pipe = pipe;
         let Watch { groups, pipe } = &mut *watch;
         for group in groups.iter() {
-            report(pipe, '+', *group);
+            report(pipe, '+', group);
         }
         Ok(child)
     }
 }
 
 /// The guardian's whole life: reads reports from standard input until it ends, then SIGKILLs every group still
-/// registered. SIGINT, SIGTERM and SIGHUP do nothing to it, since a supervisor that stops weir often signals every
-/// process of the service, and the guardian must be the last one to leave.
+/// registered and every process with weir's mark. SIGINT, SIGTERM and SIGHUP do nothing to it, since a supervisor that
+/// stops weir often signals every process of the service, and the guardian must be the last one to leave.
 ///
 /// # Errors
 ///
-/// The signal handlers cannot be installed, or reading fails; the groups are killed in the second case too.
+/// The signal handlers cannot be installed, or reading fails; in the second case it kills as well.
 pub fn run_guardian() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -163,17 +182,27 @@ pub fn run_guardian() -> io::Result<()> {
         signal(SignalKind::terminate())?,
         signal(SignalKind::hangup())?,
     ];
-    let mut groups = BTreeSet::new();
-    let read = read_reports(&mut io::stdin().lock(), &mut groups);
-    for group in groups {
+    let mut wards = Wards::default();
+    let read = read_reports(&mut io::stdin().lock(), &mut wards);
+    for group in wards.groups {
         group.signal(Signal::SIGKILL);
+    }
+    if let Some(instance) = wards.instance {
+        instance.kill_all();
     }
     read
 }
 
-/// Follows the reports until their end; `groups` then holds what is still registered. Lines that are no report are
+/// Whom the guardian kills.
+#[derive(Debug, Default)]
+struct Wards {
+    instance: Option<Instance>,
+    groups: BTreeSet<Group>,
+}
+
+/// Follows the reports until their end; `wards` then holds what is still registered. Lines that are no report are
 /// passed over.
-fn read_reports(reports: &mut impl BufRead, groups: &mut BTreeSet<Group>) -> io::Result<()> {
+fn read_reports(reports: &mut impl BufRead, wards: &mut Wards) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -193,9 +222,11 @@ fn read_reports(reports: &mut impl BufRead, groups: &mut BTreeSet<Group>) -> io:
             continue;
         };
         if let Some(group) = report.strip_prefix('+').and_then(group) {
-            groups.insert(group);
+            wards.groups.insert(group);
         } else if let Some(group) = report.strip_prefix('-').and_then(group) {
-            groups.remove(&group);
+            wards.groups.remove(&group);
+        } else if let Some(instance) = report.strip_prefix('=').and_then(Instance::parse) {
+            wards.instance = Some(instance);
         }
     }
 }

@@ -4,6 +4,7 @@ mod backoff;
 mod error;
 mod group;
 mod guard;
+mod instance;
 mod process;
 mod stderr;
 

@@ -1,5 +1,6 @@
 //! A server as a child process in a process group of its own.
 
+use crate::instance::VARIABLE;
 use crate::stderr::log_lines;
 use crate::{Group, Guardian, RuntimeError};
 use nix::sys::signal::Signal;
@@ -23,7 +24,7 @@ pub struct ProcessSpec {
     pub command: String,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Variables set beside the inherited ones. Their values may be secret.
+    /// Variables set beside the inherited ones; `WEIR_INSTANCE` is always weir's own. Their values may be secret.
     pub env: Vec<(String, String)>,
     /// Its working directory; absent means weir's own.
     pub cwd: Option<PathBuf>,
@@ -55,8 +56,9 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the program in a new process group that `guardian` knows of. Standard input and output are piped;
-    /// standard error is logged line by line under the target `backend`. Must be called within a tokio runtime.
+    /// Starts the program in a new process group that `guardian` knows of, with the guardian's mark in its
+    /// environment, so that not even a descendant that leaves the group outlives weir. Standard input and output are
+    /// piped; standard error is logged line by line under the target `backend`. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
@@ -65,7 +67,8 @@ impl Process {
         let mut command = Command::new(&spec.command);
         command
             .args(&spec.args)
-            .envs(spec.env.iter().map(|(name, value)| (name, value)));
+            .envs(spec.env.iter().map(|(name, value)| (name, value)))
+            .env(VARIABLE, guardian.instance().as_str());
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -11,10 +11,18 @@ use std::process::Command;
 use std::time::Duration;
 
 /// A server that listens for HTTP and ends with the test.
-#[derive(Debug)]
 pub struct HttpPeer {
-    _process: Process,
+    name: &'static str,
+    command: Box<dyn Fn(u16) -> Command + Send + Sync>,
+    port: u16,
+    process: Option<Process>,
     url: String,
+}
+
+impl std::fmt::Debug for HttpPeer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} at {}", self.name, self.url)
+    }
 }
 
 impl HttpPeer {
@@ -23,31 +31,47 @@ impl HttpPeer {
         &self.url
     }
 
+    /// Ends the server and starts it again at the same address; whatever it remembered is gone.
+    pub fn restart(&mut self) {
+        // Dropped first, so that the port is free.
+        self.process = None;
+        self.process = listening(self.name, self.port, &self.command);
+        assert!(self.process.is_some(), "{self:?} cannot be started again");
+    }
+
     /// Starts a server on a free port. The port is chosen first, so another process may take it: then it is tried again.
-    fn start(name: &str, command: impl Fn(u16) -> Command) -> Self {
+    fn start(name: &'static str, command: impl Fn(u16) -> Command + Send + Sync + 'static) -> Self {
         for _ in 0..5 {
             let port = free_port();
-            let mut process = Process::start(&mut command(port), "");
-            let listening = wait::poll(wait::DEADLINE, &mut || {
-                let ended = process.ended().map(|_| false);
-                ended.or_else(|| {
-                    std::net::TcpStream::connect(("127.0.0.1", port))
-                        .ok()
-                        .map(|_| true)
-                })
-            });
-            match listening {
-                Some(true) => {
-                    return Self {
-                        _process: process,
-                        url: format!("http://127.0.0.1:{port}/mcp"),
-                    };
-                }
-                Some(false) => {}
-                None => panic!("{name} does not listen: {}", process.stderr()),
+            if let Some(process) = listening(name, port, &command) {
+                return Self {
+                    name,
+                    command: Box::new(command),
+                    port,
+                    process: Some(process),
+                    url: format!("http://127.0.0.1:{port}/mcp"),
+                };
             }
         }
         panic!("{name} cannot be started");
+    }
+}
+
+/// Starts a server and waits until it listens; `None` when it ended instead.
+fn listening(name: &str, port: u16, command: &impl Fn(u16) -> Command) -> Option<Process> {
+    let mut process = Process::start(&mut command(port), "");
+    let listening = wait::poll(wait::DEADLINE, &mut || {
+        let ended = process.ended().map(|_| false);
+        ended.or_else(|| {
+            std::net::TcpStream::connect(("127.0.0.1", port))
+                .ok()
+                .map(|_| true)
+        })
+    });
+    match listening {
+        Some(true) => Some(process),
+        Some(false) => None,
+        None => panic!("{name} does not listen: {}", process.stderr()),
     }
 }
 

@@ -170,23 +170,3 @@ fn a_client_cancels_only_its_own() {
     );
     assert!(!folder.path().join("cancelled").exists());
 }
-
-#[test]
-fn a_legacy_client_that_loses_its_stream_resumes_it() {
-    let (weir, folder) = slow("legacy");
-    let client = Legacy::new(weir.endpoint());
-    let (request, id) = client.prepare("tools/call", wait_with_progress(3, json!("mine")));
-    let mut events = request.open(&weir.endpoint()).events();
-    let last = events.find_map(|event| event.id).expect("events have ids");
-    drop(events);
-    // Losing the stream is not cancelling: the call goes on and its answer waits.
-    assert_eq!(client.call("quick", json!({})).text(), "done");
-    release(folder.path());
-    let resume = weir_tests::Request::new("GET")
-        .header("accept", "text/event-stream")
-        .header("last-event-id", &last);
-    let mut resumed = client.within(resume).open(&weir.endpoint()).events();
-    let answer = resumed.message_where(|message| message["id"] == id);
-    assert_eq!(answer["result"]["content"][0]["text"], "released");
-    assert!(!folder.path().join("cancelled").exists());
-}

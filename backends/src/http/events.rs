@@ -1,20 +1,18 @@
 //! The event stream that answers one request.
 
-use super::client::cause;
+use super::client::Body;
 use super::post::CancelGuard;
 use crate::BackendError;
 use crate::deadlines::Deadlines;
 use crate::exchange::{Event, Message, Outcome};
 use crate::message::answer_to;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use weir_protocol::sse::Decoder;
 use weir_protocol::{Kind, Method};
 
 /// The events of one request.
 #[derive(Debug)]
 pub(crate) struct HttpEvents {
-    body: Incoming,
+    body: Body,
     decoder: Decoder,
     id: u64,
     deadlines: Deadlines,
@@ -23,7 +21,7 @@ pub(crate) struct HttpEvents {
 
 impl HttpEvents {
     pub(crate) fn new(
-        body: Incoming,
+        body: Body,
         id: u64,
         limit: usize,
         deadlines: Deadlines,
@@ -81,14 +79,9 @@ impl HttpEvents {
                 Ok(None) => {}
                 Err(error) => return Err(BackendError::TooLarge { limit: error.limit }),
             }
-            match self.deadlines.watch(self.body.frame()).await? {
+            match self.deadlines.watch(self.body.chunk()).await? {
                 None => return Err(BackendError::Gone("it closed the event stream".to_owned())),
-                Some(Err(error)) => return Err(BackendError::Gone(cause(&error))),
-                Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        self.decoder.feed(data);
-                    }
-                }
+                Some(piece) => self.decoder.feed(&piece?),
             }
         }
     }

@@ -1,14 +1,12 @@
 //! The stream on which a server announces changes: a GET in the legacy era, `subscriptions/listen` in the modern one.
 
 use super::Shared;
-use super::client::HttpClient;
+use super::client::{HttpClient, Media, Outgoing, Verb};
 use super::events::HttpEvents;
 use super::post::{self, Attempt};
 use crate::deadlines::Deadlines;
 use crate::{BackendError, SessionKey, message};
 use bytes::Bytes;
-use http::Method as HttpMethod;
-use http::header::CONTENT_TYPE;
 use std::sync::Arc;
 use weir_protocol::{Era, Kind, Method};
 use weir_runtime::Backoff;
@@ -49,22 +47,23 @@ async fn open(shared: &Shared) -> Result<Option<HttpEvents>, BackendError> {
         }
         Some(Era::Legacy) => {
             let session = shared.sessions.open(shared, SessionKey::Shared).await?;
-            let mut request = post::request(shared, HttpMethod::GET, Bytes::new());
-            request.headers_mut().remove(CONTENT_TYPE);
-            session.stamp(request.headers_mut());
+            let request = Outgoing {
+                verb: Verb::Get,
+                headers: session.headers(),
+                body: Bytes::new(),
+            };
             let response = shared.client.send(request).await?;
-            let status = response.status();
-            if status.is_success() && post::is_type(response.headers(), "text/event-stream") {
+            if response.is_success() && response.media == Media::EventStream {
                 let limit = shared.limits.message;
                 return Ok(Some(HttpEvents::new(
-                    response.into_body(),
+                    response.body,
                     0,
                     limit,
                     Deadlines::endless(),
                     None,
                 )));
             }
-            match status.as_u16() {
+            match response.status {
                 405 => Ok(None),
                 404 => {
                     shared.sessions.forget(SessionKey::Shared, &session);

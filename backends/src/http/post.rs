@@ -1,16 +1,13 @@
 //! One POST to a backend and the reading of its answer.
 
 use super::Shared;
-use super::client::{HttpClient, cause};
+use super::client::{HttpClient, Incoming, Media, Outgoing, Verb};
 use super::events::HttpEvents;
 use super::session::UpstreamSession;
 use crate::deadlines::Deadlines;
 use crate::{BackendError, Message, Outcome, message};
-use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method as HttpMethod, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use bytes::Bytes;
+use http::HeaderValue;
 use std::sync::Arc;
 use weir_protocol::{Kind, Method, Revision, headers};
 
@@ -23,21 +20,6 @@ pub(crate) enum Attempt {
     Stream(HttpEvents),
 }
 
-/// A request to the backend's URL with its configured headers and those of every MCP message.
-pub(crate) fn request(shared: &Shared, method: HttpMethod, body: Bytes) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(body));
-    *request.method_mut() = method;
-    *request.uri_mut() = shared.uri.clone();
-    let out = request.headers_mut();
-    out.clone_from(&shared.headers);
-    out.insert(
-        ACCEPT,
-        HeaderValue::from_static("application/json, text/event-stream"),
-    );
-    out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    request
-}
-
 /// Sends a modern request. Dropping the future, or the stream, closes the connection or resets its stream, which is what
 /// cancels a modern request (2026-07-28 `basic/patterns/cancellation`).
 pub(crate) async fn modern(
@@ -47,18 +29,22 @@ pub(crate) async fn modern(
     id: u64,
     body: Bytes,
 ) -> Result<Attempt, BackendError> {
-    let mut request = request(shared, HttpMethod::POST, body);
-    let out = request.headers_mut();
-    out.insert(
+    let mut headers = Vec::with_capacity(3);
+    headers.push((
         headers::PROTOCOL_VERSION,
         HeaderValue::from_static(Revision::LATEST.as_str()),
-    );
-    out.insert(headers::METHOD, HeaderValue::from_static(method.as_str()));
+    ));
+    headers.push((headers::METHOD, HeaderValue::from_static(method.as_str())));
     if let Some(target) = target
         && let Ok(value) = HeaderValue::try_from(&*headers::encode(target))
     {
-        out.insert(headers::NAME, value);
+        headers.push((headers::NAME, value));
     }
+    let request = Outgoing {
+        verb: Verb::Post,
+        headers,
+        body,
+    };
     // A stream of changes is silent while nothing changes.
     let deadlines = if method == Method::Listen {
         Deadlines::endless()
@@ -77,8 +63,11 @@ pub(crate) async fn legacy(
     id: u64,
     body: Bytes,
 ) -> Result<Attempt, BackendError> {
-    let mut request = request(shared, HttpMethod::POST, body);
-    session.stamp(request.headers_mut());
+    let request = Outgoing {
+        verb: Verb::Post,
+        headers: session.headers(),
+        body,
+    };
     let deadlines = Deadlines::start(&shared.timeouts);
     let guard = CancelGuard {
         armed: true,
@@ -87,7 +76,7 @@ pub(crate) async fn legacy(
     };
     match head(shared, request, &deadlines).await {
         Ok(response) => {
-            let lost = session.id.is_some() && response.status() == StatusCode::NOT_FOUND;
+            let lost = session.id.is_some() && response.status == 404;
             if lost {
                 guard.disarm();
                 return Err(BackendError::SessionLost);
@@ -111,32 +100,32 @@ pub(crate) async fn initialize(
     body: Bytes,
 ) -> Result<(Option<HeaderValue>, Attempt), BackendError> {
     let deadlines = Deadlines::start(&shared.timeouts);
-    let response = head(shared, request(shared, HttpMethod::POST, body), &deadlines).await?;
-    let session = response.headers().get(headers::SESSION_ID).cloned();
+    let request = Outgoing {
+        verb: Verb::Post,
+        headers: Vec::new(),
+        body,
+    };
+    let response = head(shared, request, &deadlines).await?;
+    let session = response.session.clone();
     Ok((session, read(shared, response, id, deadlines, None).await?))
 }
 
-async fn head(
-    shared: &Shared,
-    request: Request<Full<Bytes>>,
-    deadlines: &Deadlines,
-) -> Result<Response<Incoming>, BackendError> {
+async fn head(shared: &Shared, request: Outgoing, deadlines: &Deadlines) -> Result<Incoming, BackendError> {
     deadlines.watch(shared.client.send(request)).await?
 }
 
 /// Turns a response into the outcome of the request `id`.
 async fn read(
     shared: &Shared,
-    response: Response<Incoming>,
+    response: Incoming,
     id: u64,
     deadlines: Deadlines,
     guard: Option<CancelGuard>,
 ) -> Result<Attempt, BackendError> {
-    let status = response.status();
-    if status.is_success() && is_type(response.headers(), "text/event-stream") {
+    if response.is_success() && response.media == Media::EventStream {
         let limit = shared.limits.message;
         return Ok(Attempt::Stream(HttpEvents::new(
-            response.into_body(),
+            response.body,
             id,
             limit,
             deadlines,
@@ -154,34 +143,26 @@ async fn read(
 
 async fn read_json(
     shared: &Shared,
-    response: Response<Incoming>,
+    response: Incoming,
     id: u64,
     deadlines: &Deadlines,
 ) -> Result<Outcome, BackendError> {
-    let status = response.status();
-    let json = is_type(response.headers(), "application/json");
-    if !json {
-        return Err(match status {
-            status if status.is_success() => BackendError::Protocol(format!(
-                "it answered with status {} and neither JSON nor an event stream",
-                status.as_u16()
+    let (status, success) = (response.status, response.is_success());
+    if response.media != Media::Json {
+        return Err(match success {
+            true => BackendError::Protocol(format!(
+                "it answered with status {status} and neither JSON nor an event stream"
             )),
-            status => BackendError::Refused {
-                status: status.as_u16(),
-            },
+            false => BackendError::Refused { status },
         });
     }
-    let body = collect(response.into_body(), shared.limits.message, deadlines).await?;
+    let body = response.body.collect(shared.limits.message, deadlines).await?;
     let message = match Message::parse(body) {
-        Err(_) if !status.is_success() => {
-            return Err(BackendError::Refused {
-                status: status.as_u16(),
-            });
-        }
+        Err(_) if !success => return Err(BackendError::Refused { status }),
         message => message?,
     };
     // A refusal may carry an id that is not the request's: servers that could not place the request invent one.
-    let refusal = !status.is_success() && message.envelope.error.is_some();
+    let refusal = !success && message.envelope.error.is_some();
     if refusal && is_session_loss(status, &message) {
         return Err(BackendError::SessionLost);
     }
@@ -194,49 +175,14 @@ async fn read_json(
 }
 
 /// Some servers answer an unknown session with 400 and say so in the message only.
-fn is_session_loss(status: StatusCode, message: &Message) -> bool {
+fn is_session_loss(status: u16, message: &Message) -> bool {
     let error = message
         .envelope
         .error
         .map(|span| span.text(&message.body).to_ascii_lowercase());
-    status == StatusCode::BAD_REQUEST
+    status == 400
         && error
             .is_some_and(|text| text.contains("no valid session") || text.contains("server not initialized"))
-}
-
-/// Reads a body of at most `limit` bytes.
-pub(crate) async fn collect(
-    mut body: Incoming,
-    limit: usize,
-    deadlines: &Deadlines,
-) -> Result<Bytes, BackendError> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = deadlines.watch(body.frame()).await? {
-        let frame = frame.map_err(|error| BackendError::Gone(cause(&error)))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len() + all.len() + data.len() > limit {
-            return Err(BackendError::TooLarge { limit });
-        }
-        if first.is_empty() && all.is_empty() {
-            // Most answers arrive in one piece, which then needs no copy.
-            first = data;
-        } else {
-            if all.is_empty() {
-                all.extend_from_slice(&std::mem::take(&mut first));
-            }
-            all.extend_from_slice(&data);
-        }
-    }
-    Ok(if all.is_empty() { first } else { all.freeze() })
-}
-
-pub(crate) fn is_type(headers: &HeaderMap, wanted: &str) -> bool {
-    headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case(wanted))
 }
 
 /// Tells a legacy backend, when dropped, that a call is no longer wanted.

@@ -1,11 +1,11 @@
 //! Sessions with legacy backends: opened when first needed, one for each client session, opened anew when lost.
 
 use super::Shared;
-use super::client::HttpClient;
+use super::client::{HttpClient, Outgoing, Verb};
 use super::post;
 use crate::{BackendError, Features, SessionKey, message};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method as HttpMethod};
+use http::HeaderValue;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
@@ -23,18 +23,20 @@ pub(crate) struct UpstreamSession {
 }
 
 impl UpstreamSession {
-    /// Adds the headers that place a request in this session.
-    pub(crate) fn stamp(&self, out: &mut HeaderMap) {
+    /// The headers that place a request in this session.
+    pub(crate) fn headers(&self) -> Vec<(&'static str, HeaderValue)> {
+        let mut headers = Vec::with_capacity(2);
         if let Some(id) = &self.id {
-            out.insert(headers::SESSION_ID, id.clone());
+            headers.push((headers::SESSION_ID, id.clone()));
         }
         // The header came with 2025-06-18; older servers ignore it.
         if self.features.revision >= Revision::V2025_06_18 {
-            out.insert(
+            headers.push((
                 headers::PROTOCOL_VERSION,
                 HeaderValue::from_static(self.features.revision.as_str()),
-            );
+            ));
         }
+        headers
     }
 
     /// Sends a notification or a response in the background; nobody waits for it.
@@ -45,7 +47,7 @@ impl UpstreamSession {
         let session = self.clone();
         let handle = shared.handle.clone();
         handle.spawn(async move {
-            let sent = send_plain(&shared, &session, HttpMethod::POST, body).await;
+            let sent = send_plain(&shared, &session, Verb::Post, body).await;
             if let Err(error) = sent {
                 tracing::debug!(backend = shared.name, %error, "a notification did not reach the backend");
             }
@@ -171,7 +173,7 @@ async fn handshake(shared: &Shared) -> Result<Arc<UpstreamSession>, BackendError
     send_plain(
         shared,
         &session,
-        HttpMethod::POST,
+        Verb::Post,
         Bytes::from_static(message::INITIALIZED),
     )
     .await?;
@@ -181,7 +183,7 @@ async fn handshake(shared: &Shared) -> Result<Arc<UpstreamSession>, BackendError
 /// Ends a session at the server, which may refuse that (2025-11-25 `basic/transports`); it has five seconds.
 pub(crate) async fn end(shared: &Shared, session: &UpstreamSession) {
     if session.id.is_some() {
-        let sent = send_plain(shared, session, HttpMethod::DELETE, Bytes::new());
+        let sent = send_plain(shared, session, Verb::Delete, Bytes::new());
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), sent).await;
     }
 }
@@ -190,20 +192,24 @@ pub(crate) async fn end(shared: &Shared, session: &UpstreamSession) {
 async fn send_plain(
     shared: &Shared,
     session: &UpstreamSession,
-    method: HttpMethod,
+    verb: Verb,
     body: Bytes,
 ) -> Result<(), BackendError> {
-    let mut request = post::request(shared, method, body);
-    session.stamp(request.headers_mut());
+    let request = Outgoing {
+        verb,
+        headers: session.headers(),
+        body,
+    };
     let sent = tokio::time::timeout(shared.timeouts.list, shared.client.send(request)).await;
     let response = sent.unwrap_or(Err(BackendError::Timeout {
         what: "a notification",
         after: shared.timeouts.list,
     }))?;
-    match response.status() {
-        status if status.is_success() => Ok(()),
-        status => Err(BackendError::Refused {
-            status: status.as_u16(),
-        }),
+    if response.is_success() {
+        Ok(())
+    } else {
+        Err(BackendError::Refused {
+            status: response.status,
+        })
     }
 }

@@ -3,12 +3,9 @@
 //! S: MCP 2025-11-25 `basic/lifecycle`, `basic/transports`.
 
 use super::{Post, initialize_result, listing};
-use crate::answer::Asker;
-use crate::call::{self, Request};
 use crate::client::{Client, Gone};
 use crate::gateway::Core;
 use crate::hub::Topic;
-use crate::pump::{self, Terms};
 use crate::rescue::{self, Fault};
 use crate::session::Visit;
 use crate::stream::Stream;
@@ -111,34 +108,11 @@ async fn dispatch(post: Post, client: &mut Client, method: Method, visit: Visit)
     match method {
         Method::Ping => post.result(client, "{}").await,
         Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
-            let id = post.id();
-            let cancellable = visit.session.cancellable(&id);
-            let asker = Asker {
-                id,
-                era: Era::Legacy,
-                cacheable: false,
-                progress_token: post.progress_token(),
-            };
-            let terms = Terms {
-                asker,
-                accepts: post.accepts,
-                keep_alive: post.core.config.timeouts.keep_alive,
-                drain: &post.core.drain,
-                cancelled: Some(cancellable.cancelled.clone()),
-            };
-            let request = Request {
-                body: post.body.clone(),
-                envelope: post.envelope.clone(),
-                meta: post.meta.clone(),
-                method,
-                era: Era::Legacy,
-                principal: post.core.principal.clone(),
-                session: SessionKey::Client(visit.session.number),
-            };
-            match call::route(&post.endpoint, request) {
-                Ok(routed) => pump::carry(client, routed, terms).await,
-                Err(fault) => post.fault(client, &fault).await,
-            }
+            let cancellable = visit.session.cancellable(&post.id());
+            let key = SessionKey::Client(visit.session.number);
+            let cancelled = Some(cancellable.cancelled.clone());
+            post.call(client, method, Era::Legacy, false, key, cancelled)
+                .await
         }
         _ => {
             let name = post.envelope.method_name(&post.body).unwrap_or_default();

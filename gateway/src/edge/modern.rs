@@ -3,11 +3,8 @@
 //! S: MCP 2026-07-28 `basic/index`, `basic/versioning`, `basic/transports/streamable-http`.
 
 use super::{Post, discover_result, listing};
-use crate::answer::Asker;
-use crate::call::{self, Request};
 use crate::client::{Client, Gone};
 use crate::hub::Topic;
-use crate::pump::{self, Terms};
 use crate::rescue::{self, Fault};
 use crate::stream::Stream;
 use bytes::Bytes;
@@ -105,32 +102,9 @@ async fn dispatch(post: Post, client: &mut Client, method: Method) -> Result<(),
         }
         Method::Listen => listen(post, client).await,
         _ => {
-            let asker = Asker {
-                id: post.id(),
-                era: Era::Modern,
-                cacheable: method == Method::ResourcesRead,
-                progress_token: post.progress_token(),
-            };
-            let terms = Terms {
-                asker,
-                accepts: post.accepts,
-                keep_alive: post.core.config.timeouts.keep_alive,
-                drain: &post.core.drain,
-                cancelled: None,
-            };
-            let request = Request {
-                body: post.body.clone(),
-                envelope: post.envelope.clone(),
-                meta: post.meta.clone(),
-                method,
-                era: Era::Modern,
-                principal: post.core.principal.clone(),
-                session: SessionKey::Shared,
-            };
-            match call::route(&post.endpoint, request) {
-                Ok(routed) => pump::carry(client, routed, terms).await,
-                Err(fault) => post.fault(client, &fault).await,
-            }
+            let cacheable = method == Method::ResourcesRead;
+            post.call(client, method, Era::Modern, cacheable, SessionKey::Shared, None)
+                .await
         }
     }
 }

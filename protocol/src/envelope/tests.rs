@@ -124,3 +124,9 @@ fn deep_nesting_does_not_overflow() {
     assert!(parse(&body).is_ok());
     assert!(json::deeper_than(body.as_bytes(), 64));
 }
+
+#[test]
+fn heads_stay_small() {
+    // They are moved about on every call.
+    assert!(size_of::<Envelope>() <= 200, "{}", size_of::<Envelope>());
+}

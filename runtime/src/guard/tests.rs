@@ -1,15 +1,34 @@
-use super::{Guardian, read_reports};
+use super::{Guardian, Wards, read_reports};
 use crate::Group;
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
+fn wards(reports: &[u8]) -> Wards {
+    let mut wards = Wards::default();
+    read_reports(&mut &reports[..], &mut wards).unwrap();
+    wards
+}
+
 fn left(reports: &[u8]) -> Vec<String> {
-    let mut groups = BTreeSet::new();
-    read_reports(&mut &reports[..], &mut groups).unwrap();
-    groups.iter().map(ToString::to_string).collect()
+    wards(reports).groups.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_mark_is_read_whole_or_not_at_all() {
+    let mark = "0123456789abcdef0123456789abcdef";
+    let read = |reports: String| wards(reports.as_bytes()).instance;
+    let whole = read(format!("={mark}\n+17\n"));
+    assert_eq!(whole.as_ref().map(|instance| instance.as_str()), Some(mark));
+    for broken in [
+        format!("={mark}"),
+        format!("={mark}0\n"),
+        format!("={}\n", &mark[1..]),
+        "=\n".into(),
+    ] {
+        assert_eq!(read(broken.clone()), None, "{broken:?}");
+    }
 }
 
 #[test]
@@ -49,20 +68,24 @@ fn a_guardian_that_dies_is_replaced_and_told_everything() {
     let script = "exec 3>\"$0\"; echo $$ >&3; exec cat >&3";
     let guardian = Guardian::start(Path::new("sh"), &["-c", script, fifo.to_str().unwrap()]).unwrap();
 
+    let mark = format!("={}", guardian.instance());
     let (pid, mut lines) = reports(&fifo);
     for id in [70_001, 70_002, 70_003] {
         guardian.register(Group::of(id).unwrap());
     }
     guardian.release(Group::of(70_002).unwrap());
-    let told = lines.by_ref().take(4).collect::<Vec<_>>();
-    assert_eq!(told, ["+70001", "+70002", "+70003", "-70002"]);
+    let told = lines.by_ref().take(5).collect::<Vec<_>>();
+    assert_eq!(told, [&mark, "+70001", "+70002", "+70003", "-70002"]);
 
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
     assert_eq!(lines.next(), None);
 
     let (successor, mut lines) = reports(&fifo);
     assert_ne!(successor, pid);
-    assert_eq!(lines.by_ref().take(2).collect::<Vec<_>>(), ["+70001", "+70003"]);
+    assert_eq!(
+        lines.by_ref().take(3).collect::<Vec<_>>(),
+        [&mark, "+70001", "+70003"]
+    );
     drop(guardian);
     assert_eq!(lines.next(), None, "the guardian ends with its last handle");
 }

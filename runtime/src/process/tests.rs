@@ -66,6 +66,16 @@ async fn speaks_through_its_pipes_with_environment_and_directory() {
 }
 
 #[tokio::test]
+async fn a_child_carries_the_mark_of_its_guardian_whatever_it_is_configured_to() {
+    let guardian = guardian();
+    let mut spec = spec("sh", &["-c", "echo $WEIR_INSTANCE"]);
+    spec.env = vec![("WEIR_INSTANCE".into(), "another".into())];
+    let mut process = Process::spawn(&spec, &guardian).unwrap();
+    let lines = BufReader::new(process.take_stdout().unwrap()).lines();
+    assert_eq!(rest(lines).await, [guardian.instance().as_str()]);
+}
+
+#[tokio::test]
 async fn wait_tells_the_status_and_can_be_dropped_halfway() {
     let (mut process, _lines) = shell("read line; exit 7");
     let stdin = process.take_stdin();
@@ -154,12 +164,13 @@ async fn the_guardian_is_told_of_start_and_end() {
     let guardian = Guardian::start(Path::new("sh"), &["-c", &script, file.to_str().unwrap()]).unwrap();
     let process = Process::spawn(&spec("cat", &[]), &guardian).unwrap();
     let pid = process.pid();
+    let mark = guardian.instance().to_string();
     process.stop(NEVER).await;
     drop(guardian);
     std::fs::read(&fifo).unwrap();
     assert_eq!(
         std::fs::read_to_string(&file).unwrap(),
-        format!("+{pid}\n-{pid}\n")
+        format!("={mark}\n+{pid}\n-{pid}\n")
     );
 }
 

@@ -1,0 +1,149 @@
+//! TLS and HTTP/2 to backends, by hyper.
+
+use super::{
+    ACCEPT, Body, HttpClient, IDLE, IDLE_CONNECTIONS, Incoming, Outgoing, USER_AGENT, Verb, cause, of_map,
+    roots,
+};
+use crate::BackendError;
+use ::http::header::{self, HeaderMap};
+use ::http::{HeaderName, HeaderValue, Method, Request, Uri};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+type Pool = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+thread_local! {
+    /// Each serving thread has a runtime of its own; a connection that stays on its thread is woken without crossing to
+    /// another one.
+    static POOLS: RefCell<HashMap<u64, (Weak<Settings>, Pool)>> = RefCell::default();
+}
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// A client with one pool of connections for each thread that uses it.
+#[derive(Debug)]
+pub(crate) struct HyperClient {
+    uri: Uri,
+    headers: HeaderMap,
+    settings: Arc<Settings>,
+}
+
+#[derive(Debug)]
+struct Settings {
+    number: u64,
+    tls: Arc<rustls::ClientConfig>,
+    connect: Duration,
+    http2: bool,
+    http2_only: bool,
+}
+
+impl HyperClient {
+    /// A client for one backend; no connection is opened yet.
+    pub(super) fn new(
+        http: &weir_config::HttpBackend,
+        uri: &Uri,
+        headers: &HeaderMap,
+        connect: Duration,
+    ) -> Result<Self, BackendError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| BackendError::Unreachable(error.to_string()))?
+            .with_root_certificates(roots::read(http.ca.as_deref())?)
+            .with_no_client_auth();
+        let settings = Arc::new(Settings {
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            tls: Arc::new(tls),
+            connect,
+            http2: http.http2,
+            http2_only: http.http2 && http.url.scheme() == "http",
+        });
+        let mut headers = headers.clone();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(ACCEPT));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        Ok(Self {
+            uri: uri.clone(),
+            headers,
+            settings,
+        })
+    }
+
+    fn pool(&self) -> Pool {
+        POOLS.with_borrow_mut(|pools| {
+            if let Some((_, pool)) = pools.get(&self.settings.number) {
+                return pool.clone();
+            }
+            // A new backend is rare, and a good moment to let go of the pools of those that are gone.
+            pools.retain(|_, (settings, _)| settings.strong_count() > 0);
+            let pool = self.settings.pool();
+            pools.insert(
+                self.settings.number,
+                (Arc::downgrade(&self.settings), pool.clone()),
+            );
+            pool
+        })
+    }
+}
+
+impl Settings {
+    fn pool(&self) -> Pool {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(self.connect));
+        let builder = HttpsConnectorBuilder::new()
+            .with_tls_config((*self.tls).clone())
+            .https_or_http();
+        let connector = if self.http2 {
+            builder.enable_http1().enable_http2().wrap_connector(tcp)
+        } else {
+            builder.enable_http1().wrap_connector(tcp)
+        };
+        Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .http2_only(self.http2_only)
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .build(connector)
+    }
+}
+
+impl HttpClient for HyperClient {
+    async fn send(&self, outgoing: Outgoing) -> Result<Incoming, BackendError> {
+        let mut request = Request::new(Full::new(outgoing.body));
+        *request.method_mut() = match outgoing.verb {
+            Verb::Post => Method::POST,
+            Verb::Get => Method::GET,
+            Verb::Delete => Method::DELETE,
+        };
+        *request.uri_mut() = self.uri.clone();
+        let headers = request.headers_mut();
+        headers.clone_from(&self.headers);
+        if outgoing.verb == Verb::Post {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        for (name, value) in outgoing.headers {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        let response = self.pool().request(request).await.map_err(|error| {
+            if error.is_connect() {
+                BackendError::Unreachable(cause(&error))
+            } else {
+                BackendError::Gone(cause(&error))
+            }
+        })?;
+        let (head, body) = response.into_parts();
+        Ok(of_map(head.status.as_u16(), &head.headers, Body::Hyper(body)))
+    }
+}

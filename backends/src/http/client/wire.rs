@@ -1,0 +1,276 @@
+//! Plain HTTP/1.1 to backends: one write for a request, one read for a short answer, nothing in between.
+//!
+//! S: RFC 9112.
+
+mod chunked;
+mod head;
+mod pool;
+
+use super::{ACCEPT, Body, HttpClient, Incoming, Outgoing, USER_AGENT, Verb};
+use crate::BackendError;
+use ::http::Uri;
+use ::http::header::HeaderMap;
+use bytes::{Bytes, BytesMut};
+use head::{Framing, Head};
+use pool::Pool;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A body up to this size is written together with its head.
+const JOINED: usize = 32 << 10;
+/// How much is read at once.
+const READ: usize = 8 << 10;
+
+/// A client for one backend at an `http` URL.
+#[derive(Debug)]
+pub(crate) struct WireClient {
+    host: String,
+    port: u16,
+    connect: Duration,
+    /// The beginning of a request for each verb: request line and the headers that never change.
+    post: Vec<u8>,
+    get: Vec<u8>,
+    delete: Vec<u8>,
+    pool: Pool,
+}
+
+/// One connection, between requests or within one.
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    /// What was read and not yet used.
+    read: BytesMut,
+    /// What is to be written; kept for its memory.
+    write: Vec<u8>,
+}
+
+impl WireClient {
+    pub(super) fn new(uri: &Uri, headers: &HeaderMap, connect: Duration) -> Result<Self, BackendError> {
+        let authority = uri
+            .authority()
+            .ok_or_else(|| BackendError::Unreachable("the URL has no host".into()))?;
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let begin = |verb: &str, content: &str| {
+            let mut begin = format!(
+                "{verb} {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {USER_AGENT}\r\naccept: {ACCEPT}\r\n{content}"
+            )
+            .into_bytes();
+            for (name, value) in headers {
+                write_header(&mut begin, name.as_str(), value.as_bytes());
+            }
+            begin
+        };
+        Ok(Self {
+            // The resolver wants an IPv6 address without its brackets.
+            host: authority
+                .host()
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            connect,
+            post: begin("POST", "content-type: application/json\r\n"),
+            get: begin("GET", ""),
+            delete: begin("DELETE", ""),
+            pool: Pool::new(),
+        })
+    }
+
+    async fn open(&self) -> Result<Connection, BackendError> {
+        let unreachable = |error: io::Error| BackendError::Unreachable(error.to_string());
+        let opening = async {
+            let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
+            for address in tokio::net::lookup_host((self.host.as_str(), self.port)).await? {
+                match TcpStream::connect(address).await {
+                    Ok(stream) => {
+                        stream.set_nodelay(true)?;
+                        return Ok(stream);
+                    }
+                    Err(error) => last = error,
+                }
+            }
+            Err(last)
+        };
+        match tokio::time::timeout(self.connect, opening).await {
+            Ok(opened) => {
+                let stream = opened.map_err(unreachable)?;
+                Ok(Connection {
+                    stream,
+                    read: BytesMut::new(),
+                    write: Vec::new(),
+                })
+            }
+            Err(_) => Err(BackendError::Unreachable(format!(
+                "no connection within {} s",
+                self.connect.as_secs_f32()
+            ))),
+        }
+    }
+
+    fn begin(&self, verb: Verb) -> &[u8] {
+        match verb {
+            Verb::Post => &self.post,
+            Verb::Get => &self.get,
+            Verb::Delete => &self.delete,
+        }
+    }
+}
+
+fn write_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+impl HttpClient for WireClient {
+    async fn send(&self, request: Outgoing) -> Result<Incoming, BackendError> {
+        let mut connection = match self.pool.take() {
+            Some(connection) => connection,
+            None => self.open().await?,
+        };
+        connection
+            .send(self.begin(request.verb), &request)
+            .await
+            .map_err(gone)?;
+        let head = connection.head().await?;
+        let mut body = WireBody {
+            connection: Some(connection),
+            framing: head.framing,
+            reusable: head.reusable,
+            pool: self.pool.clone(),
+        };
+        if body.framing == Framing::Length(0) {
+            body.finish();
+        }
+        Ok(Incoming {
+            status: head.status,
+            media: head.media,
+            session: head.session,
+            body: Body::Wire(body),
+        })
+    }
+}
+
+fn gone(error: io::Error) -> BackendError {
+    BackendError::Gone(error.to_string())
+}
+
+impl Connection {
+    async fn send(&mut self, begin: &[u8], request: &Outgoing) -> io::Result<()> {
+        let out = &mut self.write;
+        out.clear();
+        out.extend_from_slice(begin);
+        for (name, value) in &request.headers {
+            write_header(out, name, value.as_bytes());
+        }
+        if request.verb == Verb::Post {
+            out.extend_from_slice(format!("content-length: {}\r\n", request.body.len()).as_bytes());
+        }
+        out.extend_from_slice(b"\r\n");
+        let joined = request.body.len() <= JOINED;
+        if joined {
+            out.extend_from_slice(&request.body);
+        }
+        self.stream.write_all(out).await?;
+        if !joined {
+            self.stream.write_all(&request.body).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads more; an end of the stream is an error.
+    async fn fill(&mut self) -> Result<(), BackendError> {
+        self.read.reserve(READ);
+        match self.stream.read_buf(&mut self.read).await.map_err(gone)? {
+            0 => Err(BackendError::Gone("it closed the connection".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the head of the final answer; interim ones (1xx) are passed over.
+    async fn head(&mut self) -> Result<Head, BackendError> {
+        for _ in 0..head::INTERIM {
+            let head = loop {
+                if !self.read.is_empty()
+                    && let Some(head) = Head::parse(&mut self.read)?
+                {
+                    break head;
+                }
+                self.fill().await?;
+            };
+            if head.status >= 200 {
+                return Ok(head);
+            }
+        }
+        Err(BackendError::Protocol(
+            "its answers are all interim ones".to_owned(),
+        ))
+    }
+}
+
+/// The body of an answer. Read to its end, its connection serves the next request.
+#[derive(Debug)]
+pub(crate) struct WireBody {
+    /// `None` once the body has been read to its end.
+    connection: Option<Connection>,
+    framing: Framing,
+    reusable: bool,
+    pool: Pool,
+}
+
+impl WireBody {
+    /// The next piece; `None` at the end. Cancel-safe: what was read stays in the connection.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, BackendError> {
+        loop {
+            let Some(connection) = &mut self.connection else {
+                return Ok(None);
+            };
+            let piece = match &mut self.framing {
+                Framing::Length(left) => {
+                    let length = usize::try_from(*left)
+                        .unwrap_or(usize::MAX)
+                        .min(connection.read.len());
+                    *left -= length as u64;
+                    (length > 0).then(|| connection.read.split_to(length).freeze())
+                }
+                Framing::Chunked(chunked) => chunked.next(&mut connection.read)?,
+                Framing::Close => (!connection.read.is_empty()).then(|| connection.read.split().freeze()),
+            };
+            let ended = match &self.framing {
+                Framing::Length(left) => *left == 0,
+                Framing::Chunked(chunked) => chunked.has_ended(),
+                Framing::Close => false,
+            };
+            if piece.is_none() && !ended {
+                match connection.fill().await {
+                    // Without a length the end of the connection is the end of the body.
+                    Err(BackendError::Gone(_)) if self.framing == Framing::Close => {
+                        self.connection = None;
+                        return Ok(None);
+                    }
+                    filled => filled?,
+                }
+                continue;
+            }
+            if ended {
+                self.finish();
+            }
+            return Ok(piece);
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && self.reusable
+            && connection.read.is_empty()
+        {
+            self.pool.put(connection);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
