@@ -51,7 +51,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     fn name(&self) -> &str;
 
     /// Sends one allowed call.
-    async fn call(&self, permit: Permit, call: Call) -> Result<Exchange, BackendError>;
+    async fn call(self: Arc<Self>, permit: Permit, call: Box<Call>) -> Result<Exchange, BackendError>;
 
     /// Fetches everything it offers, every page of every list; connects first where needed.
     async fn inventory(&self) -> Result<Inventory, BackendError>;

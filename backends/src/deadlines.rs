@@ -1,6 +1,7 @@
 //! When an exchange must have moved, and when it must have ended.
 
 use crate::BackendError;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use weir_config::BackendTimeouts;
@@ -8,7 +9,9 @@ use weir_config::BackendTimeouts;
 /// The two bounds on the time of one exchange.
 #[derive(Debug)]
 pub(crate) struct Deadlines {
-    end: Instant,
+    start: Instant,
+    /// Milliseconds from the start to the last sign of life.
+    alive: AtomicU64,
     idle: Duration,
     total: Duration,
 }
@@ -16,38 +19,61 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     /// The bounds of a call that starts now.
     pub(crate) fn start(timeouts: &BackendTimeouts) -> Self {
-        Self {
-            end: Instant::now() + timeouts.call,
-            idle: timeouts.idle,
-            total: timeouts.call,
-        }
+        Self::new(timeouts.idle, timeouts.call)
     }
 
     /// For a stream that lives until something else ends it.
     pub(crate) fn endless() -> Self {
         let year = Duration::from_secs(365 * 86_400);
-        Self {
-            end: Instant::now() + year,
-            idle: year,
-            total: year,
-        }
+        Self::new(year, year)
     }
 
-    /// Waits for the next sign of life.
+    fn new(idle: Duration, total: Duration) -> Self {
+        Self { start: Instant::now(), alive: AtomicU64::new(0), idle, total }
+    }
+
+    /// Waits for the next sign of life. The silence is counted from the last one, however often the wait itself is given
+    /// up and begun again in between.
     pub(crate) async fn watch<F: Future>(&self, future: F) -> Result<F::Output, BackendError> {
-        let idle = Instant::now() + self.idle;
-        timeout_at(idle.min(self.end), future).await.map_err(|_| {
-            if idle < self.end {
-                BackendError::Timeout {
-                    what: "a sign of life",
-                    after: self.idle,
-                }
-            } else {
-                BackendError::Timeout {
-                    what: "the end of the call",
-                    after: self.total,
-                }
+        let silent_since = self.start + Duration::from_millis(self.alive.load(Ordering::Relaxed));
+        let (idle, end) = (silent_since + self.idle, self.start + self.total);
+        match timeout_at(idle.min(end), future).await {
+            Ok(output) => {
+                let alive = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+                self.alive.store(alive, Ordering::Relaxed);
+                Ok(output)
             }
-        })
+            Err(_) if idle < end => Err(BackendError::Timeout { what: "a sign of life", after: self.idle }),
+            Err(_) => Err(BackendError::Timeout { what: "the end of the call", after: self.total }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_counted_across_waits() {
+        let deadlines = Deadlines::new(Duration::from_secs(10), Duration::from_secs(25));
+        for _ in 0..3 {
+            let wait = deadlines.watch(std::future::pending::<()>());
+            assert!(tokio::time::timeout(Duration::from_secs(3), wait).await.is_err());
+        }
+        let begun = Instant::now();
+        let ended = deadlines.watch(std::future::pending::<()>()).await;
+        assert!(matches!(ended, Err(BackendError::Timeout { what: "a sign of life", .. })));
+        assert_eq!(begun.elapsed().as_secs(), 1, "nine seconds of silence went before");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn signs_of_life_do_not_move_the_end() {
+        let deadlines = Deadlines::new(Duration::from_secs(10), Duration::from_secs(25));
+        for _ in 0..3 {
+            deadlines.watch(tokio::time::sleep(Duration::from_secs(8))).await.unwrap();
+        }
+        let ended = deadlines.watch(std::future::pending::<()>()).await;
+        assert!(matches!(ended, Err(BackendError::Timeout { what: "the end of the call", .. })));
+        assert_eq!(deadlines.start.elapsed().as_secs(), 25);
     }
 }

@@ -1,16 +1,18 @@
 //! What can go wrong with a backend.
 
+use crate::Cause;
 use std::time::Duration;
 
-/// A backend failed a call, a list or its handshake. The text is made for the caller: it names no address and no secret.
+/// A backend failed a call, a list or its handshake. The text is made for the caller: it names no address, directory or
+/// secret. What else is known is the [detail](BackendError::detail).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BackendError {
     /// No connection, or no process: nothing was sent.
     #[error("cannot be reached: {0}")]
-    Unreachable(String),
+    Unreachable(Cause),
     /// The connection or the process ended while it owed an answer.
     #[error("went away before it answered: {0}")]
-    Gone(String),
+    Gone(Cause),
     /// It was silent too long.
     #[error("did not answer within {} s ({what})", after.as_secs_f32())]
     Timeout {
@@ -19,11 +21,13 @@ pub enum BackendError {
         /// How long.
         after: Duration,
     },
-    /// It has as many calls under way as its limit allows.
-    #[error("is busy: {limit} calls are under way, try again later")]
+    /// It has as much to do as its limit allows.
+    #[error("is busy: {limit} {what}, try again later")]
     Busy {
         /// The limit.
         limit: usize,
+        /// What there are so many of.
+        what: &'static str,
     },
     /// It broke the protocol.
     #[error("broke the protocol: {0}")]
@@ -53,6 +57,9 @@ pub enum BackendError {
     /// Its session is no longer known to it.
     #[error("lost its session")]
     SessionLost,
+    /// The client session that the call belongs to has ended.
+    #[error("was not asked: the client's session has ended")]
+    SessionEnded,
     /// weir is stopping or the backend was taken out of the configuration.
     #[error("is being stopped")]
     Stopping,
@@ -61,9 +68,11 @@ pub enum BackendError {
 impl BackendError {
     /// Whether the backend has certainly not seen the request, so that sending it again repeats nothing.
     pub fn is_unseen(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable(_) | Self::Busy { .. } | Self::SessionLost | Self::Stopping
-        )
+        matches!(self, Self::Unreachable(_) | Self::Busy { .. } | Self::SessionLost | Self::Stopping)
     }
+}
+
+/// Whether an HTTP status says that the server did not understand the request.
+pub(crate) fn is_era_evidence(status: u16) -> bool {
+    (400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 429)
 }

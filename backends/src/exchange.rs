@@ -37,8 +37,7 @@ impl Message {
 
     /// Whether this is the progress of the call with the number `id`, which is its token too.
     pub(crate) fn is_progress_of(&self, id: u64) -> bool {
-        self.progress_token()
-            .is_some_and(|token| token.text(&self.body).parse() == Ok(id))
+        self.progress_token().is_some_and(|token| token.text(&self.body).parse() == Ok(id))
     }
 
     /// Where the token of a progress notification stands; `None` on any other message.
@@ -78,9 +77,9 @@ impl Outcome {
             Some(head) => match head.result_type(&message.body) {
                 ResultType::Complete => Ok(Self::Complete(message)),
                 ResultType::InputRequired => Ok(Self::InputRequired(message)),
-                ResultType::Unknown => Err(BackendError::Protocol(
-                    "the result has a type that was not negotiated".to_owned(),
-                )),
+                ResultType::Unknown => {
+                    Err(BackendError::Protocol("the result has a type that was not negotiated".to_owned()))
+                }
             },
         }
     }
@@ -103,24 +102,15 @@ enum Source {
 
 impl Exchange {
     pub(crate) fn ready(outcome: Outcome) -> Self {
-        Self {
-            source: Source::Ready(Some(outcome)),
-            _place: None,
-        }
+        Self { source: Source::Ready(Some(outcome)), _place: None }
     }
 
     pub(crate) fn http(events: HttpEvents, place: OwnedSemaphorePermit) -> Self {
-        Self {
-            source: Source::Http(Box::new(events)),
-            _place: Some(place),
-        }
+        Self { source: Source::Http(Box::new(events)), _place: Some(place) }
     }
 
     pub(crate) fn stdio(call: PendingCall, place: OwnedSemaphorePermit) -> Self {
-        Self {
-            source: Source::Stdio(Box::new(call)),
-            _place: Some(place),
-        }
+        Self { source: Source::Stdio(Box::new(call)), _place: Some(place) }
     }
 
     /// The outcome, where it is known already.
@@ -137,7 +127,7 @@ impl Exchange {
             Source::Ready(outcome) => outcome
                 .take()
                 .map(Event::Outcome)
-                .ok_or_else(|| BackendError::Gone("the exchange has ended".into())),
+                .ok_or_else(|| BackendError::gone("the exchange has ended")),
             Source::Http(events) => events.next().await,
             Source::Stdio(call) => call.next().await,
         }

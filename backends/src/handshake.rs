@@ -24,17 +24,13 @@ impl Features {
     /// Reads the answer to `initialize`.
     pub(crate) fn of_initialize(answer: &Message) -> Result<Self, BackendError> {
         let head = result_of(answer, "initialize")?;
-        let named = head
-            .protocol_version
-            .and_then(|member| json::as_str(member.value.of(&answer.body)));
+        let named = head.protocol_version.and_then(|member| json::as_str(member.value.of(&answer.body)));
         let revision = named
             .as_deref()
             .and_then(Revision::parse)
             .filter(|revision| revision.era() == Era::Legacy)
             .ok_or_else(|| {
-                BackendError::Protocol(format!(
-                    "initialize answered revision {named:?}, not a legacy one"
-                ))
+                BackendError::Protocol(format!("initialize answered revision {named:?}, not a legacy one"))
             })?;
         Self::read(answer, revision)
     }
@@ -44,10 +40,7 @@ impl Features {
         let head = answer.envelope.result.as_ref()?;
         let versions: Vec<String> =
             serde_json::from_slice(head.supported_versions?.value.of(&answer.body)).ok()?;
-        versions
-            .iter()
-            .any(|version| version == Revision::LATEST.as_str())
-            .then_some(())?;
+        versions.iter().any(|version| version == Revision::LATEST.as_str()).then_some(())?;
         Self::read(answer, Revision::LATEST).ok()
     }
 
@@ -84,24 +77,10 @@ pub(crate) fn result_of<'a>(
         (Some(head), _) => Ok(&**head),
         (None, Some(span)) => {
             let error: serde_json::Value = serde_json::from_slice(span.of(&answer.body)).unwrap_or_default();
-            let text = error
-                .get("message")
-                .and_then(serde_json::Value::as_str)
-                .unwrap_or_default();
-            let message = text
-                .chars()
-                .filter(|letter| !letter.is_control())
-                .take(300)
-                .collect();
-            let code = error
-                .get("code")
-                .and_then(serde_json::Value::as_i64)
-                .unwrap_or_default();
-            Err(BackendError::Answered {
-                method,
-                code,
-                message,
-            })
+            let text = error.get("message").and_then(serde_json::Value::as_str).unwrap_or_default();
+            let message = text.chars().filter(|letter| !letter.is_control()).take(300).collect();
+            let code = error.get("code").and_then(serde_json::Value::as_i64).unwrap_or_default();
+            Err(BackendError::Answered { method, code, message })
         }
         (None, None) => Err(BackendError::Protocol(format!("no answer to {method}"))),
     }

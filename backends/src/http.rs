@@ -165,16 +165,12 @@ impl Backend for HttpBackend {
         &self.shared.name
     }
 
-    async fn call(&self, _permit: Permit, call: Call) -> Result<Exchange, BackendError> {
+    async fn call(self: Arc<Self>, _permit: Permit, call: Box<Call>) -> Result<Exchange, BackendError> {
         if self.shared.closed.load(Ordering::Relaxed) {
             return Err(BackendError::Stopping);
         }
         let limit = self.shared.limits.calls;
-        let place = self
-            .places
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| BackendError::Busy { limit })?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| BackendError::Busy { limit })?;
         let era = self.era().await?;
         let key = match self.scope {
             SessionScope::Client => call.session,
@@ -212,9 +208,7 @@ impl Backend for HttpBackend {
     fn end_session(&self, key: SessionKey) {
         if let Some(session) = self.shared.sessions.remove(key) {
             let shared = self.shared.clone();
-            self.shared
-                .handle
-                .spawn(async move { session::end(&shared, &session).await });
+            self.shared.handle.spawn(async move { session::end(&shared, &session).await });
         }
     }
 
@@ -246,10 +240,7 @@ impl Requester for Shared {
         };
         tokio::time::timeout(limit, answer)
             .await
-            .unwrap_or(Err(BackendError::Timeout {
-                what: method.as_str(),
-                after: limit,
-            }))
+            .unwrap_or(Err(BackendError::Timeout { what: method.as_str(), after: limit }))
     }
 }
 

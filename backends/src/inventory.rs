@@ -41,11 +41,7 @@ pub(crate) async fn fetch(
 ) -> Result<Inventory, BackendError> {
     let (tools, prompts, resources) = (features.tools, features.prompts, features.resources);
     let list = |wanted: bool, method| async move {
-        if wanted {
-            fetch_list(requester, method, items).await
-        } else {
-            Ok(Vec::new())
-        }
+        if wanted { fetch_list(requester, method, items).await } else { Ok(Vec::new()) }
     };
     Ok(Inventory {
         tools: list(tools, Method::ToolsList).await?,
@@ -64,10 +60,7 @@ async fn fetch_list(
     let mut all: Vec<Item> = Vec::new();
     let mut cursor: Option<String> = None;
     for _ in 0..PAGES {
-        let members = cursor
-            .as_ref()
-            .map(|raw| format!("\"cursor\":{raw}"))
-            .unwrap_or_default();
+        let members = cursor.as_ref().map(|raw| format!("\"cursor\":{raw}")).unwrap_or_default();
         let answer = requester.request(method, members).await?;
         let head = match result_of(&answer, method.as_str()) {
             // A server that promises resources need not have templates, whatever it promises.
@@ -79,10 +72,7 @@ async fn fetch_list(
             head => head?,
         };
         let Some(page) = head.items else {
-            return Err(BackendError::Protocol(format!(
-                "the result of {} has no list",
-                method.as_str()
-            )));
+            return Err(BackendError::Protocol(format!("the result of {} has no list", method.as_str())));
         };
         let page = item::split(page.value.of(&answer.body))
             .map_err(|error| BackendError::Protocol(format!("the result of {}: {error}", method.as_str())))?;
@@ -94,9 +84,7 @@ async fn fetch_list(
             )));
         }
         // An empty string is a valid cursor; only a missing or null one is the end.
-        let next = head
-            .next_cursor
-            .map(|member| member.value.text(&answer.body).to_owned());
+        let next = head.next_cursor.map(|member| member.value.text(&answer.body).to_owned());
         match next.filter(|raw| raw != "null") {
             None => return Ok(all),
             Some(raw) if json::as_str(raw.as_bytes()).is_none() || Some(&raw) == cursor.as_ref() => {
@@ -108,8 +96,5 @@ async fn fetch_list(
             raw => cursor = raw,
         }
     }
-    Err(BackendError::Protocol(format!(
-        "{} has more than {PAGES} pages",
-        method.as_str()
-    )))
+    Err(BackendError::Protocol(format!("{} has more than {PAGES} pages", method.as_str())))
 }

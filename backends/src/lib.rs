@@ -1,10 +1,13 @@
 //! The MCP servers behind weir: each is one [`Backend`], spoken to in its own dialect, described in the words of the core.
 
 mod backend;
+mod cause;
 mod changes;
 mod deadlines;
+mod departed;
 mod error;
 mod exchange;
+mod flight;
 mod handshake;
 mod http;
 mod inventory;
@@ -12,6 +15,7 @@ mod message;
 mod stdio;
 
 pub use backend::{Backend, Call, SessionKey, connect, connect_http};
+pub use cause::Cause;
 pub use changes::Changes;
 pub use error::BackendError;
 pub use exchange::{Event, Exchange, Message, Outcome};

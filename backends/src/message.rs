@@ -5,11 +5,8 @@ use bytes::Bytes;
 use weir_protocol::{Era, Method, Revision, Splice, code, meta};
 
 /// What weir says of itself to backends.
-pub(crate) const CLIENT_INFO: &str = concat!(
-    r#"{"name":"weir","version":""#,
-    env!("CARGO_PKG_VERSION"),
-    r#""}"#
-);
+pub(crate) const CLIENT_INFO: &str =
+    concat!(r#"{"name":"weir","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
 /// The hop's `_meta` members towards a modern backend, without braces. No capability is declared: weir relays no request
 /// from a server to a client.
@@ -52,10 +49,7 @@ pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
             }
         },
         (Era::Modern, None, Some(params)) => {
-            splice.insert(
-                params.start,
-                format!("\"_meta\":{{{}}},", hop_members()).into_bytes(),
-            );
+            splice.insert(params.start, format!("\"_meta\":{{{}}},", hop_members()).into_bytes());
         }
         (Era::Legacy, None, _) | (Era::Modern, None, None) => {}
     }

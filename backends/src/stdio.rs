@@ -64,12 +64,7 @@ impl Default for Slot {
         let now = Instant::now();
         let backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
         Self {
-            state: tokio::sync::Mutex::new(SlotState {
-                child: None,
-                started: now,
-                backoff,
-                not_before: now,
-            }),
+            state: tokio::sync::Mutex::new(SlotState { child: None, started: now, backoff, not_before: now }),
         }
     }
 }
@@ -107,12 +102,7 @@ impl StdioBackend {
             closed: AtomicBool::new(false),
         };
         let places = Arc::new(Semaphore::new(spec.limits.calls));
-        Arc::new(Self {
-            core: Arc::new(core),
-            scope: spec.session,
-            places,
-            handle,
-        })
+        Arc::new(Self { core: Arc::new(core), scope: spec.session, places, handle })
     }
 
     /// The child of `key`. It is started on the background runtime, so that neither a serving thread nor a client that
@@ -186,16 +176,12 @@ impl Backend for StdioBackend {
         &self.core.recipe.process.name
     }
 
-    async fn call(&self, _permit: Permit, call: Call) -> Result<Exchange, BackendError> {
+    async fn call(self: Arc<Self>, _permit: Permit, call: Box<Call>) -> Result<Exchange, BackendError> {
         if self.core.closed.load(Ordering::Acquire) {
             return Err(BackendError::Stopping);
         }
         let limit = self.core.recipe.limits.calls;
-        let place = self
-            .places
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| BackendError::Busy { limit })?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| BackendError::Busy { limit })?;
         let key = match self.scope {
             SessionScope::Client => call.session,
             SessionScope::Shared => SessionKey::Shared,

@@ -1,12 +1,8 @@
 //! The `tools/call` that the benches read and change.
 
 /// Label and bytes of the arguments of each measured call.
-pub(crate) const SIZES: [(&str, usize); 4] = [
-    ("200 B", 200),
-    ("1 KB", 1_000),
-    ("100 KB", 100_000),
-    ("1 MB", 1_000_000),
-];
+pub(crate) const SIZES: [(&str, usize); 4] =
+    [("200 B", 200), ("1 KB", 1_000), ("100 KB", 100_000), ("1 MB", 1_000_000)];
 
 /// One row of the arguments: text with escapes and beyond ASCII, numbers, a list, an object.
 const ROW: &str = concat!(

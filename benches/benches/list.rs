@@ -25,7 +25,7 @@ fn tool(index: usize) -> String {
         )
     };
     let missing = TOOL.saturating_sub(render("").len());
-    render(&"words ".repeat(missing)[..missing])
+    render(&"words ".chars().cycle().take(missing).collect::<String>())
 }
 
 fn tools(count: usize) -> Vec<String> {

@@ -19,11 +19,7 @@ impl Places {
     fn read(body: &[u8]) -> Option<Self> {
         let envelope = Envelope::parse(body).ok()?;
         let token = envelope.meta(body).ok()??.progress_token?;
-        Some(Self {
-            id: envelope.id?,
-            name: envelope.params?.name?,
-            token,
-        })
+        Some(Self { id: envelope.id?, name: envelope.params?.name?, token })
     }
 }
 

@@ -16,10 +16,7 @@ const COUNTS: [usize; 3] = [1, 10, 100];
 /// # Errors
 /// When a program fails.
 pub async fn measure(bench: &Bench) -> Result<Section, BenchError> {
-    let mut section = Section {
-        title: "tools/call by number of backends".to_owned(),
-        ..Section::default()
-    };
+    let mut section = Section { title: "tools/call by number of backends".to_owned(), ..Section::default() };
     if bench.weir.is_none() {
         section.text = "Left out: no weir.\n".to_owned();
         return Ok(section);
@@ -52,19 +49,11 @@ async fn measure_era(
         }
     }
     for (count, series) in COUNTS.iter().zip(&series) {
-        table.row(
-            [era.name().to_owned(), count.to_string()]
-                .into_iter()
-                .chain(series.cells()),
-        );
+        table.row([era.name().to_owned(), count.to_string()].into_iter().chain(series.cells()));
         section.failed |= series.failure().is_some();
     }
-    let cpu = |index: usize| {
-        series
-            .get(index)
-            .and_then(Series::medians)
-            .map_or(f64::NAN, |medians| medians.cpu)
-    };
+    let cpu =
+        |index: usize| series.get(index).and_then(Series::medians).map_or(f64::NAN, |medians| medians.cpu);
     for (index, count) in COUNTS.iter().enumerate().skip(1) {
         section.goals.push(Goal {
             figure: format!("CPU per call, {count} backends/1 backend, {}", era.name()),

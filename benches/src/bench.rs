@@ -71,9 +71,7 @@ impl Bench {
         let line = program.line(Duration::from_secs(10)).await?;
         match line.parse() {
             Ok(port) => Ok(EchoServer { program, port }),
-            Err(_) => Err(BenchError::Failed(format!(
-                "the echo server named no port but {line:?}"
-            ))),
+            Err(_) => Err(BenchError::Failed(format!("the echo server named no port but {line:?}"))),
         }
     }
 
@@ -118,10 +116,7 @@ impl Bench {
         let mut client = self.start(&["drive".into(), argument.into()])?;
         let line = client.line(WARM_UP_LIMIT).await?;
         if line != READY {
-            return Ok(Sample {
-                outcome: outcome(&line)?,
-                ..Sample::default()
-            });
+            return Ok(Sample { outcome: outcome(&line)?, ..Sample::default() });
         }
         let before = hop.map(Program::usage).transpose()?;
         client.go_on().await?;
@@ -129,9 +124,8 @@ impl Bench {
         let after = hop.map(Program::usage).transpose()?;
         client.stop().await?;
         let outcome = outcome(&line)?;
-        let used = before
-            .zip(after)
-            .map(|(before, after)| (after.cpu.saturating_sub(before.cpu)).as_secs_f64());
+        let used =
+            before.zip(after).map(|(before, after)| (after.cpu.saturating_sub(before.cpu)).as_secs_f64());
         Ok(Sample {
             cpu: used.map(|used| used * 1e6 / outcome.calls.max(1) as f64),
             busy: used.map(|used| used / outcome.seconds),
@@ -142,13 +136,7 @@ impl Bench {
 
     /// A closed-loop run of the asked length.
     pub fn drive(&self, target: Target, era: Era, load: crate::drive::Load, connections: usize) -> Drive {
-        Drive {
-            target,
-            era,
-            load,
-            connections,
-            seconds: self.seconds,
-        }
+        Drive { target, era, load, connections, seconds: self.seconds }
     }
 }
 
@@ -164,8 +152,5 @@ fn outcome(line: &str) -> Result<Outcome, BenchError> {
 /// When there is none.
 pub fn free_port() -> Result<u16, BenchError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(BenchError::io("find a free port"))?;
-    Ok(listener
-        .local_addr()
-        .map_err(BenchError::io("find a free port"))?
-        .port())
+    Ok(listener.local_addr().map_err(BenchError::io("find a free port"))?.port())
 }

@@ -21,10 +21,7 @@ const LATENCY_GOAL: f64 = 1.5;
 /// # Errors
 /// When a program fails.
 pub async fn measure(bench: &Bench) -> Result<Section, BenchError> {
-    let mut section = Section {
-        title: "tools/call".to_owned(),
-        ..Section::default()
-    };
+    let mut section = Section { title: "tools/call".to_owned(), ..Section::default() };
     for era in &bench.eras {
         measure_era(bench, *era, &mut section).await?;
     }
@@ -44,44 +41,25 @@ async fn measure_era(bench: &Bench, era: Era, section: &mut Section) -> Result<(
     let plain = || vec!["echo".to_owned()];
     let path = "/b0/mcp".to_owned();
     let mut variants: Vec<(&str, Target, Vec<String>, Option<&Program>)> = vec![
-        (
-            "direct",
-            Target {
-                port: echo.port,
-                path: path.clone(),
-            },
-            plain(),
-            None,
-        ),
+        ("direct", Target { port: echo.port, path: path.clone() }, plain(), None),
         ("nginx", nginx.target(&path), plain(), Some(&nginx.program)),
     ];
     if let Some(weir) = &weir {
         variants.push(("weir", weir.target.clone(), weir.tools(), Some(&weir.program)));
     }
-    let mut table = Table::new(
-        ["client → backend", "connections", "variant"]
-            .into_iter()
-            .chain(FIGURES),
-    );
+    let mut table = Table::new(["client → backend", "connections", "variant"].into_iter().chain(FIGURES));
     for connections in CONNECTIONS {
         let mut series = vec![Series::default(); variants.len()];
         for round in 1..=bench.rounds {
             for ((name, target, tools, hop), series) in variants.iter().zip(&mut series) {
-                (bench.progress)(&format!(
-                    "calls, {}, {connections}, {name}, round {round}",
-                    era.name()
-                ));
+                (bench.progress)(&format!("calls, {}, {connections}, {name}, round {round}", era.name()));
                 let drive = bench.drive(target.clone(), era, Load::Call(tools.clone()), connections);
                 series.push(bench.measure(&drive, *hop).await?);
             }
         }
         for ((name, ..), series) in variants.iter().zip(&series) {
             let path = format!("{0} → {0}", era.name());
-            table.row(
-                [path, connections.to_string(), (*name).to_owned()]
-                    .into_iter()
-                    .chain(series.cells()),
-            );
+            table.row([path, connections.to_string(), (*name).to_owned()].into_iter().chain(series.cells()));
             section.failed |= series.failure().is_some();
         }
         let medians: Vec<Option<Medians>> = series.iter().map(Series::medians).collect();
@@ -89,13 +67,8 @@ async fn measure_era(bench: &Bench, era: Era, section: &mut Section) -> Result<(
     }
     section.text.push_str(&table.render());
     section.text.push('\n');
-    for program in [
-        Some(nginx.program),
-        weir.map(|weir| weir.program),
-        Some(echo.program),
-    ]
-    .into_iter()
-    .flatten()
+    for program in
+        [Some(nginx.program), weir.map(|weir| weir.program), Some(echo.program)].into_iter().flatten()
     {
         program.stop().await?;
     }
@@ -105,10 +78,7 @@ async fn measure_era(bench: &Bench, era: Era, section: &mut Section) -> Result<(
 /// What the medians of direct, nginx and weir, in this order, mean.
 fn goals(era: Era, connections: usize, medians: &[Option<Medians>]) -> Vec<Goal> {
     let of = |index: usize, figure: fn(&Medians) -> f64| {
-        medians
-            .get(index)
-            .and_then(Option::as_ref)
-            .map_or(f64::NAN, figure)
+        medians.get(index).and_then(Option::as_ref).map_or(f64::NAN, figure)
     };
     let cpu = |index| of(index, |medians| medians.cpu);
     let p50 = |index| of(index, |medians| medians.p50);
@@ -122,11 +92,7 @@ fn goals(era: Era, connections: usize, medians: &[Option<Medians>]) -> Vec<Goal>
         goals.push(Goal {
             figure: format!("added p50, (weir − direct)/(nginx − direct), {era}, connections: 1"),
             // Where nginx seems to take time away, the programs were moved between processors and it means nothing.
-            value: if p50(1) > p50(0) {
-                (p50(2) - p50(0)) / (p50(1) - p50(0))
-            } else {
-                f64::NAN
-            },
+            value: if p50(1) > p50(0) { (p50(2) - p50(0)) / (p50(1) - p50(0)) } else { f64::NAN },
             limit: Some(LATENCY_GOAL),
         });
     }

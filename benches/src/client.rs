@@ -40,16 +40,10 @@ impl Connection {
     /// When nothing listens there.
     pub async fn open(target: &Target) -> Result<Self, BenchError> {
         let action = || format!("connect to 127.0.0.1:{}", target.port);
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, target.port))
-            .await
-            .map_err(BenchError::io(action()))?;
-        stream
-            .set_nodelay(true)
-            .map_err(BenchError::io("set TCP_NODELAY"))?;
-        Ok(Self {
-            stream,
-            buffer: Vec::with_capacity(16 * 1024),
-        })
+        let stream =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, target.port)).await.map_err(BenchError::io(action()))?;
+        stream.set_nodelay(true).map_err(BenchError::io("set TCP_NODELAY"))?;
+        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
     }
 
     /// Sends a request and reads its whole answer.
@@ -57,19 +51,13 @@ impl Connection {
     /// # Errors
     /// When the connection breaks, the answer is too large, or it has no content length.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, BenchError> {
-        self.stream
-            .write_all(request)
-            .await
-            .map_err(BenchError::io("send a request"))?;
+        self.stream.write_all(request).await.map_err(BenchError::io("send a request"))?;
         self.buffer.clear();
         let mut searched = 0;
         let head_end = loop {
             self.fill().await?;
             let start = usize::saturating_sub(searched, 3);
-            let found = self
-                .buffer
-                .get(start..)
-                .and_then(|rest| memmem::find(rest, b"\r\n\r\n"));
+            let found = self.buffer.get(start..).and_then(|rest| memmem::find(rest, b"\r\n\r\n"));
             if let Some(found) = found {
                 break start + found;
             }
@@ -86,20 +74,11 @@ impl Connection {
             self.fill().await?;
         }
         if self.buffer.len() > end {
-            return Err(BenchError::Failed(
-                "bytes follow the answer that nobody asked for".to_owned(),
-            ));
+            return Err(BenchError::Failed("bytes follow the answer that nobody asked for".to_owned()));
         }
         let head = head(&self.buffer, head_end)?;
-        let status = head
-            .get(9..12)
-            .and_then(|status| status.parse().ok())
-            .unwrap_or(0);
-        Ok(Answer {
-            status,
-            head,
-            body: self.buffer.get(body_start..).unwrap_or_default(),
-        })
+        let status = head.get(9..12).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Ok(Answer { status, head, body: self.buffer.get(body_start..).unwrap_or_default() })
     }
 
     /// Opens a legacy session on this connection, the second step included, and returns its id.
@@ -111,9 +90,7 @@ impl Connection {
         answer.check_result(id)?;
         let session = answer.header("mcp-session-id").map(str::to_owned);
         let session = session.ok_or_else(|| BenchError::Failed("initialize named no session".to_owned()))?;
-        let answer = self
-            .exchange(Template::initialized(target, &session).with_id(id))
-            .await?;
+        let answer = self.exchange(Template::initialized(target, &session).with_id(id)).await?;
         match answer.status {
             202 => Ok(session),
             _ => Err(answer.unexpected("notifications/initialized was not accepted")),
@@ -122,14 +99,9 @@ impl Connection {
 
     async fn fill(&mut self) -> Result<(), BenchError> {
         match self.stream.read_buf(&mut self.buffer).await {
-            Ok(0) => Err(BenchError::Failed(
-                "the connection was closed before its answer".to_owned(),
-            )),
+            Ok(0) => Err(BenchError::Failed("the connection was closed before its answer".to_owned())),
             Ok(_) => Ok(()),
-            Err(source) => Err(BenchError::Io {
-                action: "read an answer".to_owned(),
-                source,
-            }),
+            Err(source) => Err(BenchError::Io { action: "read an answer".to_owned(), source }),
         }
     }
 }
@@ -147,10 +119,7 @@ impl<'a> Answer<'a> {
     pub fn check_result(&self, id: u64) -> Result<(), BenchError> {
         let id = format!("\"id\":{id}");
         let front = self.body.get(..WINDOW.min(self.body.len())).unwrap_or_default();
-        let back = self
-            .body
-            .get(self.body.len().saturating_sub(WINDOW)..)
-            .unwrap_or_default();
+        let back = self.body.get(self.body.len().saturating_sub(WINDOW)..).unwrap_or_default();
         let holds = |text: &[u8]| memmem::find(front, text).is_some() || memmem::find(back, text).is_some();
         if self.status == 200 && holds(id.as_bytes()) && holds(b"\"result\":") {
             return Ok(());
@@ -161,11 +130,7 @@ impl<'a> Answer<'a> {
     /// An error that shows the answer's beginning.
     pub fn unexpected(&self, what: &str) -> BenchError {
         let body = self.body.get(..300.min(self.body.len())).unwrap_or_default();
-        BenchError::Failed(format!(
-            "{what}: HTTP {}, {}",
-            self.status,
-            String::from_utf8_lossy(body)
-        ))
+        BenchError::Failed(format!("{what}: HTTP {}, {}", self.status, String::from_utf8_lossy(body)))
     }
 }
 
@@ -198,9 +163,7 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 
 fn content_length(head: &str) -> Result<usize, BenchError> {
     if let Some(encoding) = header(head, "transfer-encoding") {
-        return Err(BenchError::Failed(format!(
-            "the answer has no content length but is {encoding}"
-        )));
+        return Err(BenchError::Failed(format!("the answer has no content length but is {encoding}")));
     }
     let length = header(head, "content-length").and_then(|length| length.parse().ok());
     length

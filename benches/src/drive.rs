@@ -71,11 +71,7 @@ impl Drive {
             match Lane::open(self, index).await {
                 Ok(lane) => lanes.push(lane),
                 Err(error) => {
-                    return Ok(Outcome {
-                        errors: 1,
-                        error: Some(error.to_string()),
-                        ..Outcome::default()
-                    });
+                    return Ok(Outcome { errors: 1, error: Some(error.to_string()), ..Outcome::default() });
                 }
             }
         }
@@ -101,10 +97,7 @@ impl Drive {
             collected.map_err(|_| BenchError::Failed("an answer did not come in time".to_owned()))?;
         let seconds = start.elapsed().as_secs_f64();
         let mut lanes = Vec::with_capacity(self.connections);
-        let mut outcome = Outcome {
-            seconds,
-            ..Outcome::default()
-        };
+        let mut outcome = Outcome { seconds, ..Outcome::default() };
         let mut all = Vec::new();
         for (lane, latencies, error) in collected {
             lanes.push(lane);
@@ -131,9 +124,8 @@ pub fn wait_to_go_on(out: &mut impl Write) -> Result<(), BenchError> {
         .and_then(|()| out.flush())
         .map_err(BenchError::io("say that the client is ready"))?;
     // This blocks the thread, which is well: nothing is under way.
-    let read = std::io::stdin()
-        .read_line(&mut String::new())
-        .map_err(BenchError::io("read standard input"))?;
+    let read =
+        std::io::stdin().read_line(&mut String::new()).map_err(BenchError::io("read standard input"))?;
     if read == 0 {
         return Err(BenchError::Failed(
             "standard input was closed before the client was told to go on".to_owned(),
@@ -164,20 +156,12 @@ impl Lane {
         };
         let session = session.as_deref();
         let requests = match load {
-            Load::Call(tools) => tools
-                .iter()
-                .map(|tool| Template::call(target, session, tool))
-                .collect(),
+            Load::Call(tools) => tools.iter().map(|tool| Template::call(target, session, tool)).collect(),
             Load::List => vec![Template::list(target, session)],
             Load::Get => vec![Template::get(target)],
         };
-        let mut lane = Self {
-            connection,
-            requests,
-            turn: index,
-            id: FIRST_ID + 1,
-            results: *load != Load::Get,
-        };
+        let mut lane =
+            Self { connection, requests, turn: index, id: FIRST_ID + 1, results: *load != Load::Get };
         // Every request once, so that what is built on first use is built before the measurement.
         for _ in 0..lane.requests.len() {
             lane.exchange().await?;
@@ -232,20 +216,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(Echo::new(era, 60).serve(listener));
-        Target {
-            port,
-            path: "/b0/mcp".to_owned(),
-        }
+        Target { port, path: "/b0/mcp".to_owned() }
     }
 
     fn drive(target: Target, era: Era, load: Load) -> Drive {
-        Drive {
-            target,
-            era,
-            load,
-            connections: 2,
-            seconds: 0.0,
-        }
+        Drive { target, era, load, connections: 2, seconds: 0.0 }
     }
 
     #[tokio::test]
@@ -268,11 +243,7 @@ mod tests {
     #[tokio::test]
     async fn an_unknown_tool_is_an_error() {
         let target = echo(None).await;
-        let opened = Lane::open(
-            &drive(target, Era::Legacy, Load::Call(vec!["nothing".to_owned()])),
-            0,
-        )
-        .await;
+        let opened = Lane::open(&drive(target, Era::Legacy, Load::Call(vec!["nothing".to_owned()])), 0).await;
         assert!(opened.err().unwrap().to_string().contains("Unknown tool"));
     }
 

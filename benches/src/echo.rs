@@ -33,10 +33,7 @@ pub struct Echo {
 impl Echo {
     /// A server that answers one era or both and lists `tools` tools, of which the first is `echo`.
     pub fn new(era: Option<Era>, tools: usize) -> Self {
-        Self {
-            era,
-            tools: tools::render(tools),
-        }
+        Self { era, tools: tools::render(tools) }
     }
 
     /// Serves connections until the task is dropped.
@@ -46,13 +43,8 @@ impl Echo {
     pub async fn serve(self, listener: TcpListener) -> Result<(), BenchError> {
         let echo = Arc::new(self);
         loop {
-            let (stream, _) = listener
-                .accept()
-                .await
-                .map_err(BenchError::io("accept a connection"))?;
-            stream
-                .set_nodelay(true)
-                .map_err(BenchError::io("set TCP_NODELAY"))?;
+            let (stream, _) = listener.accept().await.map_err(BenchError::io("accept a connection"))?;
+            stream.set_nodelay(true).map_err(BenchError::io("set TCP_NODELAY"))?;
             let echo = Arc::clone(&echo);
             tokio::spawn(async move {
                 let service = service_fn(|request| {
@@ -61,10 +53,8 @@ impl Echo {
                 });
                 let mut http = hyper::server::conn::http1::Builder::new();
                 // A client that breaks its connection is no failure of the server.
-                let _broken = http
-                    .timer(TokioTimer::new())
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
+                let _broken =
+                    http.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
             });
         }
     }
@@ -76,9 +66,7 @@ impl Echo {
             Method::DELETE if self.era != Some(Era::Modern) => return empty(StatusCode::OK),
             _ => {
                 let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
-                response
-                    .headers_mut()
-                    .insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
                 return response;
             }
         }
@@ -102,9 +90,7 @@ fn empty(status: StatusCode) -> Response<Full<Bytes>> {
 fn json(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -116,26 +102,17 @@ mod tests {
 
     async fn answer(era: Era, request: fn(&Target) -> Template) -> (u16, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = Target {
-            port: listener.local_addr().unwrap().port(),
-            path: "/mcp".to_owned(),
-        };
+        let target = Target { port: listener.local_addr().unwrap().port(), path: "/mcp".to_owned() };
         tokio::spawn(Echo::new(Some(era), 1).serve(listener));
         let mut connection = Connection::open(&target).await.unwrap();
-        let answer = connection
-            .exchange(request(&target).with_id(FIRST_ID))
-            .await
-            .unwrap();
+        let answer = connection.exchange(request(&target).with_id(FIRST_ID)).await.unwrap();
         (answer.status, String::from_utf8(answer.body.to_vec()).unwrap())
     }
 
     #[tokio::test]
     async fn the_other_era_is_refused_as_servers_do() {
         let (status, body) = answer(Era::Modern, Template::initialize).await;
-        assert!(
-            status == 400 && body.contains("-32022") && body.contains("2026-07-28"),
-            "{status} {body}"
-        );
+        assert!(status == 400 && body.contains("-32022") && body.contains("2026-07-28"), "{status} {body}");
         let (status, body) = answer(Era::Legacy, |target| Template::list(target, None)).await;
         assert!(status == 400 && body.contains("-32000"), "{status} {body}");
         let (status, _) = answer(Era::Legacy, Template::get).await;

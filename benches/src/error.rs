@@ -21,9 +21,6 @@ pub enum BenchError {
 impl BenchError {
     /// A function for `map_err` that says what was tried.
     pub fn io(action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            action: action.into(),
-            source,
-        }
+        move |source| Self::Io { action: action.into(), source }
     }
 }

@@ -18,10 +18,7 @@ const LISTS: [(usize, Option<f64>); 2] = [(60, None), (1000, Some(1.5))];
 /// # Errors
 /// When a program fails.
 pub async fn measure(bench: &Bench) -> Result<Section, BenchError> {
-    let mut section = Section {
-        title: "tools/list".to_owned(),
-        ..Section::default()
-    };
+    let mut section = Section { title: "tools/list".to_owned(), ..Section::default() };
     let mut table = Table::new(["era", "tools", "bytes", "variant"].into_iter().chain(FIGURES));
     for era in &bench.eras {
         for (tools, limit) in LISTS {
@@ -45,25 +42,15 @@ async fn measure_list(
 ) -> Result<(), BenchError> {
     let echo = bench.start_echo(era, tools).await?;
     let weir = bench.start_weir(echo.port, era, 1).await?;
-    let direct = Target {
-        port: echo.port,
-        path: "/b0/mcp".to_owned(),
-    };
+    let direct = Target { port: echo.port, path: "/b0/mcp".to_owned() };
     let bytes = weir::list(weir.as_ref().map_or(&direct, |weir| &weir.target), era).await?;
     if !is_whole(&bytes, tools) {
-        return Err(BenchError::Failed(format!(
-            "a list of {tools} tools is not whole, or not on one page"
-        )));
+        return Err(BenchError::Failed(format!("a list of {tools} tools is not whole, or not on one page")));
     }
     let nginx = bench.start_nginx(echo.port, &bytes).await?;
     let mut variants: Vec<(&str, Target, Load, Option<&Program>)> = vec![
         ("direct", direct, Load::List, None),
-        (
-            "nginx file",
-            nginx.target("/files/list.json"),
-            Load::Get,
-            Some(&nginx.program),
-        ),
+        ("nginx file", nginx.target("/files/list.json"), Load::Get, Some(&nginx.program)),
     ];
     if let Some(weir) = &weir {
         variants.push(("weir", weir.target.clone(), Load::List, Some(&weir.program)));
@@ -71,42 +58,25 @@ async fn measure_list(
     let mut series = vec![Series::default(); variants.len()];
     for round in 1..=bench.rounds {
         for ((name, target, load, hop), series) in variants.iter().zip(&mut series) {
-            (bench.progress)(&format!(
-                "lists, {}, {tools} tools, {name}, round {round}",
-                era.name()
-            ));
+            (bench.progress)(&format!("lists, {}, {tools} tools, {name}, round {round}", era.name()));
             let drive = bench.drive(target.clone(), era, load.clone(), CONNECTIONS);
             series.push(bench.measure(&drive, *hop).await?);
         }
     }
     for ((name, ..), series) in variants.iter().zip(&series) {
-        let about = [
-            era.name().to_owned(),
-            tools.to_string(),
-            bytes.len().to_string(),
-            (*name).to_owned(),
-        ];
+        let about = [era.name().to_owned(), tools.to_string(), bytes.len().to_string(), (*name).to_owned()];
         table.row(about.into_iter().chain(series.cells()));
         section.failed |= series.failure().is_some();
     }
-    let cpu = |index: usize| {
-        series
-            .get(index)
-            .and_then(Series::medians)
-            .map_or(f64::NAN, |medians| medians.cpu)
-    };
+    let cpu =
+        |index: usize| series.get(index).and_then(Series::medians).map_or(f64::NAN, |medians| medians.cpu);
     section.goals.push(Goal {
         figure: format!("CPU per list of {tools} tools, weir/nginx file, {}", era.name()),
         value: cpu(2) / cpu(1),
         limit,
     });
-    for program in [
-        Some(nginx.program),
-        weir.map(|weir| weir.program),
-        Some(echo.program),
-    ]
-    .into_iter()
-    .flatten()
+    for program in
+        [Some(nginx.program), weir.map(|weir| weir.program), Some(echo.program)].into_iter().flatten()
     {
         program.stop().await?;
     }

@@ -63,12 +63,7 @@ impl Template {
 
     /// Says that a legacy session is ready.
     pub fn initialized(target: &Target, session: &str) -> Self {
-        Self::post(
-            target,
-            &session_headers(session),
-            "notifications/initialized",
-            None,
-        )
+        Self::post(target, &session_headers(session), "notifications/initialized", None)
     }
 
     /// `tools/call` of a tool with about 200 bytes of arguments; `session` is a legacy client's, `None` a modern one.
@@ -113,16 +108,9 @@ impl Template {
         members: &str,
     ) -> Self {
         if let Some(session) = session {
-            return Self::post(
-                target,
-                &session_headers(session),
-                method,
-                Some(&format!("{{{members}}}")),
-            );
+            return Self::post(target, &session_headers(session), method, Some(&format!("{{{members}}}")));
         }
-        let name = name
-            .map(|name| format!("Mcp-Name: {name}\r\n"))
-            .unwrap_or_default();
+        let name = name.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
         let headers = format!("MCP-Protocol-Version: {MODERN}\r\nMcp-Method: {method}\r\n{name}");
         let comma = if members.is_empty() { "" } else { "," };
         let params = format!(
@@ -149,10 +137,7 @@ impl Template {
             body.len()
         );
         let id = params.map(|_| head.len() + BEFORE_ID.len());
-        Self {
-            bytes: (head + &body).into_bytes(),
-            id,
-        }
+        Self { bytes: (head + &body).into_bytes(), id }
     }
 }
 
@@ -166,18 +151,12 @@ mod tests {
 
     #[test]
     fn an_id_is_set_in_place() {
-        let target = Target {
-            port: 1,
-            path: "/mcp".to_owned(),
-        };
+        let target = Target { port: 1, path: "/mcp".to_owned() };
         for session in [Some("s"), None] {
             let mut template = Template::call(&target, session, "echo");
             let request = String::from_utf8(template.with_id(1_234_567_890).to_vec()).unwrap();
             let (head, body) = request.split_once("\r\n\r\n").unwrap();
-            assert!(
-                head.contains(&format!("Content-Length: {}", body.len())),
-                "{head}"
-            );
+            assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
             let body: serde_json::Value = serde_json::from_str(body).unwrap();
             assert_eq!(body["id"], 1_234_567_890_u64);
             assert_eq!(body["params"]["name"], "echo");

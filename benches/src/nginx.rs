@@ -49,26 +49,17 @@ impl Nginx {
             root.join("error.log").into(),
         ];
         let program = Program::start(nginx, &args, pins.hop, Some(&root.join("error.log")))?;
-        let this = Self {
-            program,
-            port,
-            _directory: directory,
-        };
+        let this = Self { program, port, _directory: directory };
         if let Err(error) = wait_for_port(&this.target("/mcp"), START).await {
             let log = fs::read_to_string(this._directory.path().join("error.log")).unwrap_or_default();
-            return Err(BenchError::Failed(format!(
-                "nginx does not listen: {error}\n{log}"
-            )));
+            return Err(BenchError::Failed(format!("nginx does not listen: {error}\n{log}")));
         }
         Ok(this)
     }
 
     /// A path that it serves.
     pub fn target(&self, path: &str) -> Target {
-        Target {
-            port: self.port,
-            path: path.to_owned(),
-        }
+        Target { port: self.port, path: path.to_owned() }
     }
 }
 

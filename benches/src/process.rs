@@ -120,13 +120,7 @@ impl Program {
             return Err(BenchError::Failed(format!("{name} ended at once")));
         };
         let (input, output) = (child.stdin.take(), child.stdout.take().map(BufReader::new));
-        Ok(Self {
-            name,
-            child,
-            pid,
-            input,
-            output,
-        })
+        Ok(Self { name, child, pid, input, output })
     }
 
     /// The next line of its standard output.
@@ -142,10 +136,7 @@ impl Program {
         let read = tokio::time::timeout(limit, output.read_line(&mut line)).await;
         match read {
             Err(_) => failed("said nothing in time"),
-            Ok(Err(source)) => Err(BenchError::Io {
-                action: format!("read from {}", self.name),
-                source,
-            }),
+            Ok(Err(source)) => Err(BenchError::Io { action: format!("read from {}", self.name), source }),
             Ok(Ok(0)) => failed("ended early"),
             Ok(Ok(_)) => Ok(line.trim_end().to_owned()),
         }
@@ -159,10 +150,7 @@ impl Program {
         let Some(input) = &mut self.input else {
             return Err(BenchError::Failed(format!("{} takes no input", self.name)));
         };
-        input
-            .write_all(b"\n")
-            .await
-            .map_err(BenchError::io(format!("write to {}", self.name)))
+        input.write_all(b"\n").await.map_err(BenchError::io(format!("write to {}", self.name)))
     }
 
     /// What it and its descendants have used so far.
@@ -191,10 +179,7 @@ impl Program {
     pub async fn stop(mut self) -> Result<(), BenchError> {
         self.terminate();
         if tokio::time::timeout(STOP, self.child.wait()).await.is_err() {
-            self.child
-                .kill()
-                .await
-                .map_err(BenchError::io(format!("kill {}", self.name)))?;
+            self.child.kill().await.map_err(BenchError::io(format!("kill {}", self.name)))?;
         }
         Ok(())
     }
@@ -235,12 +220,7 @@ fn stats() -> Result<HashMap<u32, Stat>, BenchError> {
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     // A process may end between the listing and the reading.
     Ok(pids
-        .filter_map(|pid| {
-            Some((
-                pid,
-                parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?,
-            ))
-        })
+        .filter_map(|pid| Some((pid, parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?)))
         .collect())
 }
 
@@ -250,10 +230,7 @@ fn parse(stat: &str) -> Option<Stat> {
     let mut fields = rest.split_ascii_whitespace();
     let parent = fields.nth(1)?.parse().ok()?;
     let times = fields.skip(9).take(4).map(str::parse::<u32>);
-    Some(Stat {
-        parent,
-        ticks: times.sum::<Result<u32, _>>().ok()?,
-    })
+    Some(Stat { parent, ticks: times.sum::<Result<u32, _>>().ok()? })
 }
 
 fn descends(processes: &HashMap<u32, Stat>, pid: u32, ancestor: u32) -> bool {
@@ -278,13 +255,7 @@ mod tests {
     #[test]
     fn a_stat_line_is_read_whatever_the_name() {
         let line = "7 (a) b) S 3 7 7 0 -1 4194560 100 0 0 0 11 22 33 44 20 0 1 0 100 1 1 1";
-        assert_eq!(
-            parse(line),
-            Some(Stat {
-                parent: 3,
-                ticks: 110
-            })
-        );
+        assert_eq!(parse(line), Some(Stat { parent: 3, ticks: 110 }));
         assert_eq!(parse("nonsense"), None);
     }
 

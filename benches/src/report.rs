@@ -56,11 +56,7 @@ impl Series {
             p99: of(|sample| sample.outcome.p99),
             cpu: of(|sample| sample.cpu.unwrap_or(f64::NAN)),
             busy: of(|sample| sample.busy.unwrap_or(f64::NAN)),
-            memory: of(|sample| {
-                sample
-                    .memory
-                    .map_or(f64::NAN, |memory| memory as f64 / 1024.0 / 1024.0)
-            }),
+            memory: of(|sample| sample.memory.map_or(f64::NAN, |memory| memory as f64 / 1024.0 / 1024.0)),
         })
     }
 
@@ -72,15 +68,8 @@ impl Series {
             return vec![format!("FAILED: {failure}")];
         };
         let cpus = || self.samples.iter().filter_map(|sample| sample.cpu);
-        let (least, most) = (
-            cpus().fold(f64::INFINITY, f64::min),
-            cpus().fold(f64::NEG_INFINITY, f64::max),
-        );
-        let spread = if least.is_finite() {
-            format!("{least:.1} to {most:.1}")
-        } else {
-            "–".to_owned()
-        };
+        let (least, most) = (cpus().fold(f64::INFINITY, f64::min), cpus().fold(f64::NEG_INFINITY, f64::max));
+        let spread = if least.is_finite() { format!("{least:.1} to {most:.1}") } else { "–".to_owned() };
         vec![
             number(medians.rate, 0),
             number(medians.p50, 1),
@@ -94,15 +83,8 @@ impl Series {
 }
 
 /// The headings of [`Series::cells`].
-pub const FIGURES: [&str; 7] = [
-    "calls/s",
-    "p50 µs",
-    "p99 µs",
-    "CPU µs/call",
-    "its spread",
-    "busy %",
-    "RSS MiB",
-];
+pub const FIGURES: [&str; 7] =
+    ["calls/s", "p50 µs", "p99 µs", "CPU µs/call", "its spread", "busy %", "RSS MiB"];
 
 /// The middle value, or the mean of the two in the middle; not a number for none.
 pub fn median(mut values: Vec<f64>) -> f64 {
@@ -113,11 +95,7 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 
 /// The value with this many digits after the point, a dash where there is none.
 pub fn number(value: f64, digits: usize) -> String {
-    if value.is_finite() {
-        format!("{value:.digits$}")
-    } else {
-        "–".to_owned()
-    }
+    if value.is_finite() { format!("{value:.digits$}") } else { "–".to_owned() }
 }
 
 /// A Markdown table that is readable as text too.
@@ -129,9 +107,7 @@ pub struct Table {
 impl Table {
     /// A table with these headings.
     pub fn new<'a>(headings: impl IntoIterator<Item = &'a str>) -> Self {
-        Self {
-            rows: vec![headings.into_iter().map(str::to_owned).collect()],
-        }
+        Self { rows: vec![headings.into_iter().map(str::to_owned).collect()] }
     }
 
     /// Adds a row; cells that are missing at its end stay empty.
@@ -144,13 +120,7 @@ impl Table {
         let columns = self.rows.first().map_or(0, Vec::len);
         let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
         let widths: Vec<usize> = (0..columns)
-            .map(|column| {
-                self.rows
-                    .iter()
-                    .map(|row| cell(row, column).chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
+            .map(|column| self.rows.iter().map(|row| cell(row, column).chars().count()).max().unwrap_or(0))
             .collect();
         let mut text = String::new();
         for (index, row) in self.rows.iter().enumerate() {
@@ -216,20 +186,8 @@ mod tests {
     use crate::drive::Outcome;
 
     fn sample(cpu: f64, errors: u64) -> Sample {
-        let outcome = Outcome {
-            calls: 10,
-            errors,
-            error: None,
-            seconds: 2.0,
-            p50: 1.0,
-            p99: 2.0,
-        };
-        Sample {
-            outcome,
-            cpu: Some(cpu),
-            busy: Some(0.5),
-            memory: Some(1024 * 1024),
-        }
+        let outcome = Outcome { calls: 10, errors, error: None, seconds: 2.0, p50: 1.0, p99: 2.0 };
+        Sample { outcome, cpu: Some(cpu), busy: Some(0.5), memory: Some(1024 * 1024) }
     }
 
     #[test]
@@ -255,22 +213,15 @@ mod tests {
 
     #[test]
     fn a_goal_is_met_missed_or_not_measured() {
-        let goal = |value, limit| Goal {
-            figure: "f".to_owned(),
-            value,
-            limit,
-        };
+        let goal = |value, limit| Goal { figure: "f".to_owned(), value, limit };
         let text = summary(&[
             goal(1.0, Some(2.0)),
             goal(3.0, Some(2.0)),
             goal(f64::NAN, Some(2.0)),
             goal(1.0, None),
         ]);
-        let met: Vec<&str> = text
-            .lines()
-            .skip(2)
-            .map(|line| line.rsplit('|').nth(1).unwrap().trim())
-            .collect();
+        let met: Vec<&str> =
+            text.lines().skip(2).map(|line| line.rsplit('|').nth(1).unwrap().trim()).collect();
         assert_eq!(met, ["yes", "NO", "not measured", ""]);
     }
 }

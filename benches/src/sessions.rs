@@ -57,21 +57,12 @@ async fn open_each(target: &Target, connections: &mut [Connection], count: usize
 /// # Errors
 /// When a program fails.
 pub async fn measure(bench: &Bench) -> Result<Section, BenchError> {
-    let mut section = Section {
-        title: "Memory of idle legacy sessions".to_owned(),
-        ..Section::default()
-    };
+    let mut section = Section { title: "Memory of idle legacy sessions".to_owned(), ..Section::default() };
     if bench.weir.is_none() || !bench.eras.contains(&Era::Legacy) {
         section.text = "Left out: no weir, or not the legacy era.\n".to_owned();
         return Ok(section);
     }
-    let mut table = Table::new([
-        "round",
-        "sessions",
-        "RSS before MiB",
-        "RSS after MiB",
-        "bytes/session",
-    ]);
+    let mut table = Table::new(["round", "sessions", "RSS before MiB", "RSS after MiB", "bytes/session"]);
     let mut costs = Vec::new();
     for round in 1..=bench.rounds {
         (bench.progress)(&format!("sessions, round {round}"));

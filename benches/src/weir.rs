@@ -47,16 +47,8 @@ impl Weir {
             .map_err(BenchError::io("write a file"))?;
         let args = ["serve".into(), "--config".into(), config.into()];
         let program = Program::start(weir, &args, pins.hop, Some(&directory.path().join("weir.log")))?;
-        let target = Target {
-            port,
-            path: "/mcp".to_owned(),
-        };
-        let this = Self {
-            program,
-            target,
-            backends,
-            directory,
-        };
+        let target = Target { port, path: "/mcp".to_owned() };
+        let this = Self { program, target, backends, directory };
         match this.wait(era).await {
             Ok(()) => Ok(this),
             Err(error) => {
@@ -117,10 +109,8 @@ fn configuration(port: u16, upstream: u16, era: Era, backends: usize) -> String 
     let mut config = format!("listener: {{address: \"127.0.0.1:{port}\", workers: 1}}\nbackends:\n");
     for index in 0..backends {
         // Writing to a `String` cannot fail.
-        let _infallible = writeln!(
-            config,
-            "  b{index}: {{url: \"http://127.0.0.1:{upstream}/b{index}/mcp\", era: {era}}}"
-        );
+        let _infallible =
+            writeln!(config, "  b{index}: {{url: \"http://127.0.0.1:{upstream}/b{index}/mcp\", era: {era}}}");
     }
     config.push_str("endpoints: {bench: {path: /mcp}}\n");
     config

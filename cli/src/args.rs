@@ -51,12 +51,7 @@ pub(crate) enum Command {
         /// The tool's name, as `weir tools` prints it.
         name: String,
         /// The tool's arguments: a JSON object, such as '{"offset": "+02:00"}'.
-        #[arg(
-            long = "args",
-            value_name = "JSON",
-            default_value = "{}",
-            hide_default_value = true
-        )]
+        #[arg(long = "args", value_name = "JSON", default_value = "{}", hide_default_value = true)]
         arguments: Arguments,
         /// The endpoint.
         #[command(flatten)]
@@ -162,9 +157,7 @@ pub(crate) struct Header {
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Header")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Header").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -181,10 +174,7 @@ impl FromStr for Header {
         if value.chars().any(char::is_control) {
             return Err("its value must be one line".into());
         }
-        Ok(Self {
-            name: name.into(),
-            value: value.into(),
-        })
+        Ok(Self { name: name.into(), value: value.into() })
     }
 }
 

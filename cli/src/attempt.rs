@@ -15,17 +15,10 @@ use weir_protocol::{Envelope, Method};
 
 /// The endpoint as a backend of our own, with the runtime that it lives on.
 fn open(endpoint: &Endpoint) -> anyhow::Result<(Runtime, Arc<dyn Backend>)> {
-    let url = endpoint
-        .url
-        .parse()
-        .with_context(|| format!("`{}` is not a URL", endpoint.url))?;
+    let url = endpoint.url.parse().with_context(|| format!("`{}` is not a URL", endpoint.url))?;
     let mut spec = weir_config::Backend::http("endpoint", url);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let Transport::Http(http) = &mut spec.transport else {
-        bail!("`{}` is not an HTTP URL", endpoint.url)
-    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let Transport::Http(http) = &mut spec.transport else { bail!("`{}` is not an HTTP URL", endpoint.url) };
     http.headers = endpoint
         .headers
         .iter()
@@ -47,54 +40,66 @@ pub(crate) fn tools(endpoint: &Endpoint, as_json: bool) -> anyhow::Result<ExitCo
     });
     let inventory = inventory.map_err(|error| anyhow!("{} {error}", endpoint.url))?;
     if as_json {
-        let tools: Vec<Value> = inventory
-            .tools
-            .iter()
-            .map(|tool| serde_json::from_slice(&tool.raw))
-            .collect::<Result<_, _>>()?;
+        let tools: Vec<Value> =
+            inventory.tools.iter().map(|tool| serde_json::from_slice(&tool.raw)).collect::<Result<_, _>>()?;
         say(&serde_json::to_string_pretty(&json!({ "tools": tools }))?);
         return Ok(ExitCode::SUCCESS);
     }
-    let names: Vec<String> = inventory.tools.iter().filter_map(|tool| tool.name()).collect();
-    let width = names.iter().map(String::len).max().unwrap_or(0).min(40);
-    for (tool, name) in inventory.tools.iter().zip(&names) {
-        let tool: Value = serde_json::from_slice(&tool.raw)?;
-        let text = tool
-            .get("description")
-            .or_else(|| tool.get("title"))
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let line: String = text
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .take(100)
-            .collect();
-        say(format!("{name:width$}  {line}").trim_end());
+    let mut rows = Vec::new();
+    for tool in &inventory.tools {
+        let value: Value = serde_json::from_slice(&tool.raw)?;
+        let text = |key: &str| value.get(key).and_then(Value::as_str);
+        let about = text("description").or_else(|| text("title")).unwrap_or_default();
+        rows.push((one_line(text("name").unwrap_or_default(), 128), one_line(about, 100)));
+    }
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0).min(40);
+    for (name, about) in rows {
+        say(format!("{name:width$}  {about}").trim_end());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first line of a server's text, cut to `length` characters and without anything that steers a terminal.
+fn one_line(text: &str, length: usize) -> String {
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .take(length)
+        .collect()
 }
 
 /// `weir call`. A tool that reports an error prints it and exits with 1.
 pub(crate) fn call(endpoint: &Endpoint, name: &str, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (runtime, backend) = open(endpoint)?;
     let answer = runtime.block_on(async {
-        let answer = send(&*backend, name, arguments).await;
+        let answer = send(backend.clone(), name, arguments).await;
         backend.close().await;
         answer
     });
-    let (body, failed) = answer.map_err(|error| anyhow!("{}: {error}", endpoint.url))?;
-    say(&serde_json::to_string_pretty(&body)?);
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    match answer.map_err(|error| anyhow!("{}: {error}", endpoint.url))? {
+        Answered::Result { body, failed } => {
+            say(&serde_json::to_string_pretty(&body)?);
+            Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+        Answered::Error(error) => {
+            say_error(&serde_json::to_string_pretty(&error)?);
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
-/// Sends the call; answers its result or error object, and whether it failed.
-async fn send(backend: &dyn Backend, name: &str, arguments: Arguments) -> anyhow::Result<(Value, bool)> {
+/// How a call was answered.
+enum Answered {
+    /// With a result, which may say that the tool failed.
+    Result { body: Value, failed: bool },
+    /// With a JSON-RPC error object.
+    Error(Value),
+}
+
+/// Sends the call.
+async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> anyhow::Result<Answered> {
     let body = json!({
         "jsonrpc": "2.0",
         "id": 1,
@@ -105,7 +110,7 @@ async fn send(backend: &dyn Backend, name: &str, arguments: Arguments) -> anyhow
     let envelope = Envelope::parse(&body)?;
     let principal = Arc::new(Principal::anonymous());
     let permit = Policies::anonymous().permit(&principal, Action::CallTool, name)?;
-    let call = Call {
+    let call = Box::new(Call {
         meta: envelope.meta(&body)?,
         method: Method::ToolsCall,
         target: Some(name.into()),
@@ -114,31 +119,25 @@ async fn send(backend: &dyn Backend, name: &str, arguments: Arguments) -> anyhow
         repeatable: false,
         envelope,
         body,
-    };
+    });
     let mut exchange = backend.call(permit, call).await?;
     loop {
         match exchange.next().await? {
             Event::Progress(message) => {
                 let value: Value = serde_json::from_slice(&message.body)?;
                 let params = value.get("params").cloned().unwrap_or_default();
-                let text = params
-                    .get("message")
-                    .and_then(Value::as_str)
-                    .unwrap_or("progress");
-                say_error(&format!(
-                    "{text}: {}",
-                    params.get("progress").cloned().unwrap_or_default()
-                ));
+                let text = params.get("message").and_then(Value::as_str).unwrap_or("progress");
+                say_error(&format!("{text}: {}", params.get("progress").cloned().unwrap_or_default()));
             }
             Event::Outcome(Outcome::Error(message)) => {
                 let value: Value = serde_json::from_slice(&message.body)?;
-                return Ok((value.get("error").cloned().unwrap_or_default(), true));
+                return Ok(Answered::Error(value.get("error").cloned().unwrap_or_default()));
             }
             Event::Outcome(Outcome::Complete(message) | Outcome::InputRequired(message)) => {
                 let value: Value = serde_json::from_slice(&message.body)?;
-                let result = value.get("result").cloned().unwrap_or_default();
-                let failed = result.get("isError").and_then(Value::as_bool).unwrap_or(false);
-                return Ok((result, failed));
+                let body = value.get("result").cloned().unwrap_or_default();
+                let failed = body.get("isError").and_then(Value::as_bool).unwrap_or(false);
+                return Ok(Answered::Result { body, failed });
             }
         }
     }

@@ -19,11 +19,7 @@ pub(crate) fn load(file: &Path) -> Option<Loaded> {
                 say_error(&error.to_string());
             }
             let count = errors.diagnostics().len();
-            say_error(&format!(
-                "{}: {count} error{}",
-                file.display(),
-                if count == 1 { "" } else { "s" }
-            ));
+            say_error(&format!("{}: {count} error{}", file.display(), if count == 1 { "" } else { "s" }));
             None
         }
     }
@@ -34,10 +30,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     match load(file) {
         Some(Loaded { config, .. }) => {
             let (backends, endpoints) = (config.backends.len(), config.endpoints.len());
-            say(&format!(
-                "{}: in order ({backends} backends, {endpoints} endpoints)",
-                file.display()
-            ));
+            say(&format!("{}: in order ({backends} backends, {endpoints} endpoints)", file.display()));
             ExitCode::SUCCESS
         }
         None => ExitCode::from(USAGE),

@@ -46,21 +46,11 @@ VS Code         code --add-mcp '{"name":"weir","type":"http","url":"http://127.0
 
     #[test]
     fn a_shell_reads_a_word_as_it_was() {
-        for word in [
-            "plain",
-            "http://[::1]:4483/mcp",
-            "a b",
-            "it's",
-            "$(reboot)",
-            "`x`",
-            "?*&;|<>\"\\",
-            "",
-            "~/x",
-        ] {
-            let said = Command::new("sh")
-                .args(["-c", &format!("printf %s {}", quote(word))])
-                .output()
-                .unwrap();
+        for word in
+            ["plain", "http://[::1]:4483/mcp", "a b", "it's", "$(reboot)", "`x`", "?*&;|<>\"\\", "", "~/x"]
+        {
+            let said =
+                Command::new("sh").args(["-c", &format!("printf %s {}", quote(word))]).output().unwrap();
             assert_eq!(String::from_utf8(said.stdout).unwrap(), word);
         }
     }

@@ -23,11 +23,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() {
-                ExitCode::from(USAGE)
-            } else {
-                ExitCode::SUCCESS
-            };
+            return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
     match run(args.command) {
@@ -48,11 +44,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Tools { endpoint, json } => attempt::tools(&endpoint, json),
-        Command::Call {
-            name,
-            arguments,
-            endpoint,
-        } => attempt::call(&endpoint, &name, arguments),
+        Command::Call { name, arguments, endpoint } => attempt::call(&endpoint, &name, arguments),
         Command::Guard => Ok(weir_runtime::run_guardian().map(|()| ExitCode::SUCCESS)?),
         Command::Demo { name } => demo::run(name).map(|()| ExitCode::SUCCESS),
     }

@@ -36,9 +36,7 @@ pub(crate) fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     }
     announce(&gateway, demo);
     let stopper = gateway.stopper();
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || follow_signals(&stopper))?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || follow_signals(&stopper))?;
     gateway.run()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -50,11 +48,7 @@ fn demo_config(program: &Path) -> Config {
     Config {
         listener: Default::default(),
         backends: ["clock", "notes"].map(server).to_vec(),
-        endpoints: vec![Endpoint::over(
-            "demo",
-            "/mcp",
-            ["clock", "notes"].map(String::from).to_vec(),
-        )],
+        endpoints: vec![Endpoint::over("demo", "/mcp", ["clock", "notes"].map(String::from).to_vec())],
         limits: Default::default(),
         timeouts: Default::default(),
     }

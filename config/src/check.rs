@@ -71,25 +71,14 @@ impl Checker<'_> {
 
 /// The configuration of weir's own file. It is only good where nothing was reported.
 pub(crate) fn config(checker: &mut Checker<'_>, file: file::File) -> Config {
-    let file::File {
-        listener,
-        mut backends,
-        endpoints,
-        defaults,
-        limits,
-        timeouts,
-    } = file;
+    let file::File { listener, mut backends, endpoints, defaults, limits, timeouts } = file;
     let listener = listener::listener(checker, listener.unwrap_or_default());
     let defaults = BackendDefaults::new(checker, defaults.unwrap_or_default());
 
     let here = Path::root("backends");
     let names = members(checker, &here, "backends");
     if names.is_empty() {
-        checker.error(
-            checker
-                .at_key(&here, "no backend is configured")
-                .help("name at least one MCP server"),
-        );
+        checker.error(checker.at_key(&here, "no backend is configured").help("name at least one MCP server"));
     }
     let mut checked = Vec::new();
     for name in &names {
@@ -106,13 +95,7 @@ pub(crate) fn config(checker: &mut Checker<'_>, file: file::File) -> Config {
     };
     let limits = limits::front(limits.unwrap_or_default());
     let timeouts = limits::front_timeouts(checker, timeouts.unwrap_or_default());
-    Config {
-        listener,
-        backends: checked,
-        endpoints,
-        limits,
-        timeouts,
-    }
+    Config { listener, backends: checked, endpoints, limits, timeouts }
 }
 
 /// A configuration of backends alone: everything else has its default.
@@ -136,10 +119,7 @@ fn default_endpoint(
     if let Conflicts::Prefix(format) = &conflicts {
         prefix::check(checker, format, &backends, |name| here.key(name));
     }
-    Endpoint {
-        conflicts,
-        ..Endpoint::over(Endpoint::NAME, Endpoint::PATH, backends)
-    }
+    Endpoint { conflicts, ..Endpoint::over(Endpoint::NAME, Endpoint::PATH, backends) }
 }
 
 /// The keys of `backends`, `endpoints` or `mcpServers`, in the order of the file; too many of them are
@@ -147,10 +127,7 @@ fn default_endpoint(
 pub(crate) fn members(checker: &mut Checker<'_>, here: &Path, what: &str) -> Vec<String> {
     let mut names = keys(checker.root, here);
     if names.len() > MOST_MEMBERS {
-        let message = format!(
-            "{} {what} are configured, and at most {MOST_MEMBERS} may be",
-            names.len()
-        );
+        let message = format!("{} {what} are configured, and at most {MOST_MEMBERS} may be", names.len());
         checker.error(checker.at_key(here, message));
         names.truncate(MOST_MEMBERS);
     }
@@ -168,10 +145,5 @@ fn keys(root: &Node, path: &Path) -> Vec<String> {
 /// The positions of the items that stand earlier in a list already.
 fn repeated(items: &[String]) -> Vec<usize> {
     let mut seen = HashSet::new();
-    items
-        .iter()
-        .enumerate()
-        .filter(|(_, item)| !seen.insert(item.as_str()))
-        .map(|(index, _)| index)
-        .collect()
+    items.iter().enumerate().filter(|(_, item)| !seen.insert(item.as_str())).map(|(index, _)| index).collect()
 }

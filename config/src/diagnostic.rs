@@ -31,19 +31,9 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}:{}: {}",
-            self.file.display(),
-            self.line,
-            self.column,
-            self.message
-        )?;
+        write!(f, "{}:{}:{}: {}", self.file.display(), self.line, self.column, self.message)?;
         // A guess reads as part of the sentence; advice stands below the line.
-        let guess = self
-            .suggestion
-            .as_deref()
-            .filter(|text| text.starts_with("did you mean"));
+        let guess = self.suggestion.as_deref().filter(|text| text.starts_with("did you mean"));
         if let Some(guess) = guess {
             write!(f, ", {guess}")?;
         }

@@ -28,11 +28,7 @@ pub(crate) struct Unresolved {
 
 impl Unresolved {
     fn new(message: String, advice: impl Into<Option<String>>) -> Self {
-        Self {
-            offset: 0,
-            message,
-            advice: advice.into(),
-        }
+        Self { offset: 0, message, advice: advice.into() }
     }
 }
 
@@ -86,11 +82,7 @@ impl Expander<'_> {
             }
         }
         expanded.push_str(rest);
-        if problems.is_empty() {
-            Ok(Some(expanded))
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Some(expanded)) } else { Err(problems) }
     }
 
     /// What stands between `${` and `}`.
@@ -106,43 +98,29 @@ impl Expander<'_> {
                     "{} asks the user for a value, which a gateway cannot",
                     quote(&format!("${{input:{name}}}"))
                 );
-                return Err(Unresolved::new(
-                    message,
-                    "name an environment variable: `${NAME}`".to_owned(),
-                ));
+                return Err(Unresolved::new(message, "name an environment variable: `${NAME}`".to_owned()));
             }
             _ => name,
         };
         if !is_variable(name) {
             // The text may be a secret that happens to hold `${`: it is not repeated.
             let advice = "write `${NAME}` or `${NAME:-default}`, and `$${` for a literal `${`".to_owned();
-            return Err(Unresolved::new(
-                "not a reference to an environment variable".to_owned(),
-                advice,
-            ));
+            return Err(Unresolved::new("not a reference to an environment variable".to_owned(), advice));
         }
         match (self.environment.variable(name), default) {
             (Some(value), None) => Ok(value),
             (Some(value), Some(_)) if !value.is_empty() => Ok(value),
             (_, Some(default)) => Ok(default.to_owned()),
-            (None, None) => Err(unset(
-                name,
-                &format!("set it, or give a default: `${{{name}:-…}}`"),
-            )),
+            (None, None) => Err(unset(name, &format!("set it, or give a default: `${{{name}:-…}}`"))),
         }
     }
 
     /// The value of `{env: NAME}`.
     pub(crate) fn variable(&self, name: &str) -> Result<String, Unresolved> {
         if !is_variable(name) {
-            return Err(Unresolved::new(
-                "not the name of an environment variable".to_owned(),
-                None,
-            ));
+            return Err(Unresolved::new("not the name of an environment variable".to_owned(), None));
         }
-        self.environment
-            .variable(name)
-            .ok_or_else(|| unset(name, "set it before weir starts"))
+        self.environment.variable(name).ok_or_else(|| unset(name, "set it before weir starts"))
     }
 
     /// The content of `{file: PATH}` without its last line end.
@@ -166,9 +144,7 @@ pub(crate) fn resolve(folder: &Path, path: &str) -> PathBuf {
 pub(crate) fn read(path: &Path, largest: u64) -> Result<String, String> {
     let mut content = Vec::new();
     let file = std::fs::File::open(path).map_err(|error| reason(&error))?;
-    file.take(largest + 1)
-        .read_to_end(&mut content)
-        .map_err(|error| reason(&error))?;
+    file.take(largest + 1).read_to_end(&mut content).map_err(|error| reason(&error))?;
     if u64::try_from(content.len()).is_ok_and(|length| length > largest) {
         return Err(format!("it is larger than {} KiB", largest >> 10));
     }
@@ -187,10 +163,7 @@ pub(crate) fn reason(error: &std::io::Error) -> String {
 }
 
 fn unset(name: &str, advice: &str) -> Unresolved {
-    Unresolved::new(
-        format!("the environment variable {} is not set", quote(name)),
-        advice.to_owned(),
-    )
+    Unresolved::new(format!("the environment variable {} is not set", quote(name)), advice.to_owned())
 }
 
 fn is_variable(name: &str) -> bool {
@@ -209,18 +182,13 @@ mod tests {
             "EMPTY" => Some(String::new()),
             _ => None,
         };
-        let expander = Expander {
-            environment: &environment,
-            folder: PathBuf::new(),
-            dialect,
-            files: Vec::new(),
-        };
+        let expander =
+            Expander { environment: &environment, folder: PathBuf::new(), dialect, files: Vec::new() };
         match expander.expand(text) {
             Ok(expanded) => Ok(expanded.unwrap_or_else(|| text.to_owned())),
-            Err(problems) => Err(problems
-                .into_iter()
-                .map(|p| format!("{}: {}", p.offset, p.message))
-                .collect()),
+            Err(problems) => {
+                Err(problems.into_iter().map(|p| format!("{}: {}", p.offset, p.message)).collect())
+            }
         }
     }
 
@@ -256,12 +224,7 @@ mod tests {
         ] {
             assert_eq!(expand(Dialect::Weir, text).unwrap_err().join("; "), expected);
         }
-        let input = expand(Dialect::McpServers, "${input:key}")
-            .unwrap_err()
-            .join("; ");
-        assert_eq!(
-            input,
-            "0: `${input:key}` asks the user for a value, which a gateway cannot"
-        );
+        let input = expand(Dialect::McpServers, "${input:key}").unwrap_err().join("; ");
+        assert_eq!(input, "0: `${input:key}` asks the user for a value, which a gateway cannot");
     }
 }

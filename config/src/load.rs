@@ -55,17 +55,11 @@ pub fn parse(text: &str, file: &Path, environment: &dyn Environment) -> Result<L
     let text = join_surrogates(text);
     let mut report = Report::new(file.to_owned());
     let mut tree = tree::parse(&text, &mut report);
-    let read = tree
-        .as_mut()
-        .and_then(|tree| read(tree, file, environment, &mut report));
+    let read = tree.as_mut().and_then(|tree| read(tree, file, environment, &mut report));
     let failed = report.has_errors();
     let (errors, warnings) = report.render(&text, tree.as_ref());
     match read {
-        Some((config, watched)) if !failed => Ok(Loaded {
-            config,
-            warnings,
-            watched,
-        }),
+        Some((config, watched)) if !failed => Ok(Loaded { config, warnings, watched }),
         _ => Err(ConfigErrors(errors)),
     }
 }
@@ -79,17 +73,8 @@ fn read(
 ) -> Option<(Config, Vec<PathBuf>)> {
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let clients = root.get(mcp_servers::ROOT).is_some();
-    let dialect = if clients {
-        Dialect::McpServers
-    } else {
-        Dialect::Weir
-    };
-    let mut expander = Expander {
-        environment,
-        folder,
-        dialect,
-        files: vec![path.to_owned()],
-    };
+    let dialect = if clients { Dialect::McpServers } else { Dialect::Weir };
+    let mut expander = Expander { environment, folder, dialect, files: vec![path.to_owned()] };
     let own = Shape::of(&schema::raw::<file::File>());
     let written = if clients {
         if let Shape::Table(table) = &own {
@@ -102,12 +87,7 @@ fn read(
         Written::Own(typed(root, &own, &mut expander, report)?)
     };
     let Expander { folder, files, .. } = expander;
-    let mut checker = Checker {
-        root,
-        report,
-        folder: &folder,
-        watched: files,
-    };
+    let mut checker = Checker { root, report, folder: &folder, watched: files };
     let config = match written {
         Written::Own(written) => check::config(&mut checker, *written),
         Written::Clients(written) => mcp_servers::config(&mut checker, written),

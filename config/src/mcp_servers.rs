@@ -63,11 +63,7 @@ pub(crate) fn leave_out_disabled(root: &mut Node, report: &mut Report) {
     let Value::Table(entries) = &mut root.value else {
         return;
     };
-    let Some(Node {
-        value: Value::Table(servers),
-        ..
-    }) = entries.get_mut(ROOT)
-    else {
+    let Some(Node { value: Value::Table(servers), .. }) = entries.get_mut(ROOT) else {
         return;
     };
     servers.retain(|(_, server)| {
@@ -83,16 +79,11 @@ pub(crate) fn leave_out_disabled(root: &mut Node, report: &mut Report) {
 
 /// Reports weir's own keys: beside `mcpServers` they would do nothing.
 pub(crate) fn refuse_mixture<'k>(root: &Node, own: impl Iterator<Item = &'k String>, report: &mut Report) {
-    let keys: Vec<&Key> = own
-        .filter_map(|name| root.get(name))
-        .map(|(key, _)| key)
-        .collect();
+    let keys: Vec<&Key> = own.filter_map(|name| root.get(name)).map(|(key, _)| key).collect();
     for key in keys {
         let message = format!("{} does not go with `{ROOT}`", quote(&key.text));
         let finding = Finding::new(key.extent.start, &Path::root(&key.text), message);
-        report.error(finding.help(format!(
-            "write the servers under `backends`, or keep to `{ROOT}` alone"
-        )));
+        report.error(finding.help(format!("write the servers under `backends`, or keep to `{ROOT}` alone")));
     }
 }
 
@@ -110,24 +101,13 @@ pub(crate) fn config(checker: &mut Checker<'_>, mut file: File) -> Config {
         let here = here.key(&key);
         let name = name(checker, &here, &key);
         if let Some(earlier) = taken.insert(name.clone(), key.clone()) {
-            let message = format!(
-                "{} and {} both become {}",
-                quote(&earlier),
-                quote(&key),
-                quote(&name)
-            );
+            let message = format!("{} and {} both become {}", quote(&earlier), quote(&key), quote(&name));
             checker.error(checker.at_key(&here, message).help("rename one"));
         }
         if let Some(server) = file.servers.remove(&key)
             && let Some(server) = reached(checker, &here, server)
         {
-            backends.extend(backend(
-                checker,
-                &here,
-                &name,
-                server,
-                &BackendDefaults::default(),
-            ));
+            backends.extend(backend(checker, &here, &name, server, &BackendDefaults::default()));
         }
         names.push(name);
     }
@@ -138,18 +118,7 @@ pub(crate) fn config(checker: &mut Checker<'_>, mut file: File) -> Config {
 
 /// The server as a backend is written in weir's own file.
 fn reached(checker: &mut Checker<'_>, here: &Path, server: Server) -> Option<file::Backend> {
-    let Server {
-        kind,
-        command,
-        args,
-        env,
-        cwd,
-        url,
-        server_url,
-        http_url,
-        headers,
-        disabled: _,
-    } = server;
+    let Server { kind, command, args, env, cwd, url, server_url, http_url, headers, disabled: _ } = server;
     let urls = [("url", url), ("serverUrl", server_url), ("httpUrl", http_url)];
     let mut urls = urls.into_iter().filter_map(|(key, url)| Some((key, url?)));
     let url = urls.next();
@@ -176,43 +145,28 @@ fn reached(checker: &mut Checker<'_>, here: &Path, server: Server) -> Option<fil
         _ => {}
     }
     let url = url.map(|(_, url)| url);
-    Some(file::Backend {
-        command,
-        args,
-        env,
-        cwd,
-        url,
-        headers,
-        ..file::Backend::default()
-    })
+    Some(file::Backend { command, args, env, cwd, url, headers, ..file::Backend::default() })
 }
 
 /// The server's name with the characters that a backend's name may have.
 fn name(checker: &mut Checker<'_>, here: &Path, written: &str) -> String {
     let replaced = |character| {
-        if is_name_character(character) {
-            character
-        } else {
-            '-'
-        }
+        if is_name_character(character) { character } else { '-' }
     };
     let name: String = written.trim().chars().take(LONGEST_NAME).map(replaced).collect();
     if name.is_empty() {
         checker.error(checker.at_key(here, "the server has no name"));
     } else if name != written {
-        checker.warning(checker.at_key(
-            here,
-            format!("the server {} is called {} here", quote(written), quote(&name)),
-        ));
+        checker.warning(
+            checker.at_key(here, format!("the server {} is called {} here", quote(written), quote(&name))),
+        );
     }
     name
 }
 
 /// The format that tells the servers apart: such a file has no place to write one.
 fn conflicts(checker: &mut Checker<'_>, here: &Path, names: &[String]) -> Conflicts {
-    let clash = Format::parse(Conflicts::FORMAT)
-        .ok()
-        .and_then(|format| format.clash(names));
+    let clash = Format::parse(Conflicts::FORMAT).ok().and_then(|format| format.clash(names));
     let Some((_, second)) = clash else {
         return Conflicts::default();
     };

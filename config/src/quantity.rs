@@ -41,14 +41,9 @@ impl FromStr for TimeSpan {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const EXPECTED: &str = "expected a duration: a whole number and `ms`, `s`, `m` or `h`, such as `30s`";
         let (number, unit) = split(text).ok_or(EXPECTED)?;
-        let (_, length) = TIME_UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .ok_or(EXPECTED)?;
+        let (_, length) = TIME_UNITS.iter().find(|(name, _)| *name == unit).ok_or(EXPECTED)?;
         let span = number.checked_mul(*length).map(Duration::from_millis);
-        span.filter(|span| *span <= LONGEST)
-            .map(Self)
-            .ok_or("a duration may be at most `8760h`")
+        span.filter(|span| *span <= LONGEST).map(Self).ok_or("a duration may be at most `8760h`")
     }
 }
 
@@ -60,21 +55,10 @@ impl FromStr for Size {
             "expected a size: a whole number of bytes, or one with `KiB`, `MiB` or `GiB`, such as `4MiB`";
         let (number, unit) = split(text).ok_or(EXPECTED)?;
         let unit = if unit.is_empty() { "B" } else { unit };
-        let (_, length) = SIZE_UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .ok_or(EXPECTED)?;
-        let size = usize::try_from(number)
-            .ok()
-            .and_then(|number| number.checked_mul(*length));
-        let size = size
-            .filter(|size| *size <= LARGEST)
-            .ok_or("a size may be at most `1GiB`")?;
-        if size == 0 {
-            Err("a size must be more than 0")
-        } else {
-            Ok(Self(size))
-        }
+        let (_, length) = SIZE_UNITS.iter().find(|(name, _)| *name == unit).ok_or(EXPECTED)?;
+        let size = usize::try_from(number).ok().and_then(|number| number.checked_mul(*length));
+        let size = size.filter(|size| *size <= LARGEST).ok_or("a size may be at most `1GiB`")?;
+        if size == 0 { Err("a size must be more than 0") } else { Ok(Self(size)) }
     }
 }
 
@@ -179,17 +163,7 @@ mod tests {
 
     #[test]
     fn broken_sizes_are_refused() {
-        for text in [
-            "",
-            "0",
-            "0KiB",
-            "4MB",
-            "4mib",
-            "-1",
-            "1.5MiB",
-            "2GiB",
-            "18446744073709551615GiB",
-        ] {
+        for text in ["", "0", "0KiB", "4MB", "4mib", "-1", "1.5MiB", "2GiB", "18446744073709551615GiB"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
         }
     }

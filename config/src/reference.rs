@@ -14,11 +14,7 @@ const INTRODUCTION: &str = include_str!("reference.md");
 pub fn reference() -> String {
     let root = raw::<File>();
     let mut reference = INTRODUCTION.to_owned();
-    let mut writer = Writer {
-        root: &root,
-        sections: BTreeMap::new(),
-        nested: Vec::new(),
-    };
+    let mut writer = Writer { root: &root, sections: BTreeMap::new(), nested: Vec::new() };
     let mut ahead = vec![(String::new(), &root)];
     while let Some((title, schema)) = ahead.pop() {
         reference.push_str(&writer.section(&title, schema));
@@ -49,11 +45,7 @@ impl<'s> Writer<'s> {
         // The order of a schema's keys depends on how serde_json is built; that of the reference must not.
         properties.sort_by_key(|(key, _)| (!required.contains(&key.as_str()), key.as_str()));
         for (key, schema) in properties {
-            let path = if title.is_empty() {
-                key.clone()
-            } else {
-                format!("{title}.{key}")
-            };
+            let path = if title.is_empty() { key.clone() } else { format!("{title}.{key}") };
             let mut keys = array(schema, KEYS).filter_map(Value::as_str);
             let kind = self.kind(&path, schema, &mut keys);
             let (what, default) = split_default(&sentence(schema));
@@ -65,13 +57,7 @@ impl<'s> Writer<'s> {
             };
             let what = format!("{what}{}", self.words(schema));
             // Writing to a string cannot fail.
-            let _ = writeln!(
-                text,
-                "| `{key}` | {} | {} | {} |",
-                cell(&kind),
-                cell(&default),
-                cell(&what)
-            );
+            let _ = writeln!(text, "| `{key}` | {} | {} | {} |", cell(&kind), cell(&default), cell(&what));
         }
         text
     }
@@ -80,10 +66,7 @@ impl<'s> Writer<'s> {
     fn kind(&mut self, path: &str, schema: &'s Value, keys: &mut dyn Iterator<Item = &'s str>) -> String {
         let (name, schema) = self.resolve(schema);
         if let Some(variants) = schema.get("anyOf").and_then(Value::as_array) {
-            let kinds: Vec<_> = variants
-                .iter()
-                .map(|variant| self.kind(path, variant, keys))
-                .collect();
+            let kinds: Vec<_> = variants.iter().map(|variant| self.kind(path, variant, keys)).collect();
             return kinds.join(", or ");
         }
         match Shape::of_part(schema, self.root) {
@@ -94,11 +77,9 @@ impl<'s> Writer<'s> {
             Shape::Size => "size".to_owned(),
             Shape::Boolean => "boolean".to_owned(),
             Shape::Integer { min, max } => format!("whole number, {min} to {max}"),
-            Shape::Choice(words) => words
-                .iter()
-                .map(|word| format!("`{word}`"))
-                .collect::<Vec<_>>()
-                .join(", "),
+            Shape::Choice(words) => {
+                words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+            }
             Shape::List(_) => match schema.get("items") {
                 Some(items) => format!("list of {}", self.kind(path, items, keys)),
                 None => "list".to_owned(),
@@ -107,10 +88,7 @@ impl<'s> Writer<'s> {
                 let key = keys.next().unwrap_or("name");
                 match schema.get("additionalProperties") {
                     Some(values) => {
-                        format!(
-                            "mapping of {key} to {}",
-                            self.kind(&format!("{path}.<{key}>"), values, keys)
-                        )
+                        format!("mapping of {key} to {}", self.kind(&format!("{path}.<{key}>"), values, keys))
                     }
                     None => "mapping".to_owned(),
                 }
@@ -138,9 +116,8 @@ impl<'s> Writer<'s> {
             let name = keywords.get("$ref").and_then(Value::as_str).map(str::to_owned);
             return (name, definition);
         }
-        let variants: Vec<_> = array(schema, "anyOf")
-            .filter(|variant| !crate::shape::is_null(variant))
-            .collect();
+        let variants: Vec<_> =
+            array(schema, "anyOf").filter(|variant| !crate::shape::is_null(variant)).collect();
         match variants.as_slice() {
             [one] => self.resolve(one),
             _ => (None, schema),
@@ -152,20 +129,11 @@ impl<'s> Writer<'s> {
         let (_, schema) = self.resolve(schema);
         let word = |variant: &Map<String, Value>| {
             let what = variant.get("description").and_then(Value::as_str)?;
-            Some(format!(
-                " `{}`: {}",
-                variant.get("const")?.as_str()?,
-                one_line(what)
-            ))
+            Some(format!(" `{}`: {}", variant.get("const")?.as_str()?, one_line(what)))
         };
-        let own: String = array(schema, "oneOf")
-            .filter_map(Value::as_object)
-            .filter_map(word)
-            .collect();
+        let own: String = array(schema, "oneOf").filter_map(Value::as_object).filter_map(word).collect();
         if own.is_empty() {
-            return array(schema, "anyOf")
-                .map(|variant| self.words(variant))
-                .collect();
+            return array(schema, "anyOf").map(|variant| self.words(variant)).collect();
         }
         own
     }
@@ -173,20 +141,11 @@ impl<'s> Writer<'s> {
 
 /// The members of a keyword that is a list.
 fn array<'s>(schema: &'s Value, keyword: &str) -> impl Iterator<Item = &'s Value> + use<'s> {
-    schema
-        .get(keyword)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
+    schema.get(keyword).and_then(Value::as_array).into_iter().flatten()
 }
 
 fn sentence(schema: &Value) -> String {
-    one_line(
-        schema
-            .get("description")
-            .and_then(Value::as_str)
-            .unwrap_or_default(),
-    )
+    one_line(schema.get("description").and_then(Value::as_str).unwrap_or_default())
 }
 
 fn one_line(text: &str) -> String {
@@ -196,10 +155,7 @@ fn one_line(text: &str) -> String {
 /// A description and what it says about the default.
 fn split_default(text: &str) -> (String, Option<String>) {
     match text.split_once("Default: ") {
-        Some((what, default)) => (
-            what.trim_end().to_owned(),
-            Some(default.trim_end_matches('.').to_owned()),
-        ),
+        Some((what, default)) => (what.trim_end().to_owned(), Some(default.trim_end_matches('.').to_owned())),
         None => (text.to_owned(), None),
     }
 }

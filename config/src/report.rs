@@ -26,12 +26,7 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(crate) fn new(place: Place, path: &Path, message: impl Into<String>) -> Self {
-        Self {
-            place,
-            path: path.to_string(),
-            message: message.into(),
-            suggestion: None,
-        }
+        Self { place, path: path.to_string(), message: message.into(), suggestion: None }
     }
 
     /// Adds advice: what to write instead.
@@ -42,9 +37,8 @@ impl Finding {
 
     /// Adds the known name nearest to what was written, if one is near.
     pub(crate) fn guess<'n>(mut self, written: &str, known: impl IntoIterator<Item = &'n str>) -> Self {
-        self.suggestion = nearest(written, known)
-            .map(|name| format!("did you mean {}?", quote(name)))
-            .or(self.suggestion);
+        self.suggestion =
+            nearest(written, known).map(|name| format!("did you mean {}?", quote(name))).or(self.suggestion);
         self
     }
 }
@@ -62,13 +56,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(file: PathBuf) -> Self {
-        Self {
-            file,
-            errors: Vec::new(),
-            warnings: Vec::new(),
-            shown: HashSet::new(),
-            hidden: Vec::new(),
-        }
+        Self { file, errors: Vec::new(), warnings: Vec::new(), shown: HashSet::new(), hidden: Vec::new() }
     }
 
     pub(crate) fn error(&mut self, finding: Finding) {
@@ -124,11 +112,7 @@ impl Report {
 
 /// A piece of the file in a message: bounded, and without control characters.
 pub(crate) fn quote(text: &str) -> String {
-    let mut quoted: String = text
-        .chars()
-        .take(LONGEST_QUOTE)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut quoted: String = text.chars().take(LONGEST_QUOTE).flat_map(char::escape_debug).collect();
     if text.chars().count() > LONGEST_QUOTE {
         quoted.push('…');
     }
@@ -138,12 +122,7 @@ pub(crate) fn quote(text: &str) -> String {
 /// Names as a list in a message; of very many, the first.
 pub(crate) fn quote_all<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let mut names = names.into_iter();
-    let mut list = names
-        .by_ref()
-        .take(MOST_NAMES)
-        .map(quote)
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut list = names.by_ref().take(MOST_NAMES).map(quote).collect::<Vec<_>>().join(", ");
     match names.count() {
         0 => {}
         more => list.push_str(&format!(" and {more} more")),

@@ -24,10 +24,7 @@ pub fn schema() -> Value {
 
 /// The schema of a type as it is derived, with the keywords that only weir reads.
 pub(crate) fn raw<T: JsonSchema>() -> Value {
-    SchemaSettings::draft2020_12()
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value()
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// A reference to a value elsewhere.
@@ -56,23 +53,13 @@ fn publish(schema: &Value, root: &Value) -> Value {
         return schema.clone();
     };
     let mut published = Map::new();
-    for (keyword, value) in keywords
-        .iter()
-        .filter(|(keyword, _)| *keyword != KIND && *keyword != KEYS)
-    {
+    for (keyword, value) in keywords.iter().filter(|(keyword, _)| *keyword != KIND && *keyword != KEYS) {
         let value = match (keyword.as_str(), value) {
             (name, Value::Object(schemas)) if NAMED.contains(&name) => {
                 let open = |schema| {
-                    if name == "$defs" {
-                        publish(schema, root)
-                    } else {
-                        place(schema, root)
-                    }
+                    if name == "$defs" { publish(schema, root) } else { place(schema, root) }
                 };
-                schemas
-                    .iter()
-                    .map(|(key, schema)| (key.clone(), open(schema)))
-                    .collect()
+                schemas.iter().map(|(key, schema)| (key.clone(), open(schema))).collect()
             }
             ("items" | "additionalProperties", schema) => place(schema, root),
             ("anyOf", Value::Array(variants)) => {
@@ -101,15 +88,8 @@ fn place(schema: &Value, root: &Value) -> Value {
     };
     let mut outer = Map::new();
     for annotation in ["description", "default", "writeOnly"] {
-        outer.extend(
-            keywords
-                .remove(annotation)
-                .map(|value| (annotation.to_owned(), value)),
-        );
+        outer.extend(keywords.remove(annotation).map(|value| (annotation.to_owned(), value)));
     }
-    outer.insert(
-        "anyOf".to_owned(),
-        json!([keywords, { "$ref": format!("#/$defs/{REFERENCE}") }]),
-    );
+    outer.insert("anyOf".to_owned(), json!([keywords, { "$ref": format!("#/$defs/{REFERENCE}") }]));
     Value::Object(outer)
 }

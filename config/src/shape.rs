@@ -65,16 +65,9 @@ impl Shape {
         }
         if let Some(Value::Array(variants)) = keywords.get("anyOf") {
             let read = |variant| Self::of_part(variant, root);
-            let mut variants: Vec<_> = variants
-                .iter()
-                .filter(|variant| !is_null(variant))
-                .map(read)
-                .collect();
-            return if variants.len() == 1 {
-                variants.remove(0)
-            } else {
-                Self::Either(variants)
-            };
+            let mut variants: Vec<_> =
+                variants.iter().filter(|variant| !is_null(variant)).map(read).collect();
+            return if variants.len() == 1 { variants.remove(0) } else { Self::Either(variants) };
         }
         match keywords.get(KIND).and_then(Value::as_str) {
             Some("duration") => return Self::Duration,
@@ -93,9 +86,7 @@ impl Shape {
                 }
             }
             Some("array") => Self::List(Box::new(
-                keywords
-                    .get("items")
-                    .map_or(Self::Any, |items| Self::of_part(items, root)),
+                keywords.get("items").map_or(Self::Any, |items| Self::of_part(items, root)),
             )),
             Some("object") => Self::object(keywords, root),
             _ => Self::Any,
@@ -104,28 +95,16 @@ impl Shape {
 
     fn object(keywords: &Map<String, Value>, root: &Value) -> Self {
         let Some(Value::Object(properties)) = keywords.get("properties") else {
-            let values = keywords
-                .get("additionalProperties")
-                .map_or(Self::Any, |values| Self::of_part(values, root));
+            let values =
+                keywords.get("additionalProperties").map_or(Self::Any, |values| Self::of_part(values, root));
             return Self::Map(Box::new(values));
         };
-        let fields = properties
-            .iter()
-            .map(|(key, schema)| (key.clone(), Self::of_part(schema, root)))
-            .collect();
+        let fields =
+            properties.iter().map(|(key, schema)| (key.clone(), Self::of_part(schema, root))).collect();
         let required = keywords.get("required").and_then(Value::as_array);
-        let required = required
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect();
+        let required = required.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
         let closed = keywords.get("additionalProperties") == Some(&Value::Bool(false));
-        Self::Table(Table {
-            fields,
-            required,
-            closed,
-        })
+        Self::Table(Table { fields, required, closed })
     }
 
     /// What is expected, in words.
@@ -138,18 +117,11 @@ impl Shape {
             Self::Boolean => "`true` or `false`".to_owned(),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Choice(words) => {
-                format!(
-                    "one of {}",
-                    crate::report::quote_all(words.iter().map(String::as_str))
-                )
+                format!("one of {}", crate::report::quote_all(words.iter().map(String::as_str)))
             }
             Self::List(_) => "a list".to_owned(),
             Self::Map(_) | Self::Table(_) => "a mapping".to_owned(),
-            Self::Either(shapes) => shapes
-                .iter()
-                .map(Self::describe)
-                .collect::<Vec<_>>()
-                .join(", or "),
+            Self::Either(shapes) => shapes.iter().map(Self::describe).collect::<Vec<_>>().join(", or "),
         }
     }
 }
@@ -166,22 +138,14 @@ fn choices(keywords: &Map<String, Value>) -> Option<Vec<String>> {
     if let Some(Value::Array(words)) = keywords.get("enum") {
         return words.iter().filter(|value| !value.is_null()).map(word).collect();
     }
-    keywords
-        .get("oneOf")?
-        .as_array()?
-        .iter()
-        .map(|variant| variant.get("const").and_then(word))
-        .collect()
+    keywords.get("oneOf")?.as_array()?.iter().map(|variant| variant.get("const").and_then(word)).collect()
 }
 
 /// The one type beside `null`; the first where there are several.
 pub(crate) fn type_of(keywords: &Map<String, Value>) -> Option<&str> {
     match keywords.get("type")? {
         Value::String(name) => Some(name),
-        Value::Array(names) => names
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|name| *name != "null"),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).find(|name| *name != "null"),
         _ => None,
     }
 }

@@ -42,12 +42,7 @@ fn errors(text: &str) -> String {
 /// What is odd about a file, as it is printed.
 fn warnings(text: &str) -> String {
     let loaded = read(text).unwrap_or_else(|errors| panic!("{errors}"));
-    loaded
-        .warnings
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n\n")
+    loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")
 }
 
 /// A file of two backends and a section.
@@ -69,18 +64,8 @@ fn endpoint(keys: &str) -> String {
 fn messages(text: &str) -> Vec<String> {
     let errors = read(text).expect_err("the file is in order");
     let message = |diagnostic: &Diagnostic| {
-        let Diagnostic {
-            line,
-            column,
-            path,
-            message,
-            suggestion,
-            ..
-        } = diagnostic;
-        let help = suggestion
-            .as_ref()
-            .map(|text| format!(" ({text})"))
-            .unwrap_or_default();
+        let Diagnostic { line, column, path, message, suggestion, .. } = diagnostic;
+        let help = suggestion.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
         format!("{line}:{column} {path}: {message}{help}")
     };
     errors.diagnostics().iter().map(message).collect()

@@ -126,11 +126,7 @@ impl Node {
                 (Step::Key(key), Value::Table(_)) => match node.get(key) {
                     Some((key, next)) => {
                         let scalar = matches!(next.value, Value::Scalar { .. }) && !next.is_null();
-                        place = if scalar {
-                            next.extent.start
-                        } else {
-                            key.extent.start
-                        };
+                        place = if scalar { next.extent.start } else { key.extent.start };
                         node = next;
                     }
                     None => return place,
@@ -161,13 +157,11 @@ impl Node {
 
     /// The node at a path.
     pub(crate) fn find(&self, path: &Path) -> Option<&Node> {
-        path.steps()
-            .iter()
-            .try_fold(self, |node, step| match (step, &node.value) {
-                (Step::Key(key), _) => node.get(key).map(|(_, node)| node),
-                (Step::Index(index), Value::List(items)) => items.get(*index),
-                _ => None,
-            })
+        path.steps().iter().try_fold(self, |node, step| match (step, &node.value) {
+            (Step::Key(key), _) => node.get(key).map(|(_, node)| node),
+            (Step::Index(index), Value::List(items)) => items.get(*index),
+            _ => None,
+        })
     }
 }
 

@@ -6,11 +6,8 @@ use weir_backends::{BackendError, Message, Outcome};
 use weir_protocol::{Era, Splice, code};
 
 /// What weir says of itself to clients.
-pub(crate) const SERVER_INFO: &str = concat!(
-    r#"{"name":"weir","title":"weir MCP gateway","version":""#,
-    env!("CARGO_PKG_VERSION"),
-    r#""}"#
-);
+pub(crate) const SERVER_INFO: &str =
+    concat!(r#"{"name":"weir","title":"weir MCP gateway","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
 /// An answer ready to be sent.
 #[derive(Debug)]
@@ -37,24 +34,20 @@ pub(crate) struct Asker {
 impl Asker {
     /// The answer to the client. Only the id and the fields of the era change.
     pub(crate) fn answer(&self, backend: &str, outcome: Outcome) -> Answer {
-        self.translate(outcome)
-            .unwrap_or_else(|error| self.fault(&rescue::backend_failed(backend, &error)))
+        self.translate(outcome).unwrap_or_else(|error| self.fault(&rescue::backend_failed(backend, &error)))
     }
 
     /// The answer that says what went wrong.
     pub(crate) fn fault(&self, fault: &Fault) -> Answer {
-        Answer {
-            status: fault.status,
-            body: fault.body(Some(&self.id)),
-        }
+        Answer { status: fault.status, body: fault.body(Some(&self.id)) }
     }
 
     fn translate(&self, outcome: Outcome) -> Result<Answer, BackendError> {
         match outcome {
             Outcome::Error(message) => Ok(self.error(&message)),
-            Outcome::InputRequired(_) if self.era == Era::Legacy => Err(BackendError::Protocol(
-                "it asks for input, which was not offered to it".to_owned(),
-            )),
+            Outcome::InputRequired(_) if self.era == Era::Legacy => {
+                Err(BackendError::Protocol("it asks for input, which was not offered to it".to_owned()))
+            }
             Outcome::Complete(message) | Outcome::InputRequired(message) => self.result(&message),
         }
     }
@@ -75,18 +68,11 @@ impl Asker {
                 Era::Legacy => {}
             }
         }
-        Ok(Answer {
-            status: 200,
-            body: splice.finish(),
-        })
+        Ok(Answer { status: 200, body: splice.finish() })
     }
 
     fn error(&self, message: &Message) -> Answer {
-        let raw = message
-            .envelope
-            .error
-            .map(|span| span.of(&message.body))
-            .unwrap_or_default();
+        let raw = message.envelope.error.map(|span| span.of(&message.body)).unwrap_or_default();
         let status = match (self.era, error_code(raw)) {
             (Era::Modern, Some(code::METHOD_NOT_FOUND)) => 404,
             (Era::Modern, Some(code::MISSING_CAPABILITY)) => 400,
@@ -97,10 +83,7 @@ impl Asker {
         body.extend_from_slice(b",\"error\":");
         body.extend_from_slice(raw);
         body.push(b'}');
-        Answer {
-            status,
-            body: body.into(),
-        }
+        Answer { status, body: body.into() }
     }
 
     /// A progress notification with the client's token in place of weir's; `None` where the client gave none.
@@ -118,9 +101,7 @@ struct ErrorHead {
 }
 
 fn error_code(raw: &[u8]) -> Option<i32> {
-    serde_json::from_slice::<ErrorHead>(raw)
-        .ok()
-        .map(|head| head.code)
+    serde_json::from_slice::<ErrorHead>(raw).ok().map(|head| head.code)
 }
 
 #[cfg(test)]
@@ -154,10 +135,7 @@ mod tests {
         }
         let modern = r#"{"jsonrpc":"2.0","id":9,"result":{"resultType":"complete","content":[]}}"#;
         let answer = asker(Era::Legacy).answer("b", Outcome::Complete(message(modern)));
-        assert_eq!(
-            answer.body,
-            r#"{"jsonrpc":"2.0","id":"c","result":{"content":[]}}"#
-        );
+        assert_eq!(answer.body, r#"{"jsonrpc":"2.0","id":"c","result":{"content":[]}}"#);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The HTTP application: from a request's head to the edge that answers it.
 
 use crate::client::{BodyError, Client, Gone};
+use crate::drain::Phase;
 use crate::edge::{self, Post};
 use crate::gateway::Core;
 use crate::intake;
@@ -12,6 +13,7 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::ShutdownWatch;
 use std::sync::Arc;
+use std::time::Duration;
 use weir_protocol::{Envelope, Revision, code, headers, json};
 
 /// Streams that one HTTP/2 connection may have open at once.
@@ -27,10 +29,11 @@ impl App {
     pub(crate) fn new(core: Arc<Core>) -> Self {
         let mut options = HttpServerOptions::default();
         options.h2c = core.config.listener.h2c;
+        options.h2_idle_timeout = Some(core.config.timeouts.connection);
         Self { core, options }
     }
 
-    async fn answer(&self, client: &mut Client) -> Result<(), Gone> {
+    async fn answer(&self, client: &mut Client<'_>) -> Result<(), Gone> {
         let core = &self.core;
         match core.gatekeeper.check(client) {
             Ok(Some(origin)) => client.allow_origin(origin),
@@ -44,31 +47,21 @@ impl App {
             )
             .await;
         };
-        if core.drain.is_draining() {
+        if core.drain.phase() != Phase::Serving {
             return refuse(client, &rescue::stopping()).await;
         }
         let Some(_admitted) = core.drain.admit() else {
-            return refuse(
-                client,
-                &rescue::overloaded("requests", core.config.limits.requests),
-            )
-            .await;
+            return refuse(client, &rescue::overloaded("requests", core.config.limits.requests)).await;
         };
-        let modern = client
-            .header(headers::PROTOCOL_VERSION)
-            .is_some_and(Revision::names_modern);
+        let modern = client.header(headers::PROTOCOL_VERSION).is_some_and(Revision::names_modern);
         match *client.method() {
             Method::POST => match self.read(client, index).await {
                 Ok(post)
-                    if modern
-                        || post
-                            .meta
-                            .as_ref()
-                            .is_some_and(|meta| meta.protocol_version.is_some()) =>
+                    if modern || post.meta.as_ref().is_some_and(|meta| meta.protocol_version.is_some()) =>
                 {
-                    edge::modern::post(post, client).await
+                    edge::modern::post(&post, client).await
                 }
-                Ok(post) => edge::legacy::post(post, client).await,
+                Ok(post) => edge::legacy::post(&post, client).await,
                 Err(fault) => refuse(client, &fault).await,
             },
             Method::OPTIONS => client.preflight().await,
@@ -87,7 +80,7 @@ impl App {
     }
 
     /// Reads and understands a body.
-    async fn read(&self, client: &mut Client, index: usize) -> Result<Post, Fault> {
+    async fn read(&self, client: &mut Client<'_>, index: usize) -> Result<Post, Fault> {
         intake::content_type(client)?;
         let accepts = client.accepts();
         if !accepts.json && !accepts.stream {
@@ -103,18 +96,10 @@ impl App {
                 return Err(Fault::new(413, code::INVALID_REQUEST, message));
             }
             Ok(Err(BodyError::Broken)) => {
-                return Err(Fault::new(
-                    400,
-                    code::PARSE_ERROR,
-                    "the body did not arrive whole",
-                ));
+                return Err(Fault::new(400, code::PARSE_ERROR, "the body did not arrive whole"));
             }
             Err(_) => {
-                return Err(Fault::new(
-                    408,
-                    code::INVALID_REQUEST,
-                    "the body took too long to arrive",
-                ));
+                return Err(Fault::new(408, code::INVALID_REQUEST, "the body took too long to arrive"));
             }
         };
         let envelope = Envelope::parse(&body)?;
@@ -123,33 +108,22 @@ impl App {
             return Err(Fault::new(400, code::INVALID_REQUEST, message));
         }
         let meta = envelope.meta(&body)?;
-        let endpoint = self
-            .core
-            .endpoints
-            .get(index)
-            .cloned()
-            .ok_or_else(rescue::stopping)?;
-        Ok(Post {
-            core: self.core.clone(),
-            endpoint,
-            index,
-            accepts,
-            body,
-            envelope,
-            meta,
-        })
+        let endpoint = self.core.endpoints.get(index).cloned().ok_or_else(rescue::stopping)?;
+        Ok(Post { core: self.core.clone(), endpoint, index, accepts, body, envelope, meta })
     }
 }
 
 /// Answers a request that goes no further. Its body, should one follow, is not read.
-async fn refuse(client: &mut Client, fault: &Fault) -> Result<(), Gone> {
-    tracing::debug!(
-        kind = fault.kind.as_str(),
-        status = fault.status,
-        fault.message,
-        "request refused"
-    );
+async fn refuse(client: &mut Client<'_>, fault: &Fault) -> Result<(), Gone> {
+    tracing::debug!(kind = fault.kind.as_str(), status = fault.status, fault.message, "request refused");
     client.json(fault.status, &[fault.body(None)]).await
+}
+
+/// Lets the connection serve another request, unless the request itself ruled that out: by HTTP/1.0, by asking for it, or
+/// by a length that is told twice, which may be an attempt to smuggle a request (RFC 9112 section 6.1).
+fn keep_alive(session: &mut ServerSession, keep: Duration, stopping: bool) {
+    let keep = (!stopping && session.get_keepalive().is_some()).then(|| keep.as_secs().max(1));
+    session.set_keepalive(keep);
 }
 
 #[async_trait]
@@ -167,16 +141,13 @@ impl HttpServerApp for App {
         }
         session.set_read_timeout(Some(timeouts.read));
         session.set_write_timeout(Some(timeouts.write));
-        let mut client = Client::new(session);
-        client.keep_alive((!*shutdown.borrow()).then_some(timeouts.connection));
-        let answered = self.answer(&mut client).await;
-        if *shutdown.borrow() {
-            client.keep_alive(None);
-        }
-        let mut session = client.into_session();
-        if answered.is_err() {
+        keep_alive(&mut session, timeouts.connection, *shutdown.borrow());
+        if self.answer(&mut Client::new(&mut session)).await.is_err() {
             session.shutdown().await;
             return None;
+        }
+        if *shutdown.borrow() {
+            session.set_keepalive(None);
         }
         let settings = HttpPersistentSettings::for_session(&session);
         let reusable = session.finish().await.ok()??;

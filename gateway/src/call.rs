@@ -17,18 +17,18 @@ use weir_protocol::{Envelope, Era, Meta, Method, Params, Span, code, json};
 pub(crate) struct Routed {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) permit: Permit,
-    pub(crate) call: Call,
+    pub(crate) call: Box<Call>,
 }
 
 /// A client's request, read.
 #[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) body: Bytes,
-    pub(crate) envelope: Envelope,
-    pub(crate) meta: Option<Meta>,
+pub(crate) struct Request<'a> {
+    pub(crate) body: &'a Bytes,
+    pub(crate) envelope: &'a Envelope,
+    pub(crate) meta: Option<&'a Meta>,
     pub(crate) method: Method,
     pub(crate) era: Era,
-    pub(crate) principal: Arc<Principal>,
+    pub(crate) principal: &'a Arc<Principal>,
     pub(crate) session: SessionKey,
 }
 
@@ -50,42 +50,22 @@ impl Target {
     }
 
     fn owner(backend: usize, uri: &str) -> Self {
-        Self {
-            backend,
-            original: Some(uri.into()),
-            rename: None,
-            repeatable: true,
-        }
+        Self { backend, original: Some(uri.into()), rename: None, repeatable: true }
     }
 }
 
 /// Finds the owner of what the request names and decides whether it may be called.
-pub(crate) fn route(endpoint: &Endpoint, request: Request) -> Result<Routed, Fault> {
+pub(crate) fn route(endpoint: &Endpoint, request: &Request<'_>) -> Result<Routed, Fault> {
     let catalog = endpoint.catalog();
-    let params = request
-        .envelope
-        .params
-        .as_ref()
-        .ok_or_else(|| rescue::invalid_params("`params` are missing"))?;
+    let params =
+        request.envelope.params.as_ref().ok_or_else(|| rescue::invalid_params("`params` are missing"))?;
     let (action, name, target) = match request.method {
-        Method::ToolsCall => named(
-            &catalog,
-            List::Tools,
-            "tool",
-            Action::CallTool,
-            params,
-            &request.body,
-        )?,
-        Method::PromptsGet => named(
-            &catalog,
-            List::Prompts,
-            "prompt",
-            Action::GetPrompt,
-            params,
-            &request.body,
-        )?,
-        Method::ResourcesRead => resource(&catalog, params, &request)?,
-        _ => completion(&catalog, params, &request)?,
+        Method::ToolsCall => named(&catalog, List::Tools, "tool", Action::CallTool, params, &request.body)?,
+        Method::PromptsGet => {
+            named(&catalog, List::Prompts, "prompt", Action::GetPrompt, params, &request.body)?
+        }
+        Method::ResourcesRead => resource(&catalog, params, request)?,
+        _ => completion(&catalog, params, request)?,
     };
     let backend = endpoint
         .backends
@@ -93,29 +73,22 @@ pub(crate) fn route(endpoint: &Endpoint, request: Request) -> Result<Routed, Fau
         .cloned()
         .ok_or_else(|| Fault::new(200, code::INTERNAL_ERROR, "the owner of this item is gone"))?;
     // Denied and unknown look the same, so that nothing is learnt about what exists.
-    let permit = endpoint
-        .policies
-        .permit(&request.principal, action, &name)
-        .map_err(|_| match action {
-            Action::ReadResource => rescue::no_resource(request.era, &name),
-            Action::GetPrompt => rescue::no_item("prompt", &name, &Found::Nothing),
-            _ => rescue::no_item("tool", &name, &Found::Nothing),
-        })?;
-    let call = Call {
+    let permit = endpoint.policies.permit(request.principal, action, &name).map_err(|_| match action {
+        Action::ReadResource => rescue::no_resource(request.era, &name),
+        Action::GetPrompt => rescue::no_item("prompt", &name, &Found::Nothing),
+        _ => rescue::no_item("tool", &name, &Found::Nothing),
+    })?;
+    let call = Box::new(Call {
         target: target.original.filter(|_| request.method != Method::Complete),
         rename: target.rename,
         session: request.session,
         repeatable: target.repeatable,
         body: request.body.clone(),
-        envelope: request.envelope,
-        meta: request.meta,
+        envelope: request.envelope.clone(),
+        meta: request.meta.cloned(),
         method: request.method,
-    };
-    Ok(Routed {
-        backend,
-        permit,
-        call,
-    })
+    });
+    Ok(Routed { backend, permit, call })
 }
 
 type Decided = (Action, String, Target);
@@ -142,8 +115,8 @@ fn named(
     }
 }
 
-fn resource(catalog: &Catalog, params: &Params, request: &Request) -> Result<Decided, Fault> {
-    let (uri, span) = text(&request.body, params.uri, "uri")?;
+fn resource(catalog: &Catalog, params: &Params, request: &Request<'_>) -> Result<Decided, Fault> {
+    let (uri, span) = text(request.body, params.uri, "uri")?;
     let target = match catalog.resource(&uri) {
         Found::Entry(entry) => Target::entry(entry, span),
         Found::Owner(owner) => Target::owner(owner, &uri),
@@ -163,39 +136,26 @@ struct Reference<'a> {
     uri: Option<&'a RawValue>,
 }
 
-fn completion(catalog: &Catalog, params: &Params, request: &Request) -> Result<Decided, Fault> {
-    let outer = params
-        .reference
-        .ok_or_else(|| rescue::invalid_params("`params.ref` is missing"))?;
-    let source = outer.text(&request.body);
+fn completion(catalog: &Catalog, params: &Params, request: &Request<'_>) -> Result<Decided, Fault> {
+    let outer = params.reference.ok_or_else(|| rescue::invalid_params("`params.ref` is missing"))?;
+    let source = outer.text(request.body);
     let reference: Reference<'_> = serde_json::from_str(source)
         .map_err(|error| rescue::invalid_params(format!("`params.ref` is not a reference: {error}")))?;
     let (key, raw) = match &*reference.kind {
         "ref/prompt" => ("name", reference.name),
         "ref/resource" => ("uri", reference.uri),
         _ => {
-            return Err(rescue::invalid_params(
-                "`params.ref.type` must be `ref/prompt` or `ref/resource`",
-            ));
+            return Err(rescue::invalid_params("`params.ref.type` must be `ref/prompt` or `ref/resource`"));
         }
     };
-    let raw = raw
-        .ok_or_else(|| rescue::invalid_params(format!("`params.ref.{key}` is missing")))?
-        .get();
+    let raw = raw.ok_or_else(|| rescue::invalid_params(format!("`params.ref.{key}` is missing")))?.get();
     let name = json::as_str(raw.as_bytes())
         .ok_or_else(|| rescue::invalid_params(format!("`params.ref.{key}` must be a string")))?;
     let start = outer.start() + (raw.as_ptr() as usize - source.as_ptr() as usize);
     let span = Span::new(start, start + raw.len());
-    let found = if key == "name" {
-        catalog.named(List::Prompts, &name)
-    } else {
-        catalog.template(&name)
-    };
+    let found = if key == "name" { catalog.named(List::Prompts, &name) } else { catalog.template(&name) };
     let target = match found {
-        Found::Entry(entry) => Target {
-            repeatable: true,
-            ..Target::entry(entry, span)
-        },
+        Found::Entry(entry) => Target { repeatable: true, ..Target::entry(entry, span) },
         Found::Owner(owner) => Target::owner(owner, &name),
         other if key == "name" => return Err(rescue::no_item("prompt", &name, &other)),
         _ => return Err(rescue::no_resource(request.era, &name)),

@@ -118,11 +118,7 @@ impl Shelf {
                 let end = (first + page_size).min(count);
                 let items = self.entries.get(first..end).unwrap_or_default();
                 let body = write_page(list.key(), items.iter().map(|entry| &entry.rendered[..]));
-                Page {
-                    first,
-                    body,
-                    next: (end < count).then_some(end),
-                }
+                Page { first, body, next: (end < count).then_some(end) }
             })
             .collect();
     }
@@ -169,11 +165,8 @@ impl Catalog {
         if let found @ Found::Entry(_) = self.shelf(List::Resources).find(uri) {
             return found;
         }
-        let template = self
-            .templates
-            .iter()
-            .find(|(template, _)| template.matches(uri))
-            .map(|(_, owner)| *owner);
+        let template =
+            self.templates.iter().find(|(template, _)| template.matches(uri)).map(|(_, owner)| *owner);
         let scheme = || self.schemes.get(scheme_of(uri)?).copied();
         match template.or_else(scheme).or(self.sole_owner) {
             Some(owner) => Found::Owner(owner),
@@ -191,10 +184,7 @@ impl Catalog {
 
     /// Which lists differ from those of `other`.
     pub(crate) fn differences(&self, other: &Self) -> Vec<List> {
-        List::ALL
-            .into_iter()
-            .filter(|&list| self.shelf(list).entries != other.shelf(list).entries)
-            .collect()
+        List::ALL.into_iter().filter(|&list| self.shelf(list).entries != other.shelf(list).entries).collect()
     }
 }
 
@@ -202,9 +192,7 @@ impl Catalog {
 fn scheme_of(uri: &str) -> Option<&str> {
     let (scheme, _) = uri.split_once(':')?;
     let valid = scheme.starts_with(|letter: char| letter.is_ascii_alphabetic())
-        && scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
     valid.then_some(scheme)
 }
 

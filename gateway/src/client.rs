@@ -3,12 +3,11 @@
 use crate::cors;
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
-use std::time::Duration;
 use weir_protocol::headers;
 
 /// The client cannot be written to any more.
@@ -30,22 +29,15 @@ pub(crate) enum BodyError {
 }
 
 /// One HTTP exchange with a client.
-pub(crate) struct Client {
-    session: ServerSession,
+pub(crate) struct Client<'a> {
+    session: &'a mut ServerSession,
     /// The allowed origin, where a browser named one.
     origin: Option<HeaderValue>,
 }
 
-impl Client {
-    pub(crate) fn new(session: ServerSession) -> Self {
-        Self {
-            session,
-            origin: None,
-        }
-    }
-
-    pub(crate) fn into_session(self) -> ServerSession {
-        self.session
+impl<'a> Client<'a> {
+    pub(crate) fn new(session: &'a mut ServerSession) -> Self {
+        Self { session, origin: None }
     }
 
     pub(crate) fn method(&self) -> &Method {
@@ -72,10 +64,7 @@ impl Client {
 
     /// What the client takes; no `Accept` means anything (RFC 9110 section 12.5.1).
     pub(crate) fn accepts(&self) -> Accepts {
-        let mut accepts = Accepts {
-            json: false,
-            stream: false,
-        };
+        let mut accepts = Accepts { json: false, stream: false };
         let mut any = false;
         for value in self.headers().get_all(ACCEPT) {
             any = true;
@@ -90,32 +79,22 @@ impl Client {
                 accepts.stream |= is("text/event-stream") || media.eq_ignore_ascii_case("text/*");
             }
         }
-        if any {
-            accepts
-        } else {
-            Accepts {
-                json: true,
-                stream: true,
-            }
-        }
+        if any { accepts } else { Accepts { json: true, stream: true } }
     }
 
     /// Reads a body of at most `limit` bytes.
     pub(crate) async fn body(&mut self, limit: usize) -> Result<Bytes, BodyError> {
-        let told = self
-            .header(CONTENT_LENGTH)
-            .and_then(|value| value.parse::<usize>().ok());
+        let told = self.header(CONTENT_LENGTH).and_then(|value| value.parse::<usize>().ok());
         if told.is_some_and(|length| length > limit) {
             return Err(BodyError::TooLarge);
         }
+        // RFC 9110 section 10.1.1: a client that asks first waits for this before it sends a body.
+        if self.header(EXPECT).is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
+            self.session.write_continue_response().await.map_err(|_| BodyError::Broken)?;
+        }
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
-        while let Some(chunk) = self
-            .session
-            .read_request_body()
-            .await
-            .map_err(|_| BodyError::Broken)?
-        {
+        while let Some(chunk) = self.session.read_request_body().await.map_err(|_| BodyError::Broken)? {
             if first.len() + all.len() + chunk.len() > limit {
                 return Err(BodyError::TooLarge);
             }
@@ -150,21 +129,21 @@ impl Client {
 
     async fn send(&mut self, mut head: ResponseHeader, parts: &[Bytes]) -> Result<(), Gone> {
         let length: usize = parts.iter().map(Bytes::len).sum();
-        insert(&mut head, CONTENT_LENGTH, HeaderValue::from(length))?;
-        self.session
-            .write_response_header(Box::new(head))
-            .await
-            .map_err(|_| Gone)?;
+        // RFC 9110 section 8.6: an answer that cannot have a body has no length either.
+        if head.status != 204 {
+            insert(&mut head, CONTENT_LENGTH, HeaderValue::from(length))?;
+        }
+        let bodiless = length == 0 || *self.method() == Method::HEAD;
+        self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)?;
+        if bodiless {
+            return self.write(Bytes::new(), true).await;
+        }
         let mut left = length;
         for part in parts.iter().filter(|part| !part.is_empty()) {
             left -= part.len();
             self.write(part.clone(), left == 0).await?;
         }
-        if length == 0 {
-            self.write(Bytes::new(), true).await
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 
     /// Answers with JSON, given in parts that are sent one after the other.
@@ -201,14 +180,7 @@ impl Client {
     pub(crate) async fn preflight(&mut self) -> Result<(), Gone> {
         let mut head = self.head(204, None)?;
         cors::stamp_preflight(&mut head)?;
-        self.session
-            .write_response_header(Box::new(head))
-            .await
-            .map_err(|_| Gone)?;
-        self.session
-            .write_response_body(Bytes::new(), true)
-            .await
-            .map_err(|_| Gone)
+        self.send(head, &[]).await
     }
 
     /// Begins an event stream.
@@ -217,28 +189,13 @@ impl Client {
         insert(&mut head, CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
         insert(&mut head, TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
         // Proxies in front must not hold events back (2026-07-28 `basic/transports/streamable-http`).
-        insert(
-            &mut head,
-            HeaderName::from_static("x-accel-buffering"),
-            HeaderValue::from_static("no"),
-        )?;
-        self.session
-            .write_response_header(Box::new(head))
-            .await
-            .map_err(|_| Gone)
+        insert(&mut head, HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))?;
+        self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)
     }
 
     /// Writes to the stream; `end` closes it.
     pub(crate) async fn write(&mut self, bytes: Bytes, end: bool) -> Result<(), Gone> {
-        self.session
-            .write_response_body(bytes, end)
-            .await
-            .map_err(|_| Gone)
-    }
-
-    /// The connection may serve another request, and is kept open that long for it.
-    pub(crate) fn keep_alive(&mut self, keep: Option<Duration>) {
-        self.session.set_keepalive(keep.map(|keep| keep.as_secs().max(1)));
+        self.session.write_response_body(bytes, end).await.map_err(|_| Gone)
     }
 }
 

@@ -20,11 +20,7 @@ pub(crate) fn stamp(head: &mut ResponseHeader, origin: &HeaderValue) -> Result<(
 
 /// On the answer to the question before a request.
 pub(crate) fn stamp_preflight(head: &mut ResponseHeader) -> Result<(), Gone> {
-    insert(
-        head,
-        ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("POST, GET, DELETE"),
-    )?;
+    insert(head, ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, GET, DELETE"))?;
     let allowed = HeaderValue::from_static(
         "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id",
     );

@@ -1,7 +1,7 @@
 //! Ending in good order: who is still at work, and how far the end has come.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use tokio::sync::{Notify, watch};
 
 /// How far the end has come.
@@ -19,6 +19,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Drain {
     phase: watch::Sender<Phase>,
+    /// The same for those who only look: every request does, and a watch costs a lock.
+    now: AtomicU8,
     requests: AtomicUsize,
     limit: usize,
     idle: Notify,
@@ -41,6 +43,7 @@ impl Drain {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             phase: watch::Sender::new(Phase::Serving),
+            now: AtomicU8::new(0),
             requests: AtomicUsize::new(0),
             limit,
             idle: Notify::new(),
@@ -55,13 +58,18 @@ impl Drain {
         (before < self.limit).then_some(admitted)
     }
 
-    /// Whether the end has begun.
-    pub(crate) fn is_draining(&self) -> bool {
-        *self.phase.borrow() != Phase::Serving
+    /// How far the end has come.
+    pub(crate) fn phase(&self) -> Phase {
+        match self.now.load(Ordering::Relaxed) {
+            0 => Phase::Serving,
+            1 => Phase::Draining,
+            _ => Phase::Ending,
+        }
     }
 
     /// Moves on to `phase`.
     pub(crate) fn enter(&self, phase: Phase) {
+        self.now.store(phase as u8, Ordering::Relaxed);
         self.phase.send_replace(phase);
     }
 

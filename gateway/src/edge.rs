@@ -10,11 +10,11 @@ use crate::catalog::{Catalog, Offers};
 use crate::client::{Accepts, Client, Gone};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
-use crate::pump::{self, Terms};
+use crate::pump::{self, Running, Terms};
 use crate::rescue::Fault;
+use crate::session::Cancellable;
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::sync::Notify;
 use weir_backends::SessionKey;
 use weir_protocol::{Envelope, Era, Meta, Method, Revision, code, json};
 
@@ -33,9 +33,7 @@ pub(crate) struct Post {
 impl Post {
     /// The raw id; `null` for a notification.
     fn id(&self) -> Bytes {
-        self.envelope.id.map_or(Bytes::from_static(b"null"), |span| {
-            self.body.slice(span.start()..span.end())
-        })
+        self.envelope.id.map_or(Bytes::from_static(b"null"), |span| self.body.slice(span.start()..span.end()))
     }
 
     fn progress_token(&self) -> Option<Bytes> {
@@ -45,79 +43,46 @@ impl Post {
 
     /// Routes a call and carries it to its end.
     async fn call(
-        self,
-        client: &mut Client,
+        &self,
+        client: &mut Client<'_>,
         method: Method,
-        era: Era,
         cacheable: bool,
         session: SessionKey,
-        cancelled: Option<Arc<Notify>>,
+        cancellable: Option<Cancellable>,
     ) -> Result<(), Gone> {
-        let asker = Asker {
-            id: self.id(),
-            era,
-            cacheable,
-            progress_token: self.progress_token(),
-        };
-        let Self {
-            core,
-            endpoint,
-            accepts,
-            body,
-            envelope,
-            meta,
-            ..
-        } = self;
-        let principal = core.principal.clone();
+        let era = if session == SessionKey::Shared { Era::Modern } else { Era::Legacy };
+        let asker = Asker { id: self.id(), era, cacheable, progress_token: self.progress_token() };
         let request = Request {
-            body,
-            envelope,
-            meta,
+            body: &self.body,
+            envelope: &self.envelope,
+            meta: self.meta.as_ref(),
             method,
             era,
-            principal,
+            principal: &self.core.principal,
             session,
         };
-        match call::route(&endpoint, request) {
+        match call::route(&self.endpoint, &request) {
             Ok(routed) => {
-                let keep_alive = core.config.timeouts.keep_alive;
-                let terms = Terms {
-                    asker,
-                    accepts,
-                    keep_alive,
-                    drain: &core.drain,
-                    cancelled,
-                };
-                pump::carry(client, routed, terms).await
+                let keep_alive = self.core.config.timeouts.keep_alive;
+                let terms = Terms { asker, accepts: self.accepts, keep_alive, drain: &self.core.drain };
+                pump::carry(client, Running::start(routed), &terms, cancellable).await
             }
             Err(fault) => {
-                tracing::debug!(
-                    kind = fault.kind.as_str(),
-                    code = fault.code,
-                    fault.message,
-                    "call refused"
-                );
+                tracing::debug!(kind = fault.kind.as_str(), code = fault.code, fault.message, "call refused");
                 let answer = asker.fault(&fault);
                 client.json(answer.status, &[answer.body]).await
             }
         }
     }
 
-    async fn fault(&self, client: &mut Client, fault: &Fault) -> Result<(), Gone> {
+    async fn fault(&self, client: &mut Client<'_>, fault: &Fault) -> Result<(), Gone> {
         let id = self.envelope.id.map(|span| span.of(&self.body));
-        tracing::debug!(
-            kind = fault.kind.as_str(),
-            code = fault.code,
-            fault.message,
-            "request refused"
-        );
+        tracing::debug!(kind = fault.kind.as_str(), code = fault.code, fault.message, "request refused");
         client.json(fault.status, &[fault.body(id)]).await
     }
 
-    async fn result(&self, client: &mut Client, result: &str) -> Result<(), Gone> {
-        client
-            .json(200, &[code::result_answer(&self.id(), result.as_bytes())])
-            .await
+    async fn result(&self, client: &mut Client<'_>, result: &str) -> Result<(), Gone> {
+        client.json(200, &[code::result_answer(&self.id(), result.as_bytes())]).await
     }
 }
 
@@ -129,20 +94,14 @@ fn capabilities(offers: Offers) -> String {
         (offers.resources, r#""resources":{"listChanged":true}"#),
         (offers.completions, r#""completions":{}"#),
     ];
-    let offered: Vec<&str> = all
-        .into_iter()
-        .filter_map(|(offered, text)| offered.then_some(text))
-        .collect();
+    let offered: Vec<&str> = all.into_iter().filter_map(|(offered, text)| offered.then_some(text)).collect();
     format!("{{{}}}", offered.join(","))
 }
 
 fn instructions(catalog: &Catalog) -> String {
     match &catalog.instructions {
         None => String::new(),
-        Some(text) => format!(
-            ",\"instructions\":{}",
-            String::from_utf8_lossy(&json::string(text))
-        ),
+        Some(text) => format!(",\"instructions\":{}", String::from_utf8_lossy(&json::string(text))),
     }
 }
 

@@ -40,10 +40,7 @@ impl Endpoint {
     ) -> Result<Self, Vec<Conflict>> {
         let stocks: Vec<Stock> = backends
             .iter()
-            .map(|backend| Stock {
-                name: backend.name().to_owned(),
-                inventory: None,
-            })
+            .map(|backend| Stock { name: backend.name().to_owned(), inventory: None })
             .collect();
         let (empty, _) = catalog::build(&spec, &stocks, 0)?;
         let empty = Arc::new(empty);
@@ -108,24 +105,15 @@ impl Endpoint {
     /// The catalog and the place in it that a cursor means; `None` where weir did not write it or no longer holds what
     /// it points into.
     pub(crate) fn resume(&self, list: List, cursor: &str) -> Option<(Arc<Catalog>, usize)> {
-        let cursor = self
-            .cursors
-            .decode(cursor)
-            .filter(|cursor| cursor.list == list as u32)?;
+        let cursor = self.cursors.decode(cursor).filter(|cursor| cursor.list == list as u32)?;
         let recent = self.recent.lock();
-        let catalog = recent
-            .iter()
-            .find(|catalog| catalog.generation == cursor.generation)?;
+        let catalog = recent.iter().find(|catalog| catalog.generation == cursor.generation)?;
         Some((catalog.clone(), usize::try_from(cursor.offset).ok()?))
     }
 
     /// The cursor of the page of `catalog` that begins at item `first`.
     pub(crate) fn cursor(&self, list: List, catalog: &Catalog, first: usize) -> String {
         let offset = u32::try_from(first).unwrap_or(u32::MAX);
-        self.cursors.encode(Cursor {
-            list: list as u32,
-            generation: catalog.generation,
-            offset,
-        })
+        self.cursors.encode(Cursor { list: list as u32, generation: catalog.generation, offset })
     }
 }

@@ -46,12 +46,7 @@ impl Core {
     }
 
     fn end_upstream(&self, endpoint: usize, number: u128) {
-        for backend in self
-            .endpoints
-            .get(endpoint)
-            .iter()
-            .flat_map(|endpoint| &endpoint.backends)
-        {
+        for backend in self.endpoints.get(endpoint).iter().flat_map(|endpoint| &endpoint.backends) {
             backend.end_session(SessionKey::Client(number));
         }
     }
@@ -101,19 +96,13 @@ impl Gateway {
             .iter()
             .map(|spec| {
                 weir_backends::connect(spec, guardian, background.handle()).map_err(|error| {
-                    GatewayError::Backend {
-                        name: spec.name.clone(),
-                        reason: error.to_string(),
-                    }
+                    GatewayError::Backend { name: spec.name.clone(), reason: error.to_string() }
                 })
             })
             .collect::<Result<_, _>>()?;
         let endpoints = endpoints(&config, &backends)?;
-        let paths = endpoints
-            .iter()
-            .enumerate()
-            .map(|(at, endpoint)| (endpoint.spec.path.clone(), at))
-            .collect();
+        let paths =
+            endpoints.iter().enumerate().map(|(at, endpoint)| (endpoint.spec.path.clone(), at)).collect();
         let core = Arc::new(Core {
             sessions: Sessions::new(config.limits.sessions, config.timeouts.session),
             drain: Arc::new(Drain::new(config.limits.requests)),
@@ -125,15 +114,7 @@ impl Gateway {
         });
         drop(entered);
         let stop = watch::Sender::new(0);
-        let gateway = Self {
-            core,
-            backends,
-            background,
-            listener,
-            address,
-            certificate,
-            stop,
-        };
+        let gateway = Self { core, backends, background, listener, address, certificate, stop };
         gateway.first_lists()?;
         Ok(gateway)
     }
@@ -169,11 +150,8 @@ impl Gateway {
                 );
             }
         });
-        let manual = self
-            .core
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.spec.conflicts == Conflicts::Manual);
+        let manual =
+            self.core.endpoints.iter().filter(|endpoint| endpoint.spec.conflicts == Conflicts::Manual);
         for endpoint in manual {
             if let Err(conflicts) = depot.rebuild(endpoint, &[]) {
                 self.background.block_on(close(&self.backends));
@@ -193,17 +171,10 @@ impl Gateway {
 
     /// Name and URL of every endpoint.
     pub fn urls(&self) -> Vec<(String, String)> {
-        let scheme = if self.certificate.is_some() {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
         let of = |endpoint: &Arc<Endpoint>| {
             let spec = &endpoint.spec;
-            (
-                spec.name.clone(),
-                format!("{scheme}://{}{}", self.address, spec.path),
-            )
+            (spec.name.clone(), format!("{scheme}://{}{}", self.address, spec.path))
         };
         self.core.endpoints.iter().map(of).collect()
     }
@@ -234,9 +205,11 @@ impl Gateway {
             tls,
             drain: self.core.drain.clone(),
             shutdown: shutdown_watch,
+            read: config.timeouts.read,
+            write: config.timeouts.write,
             ended: ended_watch,
         };
-        let threads = listener::serve(&self.listener, config.listener.workers, &service)?;
+        let threads = listener::serve(self.listener, config.listener.workers, &service)?;
         self.background.spawn(sweep(self.core.clone()));
         let mut stop = self.stop.subscribe();
         self.background.block_on(async {
@@ -251,7 +224,7 @@ impl Gateway {
                 _ = stop.wait_for(|calls| *calls > 1) => tracing::warn!("stopping at once"),
             }
             drain.enter(Phase::Ending);
-            let _ = tokio::time::timeout(Duration::from_secs(1), drain.idle()).await;
+            let _ = tokio::time::timeout(Duration::from_secs(2), drain.idle()).await;
             close(&self.backends).await;
         });
         ended.send_replace(true);
@@ -270,12 +243,10 @@ fn endpoints(config: &Config, backends: &[Arc<dyn Backend>]) -> Result<Vec<Arc<E
         .map(|spec| {
             let of = |name: &String| backends.iter().find(|backend| backend.name() == name).cloned();
             let own = spec.backends.iter().filter_map(of).collect();
-            Endpoint::new(spec.clone(), own)
-                .map(Arc::new)
-                .map_err(|conflicts| GatewayError::Conflicts {
-                    endpoint: spec.name.clone(),
-                    conflicts: conflicts.iter().map(ToString::to_string).collect(),
-                })
+            Endpoint::new(spec.clone(), own).map(Arc::new).map_err(|conflicts| GatewayError::Conflicts {
+                endpoint: spec.name.clone(),
+                conflicts: conflicts.iter().map(ToString::to_string).collect(),
+            })
         })
         .collect()
 }

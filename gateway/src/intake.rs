@@ -19,35 +19,20 @@ pub(crate) struct Gatekeeper {
 impl Gatekeeper {
     /// For a listener at `address` (the real one, should the configured port be 0).
     pub(crate) fn new(listener: &weir_config::Listener, address: SocketAddr, headers: usize) -> Self {
-        let mut hosts: Vec<String> = listener
-            .allowed_hosts
-            .iter()
-            .map(|host| host.to_ascii_lowercase())
-            .collect();
+        let mut hosts: Vec<String> =
+            listener.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
         if !address.ip().is_unspecified() {
             hosts.push(address.ip().to_string());
         }
-        let origins = listener
-            .allowed_origins
-            .iter()
-            .map(|origin| origin.to_ascii_lowercase())
-            .collect();
-        Self {
-            hosts,
-            origins,
-            loopback: address.ip().is_loopback(),
-            headers,
-        }
+        let origins = listener.allowed_origins.iter().map(|origin| origin.to_ascii_lowercase()).collect();
+        Self { hosts, origins, loopback: address.ip().is_loopback(), headers }
     }
 
     /// Refuses what a browser could be tricked into sending (DNS rebinding), and heads that are too large. Answers the
     /// origin that was allowed.
-    pub(crate) fn check(&self, client: &Client) -> Result<Option<HeaderValue>, Fault> {
-        let size: usize = client
-            .headers()
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 4)
-            .sum();
+    pub(crate) fn check(&self, client: &Client<'_>) -> Result<Option<HeaderValue>, Fault> {
+        let size: usize =
+            client.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if size + client.uri().path().len() > self.headers {
             let message = format!("the request's head is larger than {} bytes", self.headers);
             return Err(Fault::new(431, code::INVALID_REQUEST, message));
@@ -89,9 +74,7 @@ impl Gatekeeper {
         if self.origins.contains(&origin) {
             return true;
         }
-        let authority = origin
-            .strip_prefix("http://")
-            .or_else(|| origin.strip_prefix("https://"));
+        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         self.loopback && authority.is_some_and(|authority| is_loopback(without_port(authority)))
     }
 }
@@ -112,19 +95,12 @@ fn is_loopback(name: &str) -> bool {
 }
 
 /// Refuses a body that is not announced as JSON.
-pub(crate) fn content_type(client: &Client) -> Result<(), Fault> {
-    let media = client
-        .header(CONTENT_TYPE)
-        .and_then(|value| value.split(';').next())
-        .map(str::trim);
+pub(crate) fn content_type(client: &Client<'_>) -> Result<(), Fault> {
+    let media = client.header(CONTENT_TYPE).and_then(|value| value.split(';').next()).map(str::trim);
     if media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
         return Ok(());
     }
-    Err(Fault::new(
-        415,
-        code::INVALID_REQUEST,
-        "send the message with `Content-Type: application/json`",
-    ))
+    Err(Fault::new(415, code::INVALID_REQUEST, "send the message with `Content-Type: application/json`"))
 }
 
 #[cfg(test)]
@@ -143,13 +119,7 @@ mod tests {
     #[test]
     fn hosts() {
         let local = keeper("127.0.0.1:4483");
-        for host in [
-            "localhost",
-            "LOCALHOST:1",
-            "127.0.0.1:4483",
-            "[::1]:4483",
-            "gateway.example.com:443",
-        ] {
+        for host in ["localhost", "LOCALHOST:1", "127.0.0.1:4483", "[::1]:4483", "gateway.example.com:443"] {
             assert!(local.knows_host(host), "{host}");
         }
         for host in [
@@ -170,12 +140,9 @@ mod tests {
     #[test]
     fn origins() {
         let local = keeper("127.0.0.1:4483");
-        for origin in [
-            "http://localhost:6274",
-            "https://127.0.0.1",
-            "https://app.example.com",
-            "http://[::1]:5",
-        ] {
+        for origin in
+            ["http://localhost:6274", "https://127.0.0.1", "https://app.example.com", "http://[::1]:5"]
+        {
             assert!(local.knows_origin(origin), "{origin}");
         }
         for origin in [

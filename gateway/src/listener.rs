@@ -26,11 +26,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Takes the address. Must be called within a tokio runtime.
 pub(crate) fn bind(address: SocketAddr) -> Result<StdListener, GatewayError> {
     let bound = || {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()
-        } else {
-            TcpSocket::new_v6()
-        }?;
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)?.into_std()
@@ -46,25 +42,28 @@ pub(crate) struct Service {
     pub(crate) drain: Arc<Drain>,
     /// Becomes true when connections must not be kept open any more.
     pub(crate) shutdown: ShutdownWatch,
+    /// How long a client may take for its first bytes.
+    pub(crate) read: Duration,
+    /// How long a client may take nothing of what is written to it.
+    pub(crate) write: Duration,
     /// Becomes true when the threads must end.
     pub(crate) ended: watch::Receiver<bool>,
 }
 
-/// Starts `count` serving threads.
+/// Starts `count` serving threads. They own the listener: when the last of them stops accepting, the system refuses new
+/// connections.
 ///
 /// A connection lives on the thread that accepted it, together with the connections to backends that its calls use: a
 /// call then crosses no thread, which costs far less than the balance that moving it would gain.
 pub(crate) fn serve(
-    listener: &StdListener,
+    listener: StdListener,
     count: usize,
     service: &Service,
 ) -> Result<Vec<JoinHandle<()>>, GatewayError> {
     (0..count.max(1))
         .map(|number| {
             let (listener, service) = (listener.try_clone()?, service.clone());
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("serve-{number}"));
             Ok(thread.spawn(move || runtime.block_on(run(listener, service)))?)
         })
@@ -101,7 +100,7 @@ async fn accept(listener: TcpListener, service: &Service) {
 
 async fn connection(stream: TcpStream, service: Service) {
     let _ = stream.set_nodelay(true);
-    let tcp = Socket::new(stream);
+    let tcp = Socket::new(stream, service.read, service.write);
     let mut next: Option<Stream> = match &service.tls {
         None => Some(Box::new(tcp)),
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(tcp)).await {

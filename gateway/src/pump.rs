@@ -3,14 +3,14 @@
 use crate::answer::Asker;
 use crate::call::Routed;
 use crate::client::{Accepts, Client, Gone};
-use crate::drain::{Drain, Phase, reached};
-use crate::rescue;
+use crate::drain::{Drain, Phase};
+use crate::rescue::{self, Fault};
+use crate::session::Cancellable;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 use weir_backends::{Backend, BackendError, Event, Exchange};
 use weir_protocol::{Era, sse};
 
@@ -18,25 +18,28 @@ use weir_protocol::{Era, sse};
 const BATCH: usize = 16 << 10;
 
 /// One call under way, from before it was sent to its outcome. Dropped, it is cancelled upstream.
-struct Running {
+pub(crate) struct Running {
     backend: Arc<dyn Backend>,
     opening: Option<BoxFuture<'static, Result<Exchange, BackendError>>>,
     exchange: Option<Exchange>,
+    ended: bool,
 }
 
 impl Running {
-    fn start(routed: Routed) -> Self {
+    pub(crate) fn start(routed: Routed) -> Self {
         let backend = routed.backend.clone();
-        let opening = async move { routed.backend.call(routed.permit, routed.call).await };
-        Self {
-            backend,
-            opening: Some(opening.boxed()),
-            exchange: None,
-        }
+        let opening = routed.backend.call(routed.permit, routed.call);
+        Self { backend, opening: Some(opening), exchange: None, ended: false }
     }
 
     /// The next event. Cancel-safe.
     async fn next(&mut self) -> Result<Event, BackendError> {
+        let next = self.advance().await;
+        self.ended = !matches!(next, Ok(Event::Progress(_)));
+        next
+    }
+
+    async fn advance(&mut self) -> Result<Event, BackendError> {
         if let Some(opening) = &mut self.opening {
             let opened = opening.await;
             self.opening = None;
@@ -48,9 +51,22 @@ impl Running {
         }
     }
 
-    /// Lets the call come to its end though nobody waits for the answer.
-    fn detach(mut self) {
-        tokio::spawn(async move { while let Ok(Event::Progress(_)) = self.next().await {} });
+    /// Takes back a call that its client cancelled.
+    fn cancel(&mut self) {
+        self.opening = None;
+        self.exchange = None;
+        self.ended = true;
+    }
+
+    /// Lets the call come to its end though nobody waits for the answer; the client may still cancel it.
+    fn detach(mut self, cancellable: Option<Cancellable>) {
+        tokio::spawn(async move {
+            let ended = async { while let Ok(Event::Progress(_)) = self.next().await {} };
+            tokio::select! {
+                () = ended => {}
+                () = notified(cancellable.as_ref()) => {}
+            }
+        });
     }
 }
 
@@ -60,99 +76,120 @@ pub(crate) struct Terms<'a> {
     pub(crate) accepts: Accepts,
     pub(crate) keep_alive: Duration,
     pub(crate) drain: &'a Drain,
-    /// Notified when a legacy client cancels the call.
-    pub(crate) cancelled: Option<Arc<Notify>>,
 }
 
 enum Step {
     Event(Result<Event, BackendError>),
     Gone,
-    Silence,
+    Tick,
     Cancelled,
-    Ending,
 }
 
+/// How often a call that takes long looks up: whether its client needs a comment, whether weir gives up.
+const TICK: Duration = Duration::from_secs(1);
+
 /// Carries a call to its end. `Err` means that the client's connection cannot be used any more.
-pub(crate) async fn carry(client: &mut Client, routed: Routed, terms: Terms<'_>) -> Result<(), Gone> {
-    let mut running = Running::start(routed);
-    // The first poll often finds nothing else to wait for, and a call that is done needs no timers.
-    let mut phase = terms.drain.watch();
+pub(crate) async fn carry(
+    client: &mut Client<'_>,
+    mut running: Running,
+    terms: &Terms<'_>,
+    cancellable: Option<Cancellable>,
+) -> Result<(), Gone> {
+    let carried = drive(client, &mut running, terms, cancellable.as_ref()).await;
+    // Closing the connection cancels a modern call; in the legacy era it must not (2025-11-25 `basic/transports`), the
+    // call runs on.
+    if carried.is_err() && !running.ended && terms.asker.era == Era::Legacy {
+        running.detach(cancellable);
+    }
+    carried
+}
+
+async fn drive(
+    client: &mut Client<'_>,
+    running: &mut Running,
+    terms: &Terms<'_>,
+    cancellable: Option<&Cancellable>,
+) -> Result<(), Gone> {
+    let tick = TICK.min(terms.keep_alive);
     let mut streaming = false;
+    let mut silence = Duration::ZERO;
     loop {
         let step = tokio::select! {
             biased;
             event = running.next() => Step::Event(event),
             () = client.gone() => Step::Gone,
-            () = notified(terms.cancelled.as_deref()) => Step::Cancelled,
-            () = tokio::time::sleep(terms.keep_alive) => Step::Silence,
-            () = reached(&mut phase, Phase::Ending) => Step::Ending,
+            () = notified(cancellable) => Step::Cancelled,
+            () = tokio::time::sleep(tick) => Step::Tick,
         };
         match step {
             Step::Event(Ok(Event::Outcome(outcome))) => {
                 let answer = terms.asker.answer(running.backend.name(), outcome);
-                return finish(client, &terms, streaming, answer.status, answer.body).await;
+                return finish(client, terms, streaming, answer.status, answer.body).await;
             }
             Step::Event(Ok(Event::Progress(first))) => {
-                let Some(batch) = batch(&mut running, &terms, &first) else {
+                let Some(batch) = batch(running, terms, &first) else {
                     continue;
                 };
+                let (outcome, mut bytes) = (batch.outcome, batch.events);
+                if let (Some((status, body)), false) = (&outcome, terms.accepts.stream) {
+                    // A client that takes no stream gets the outcome alone.
+                    return finish(client, terms, streaming, *status, body.clone()).await;
+                }
                 if !terms.accepts.stream {
-                    // The outcome may be in the batch; a client that takes no stream gets only that.
-                    if let Some((status, body)) = batch.outcome {
-                        return finish(client, &terms, streaming, status, body).await;
-                    }
                     continue;
                 }
-                if !streaming {
-                    client.begin_stream().await?;
-                    streaming = true;
+                if let Some((_, body)) = &outcome {
+                    sse::write_message(&mut bytes, body);
                 }
-                let end = batch.outcome.is_some();
-                let mut bytes = batch.events;
-                if let Some((_, body)) = batch.outcome {
-                    sse::write_message(&mut bytes, &body);
-                }
-                client.write(bytes.into(), end).await?;
-                if end {
+                begin(client, &mut streaming).await?;
+                client.write(bytes.into(), outcome.is_some()).await?;
+                if outcome.is_some() {
                     return Ok(());
                 }
+                silence = Duration::ZERO;
             }
             Step::Event(Err(error)) => {
-                let name = running.backend.name();
-                tracing::warn!(backend = name, %error, "a call failed");
-                let answer = terms.asker.fault(&rescue::backend_failed(name, &error));
-                return finish(client, &terms, streaming, answer.status, answer.body).await;
+                let answer = terms.asker.fault(&failed(running, &error));
+                return finish(client, terms, streaming, answer.status, answer.body).await;
             }
-            Step::Silence if terms.accepts.stream => {
-                if !streaming {
-                    client.begin_stream().await?;
-                    streaming = true;
+            Step::Tick => {
+                silence += tick;
+                if terms.drain.phase() == Phase::Ending {
+                    let answer = terms.asker.fault(&rescue::stopping());
+                    return finish(client, terms, streaming, answer.status, answer.body).await;
                 }
-                client.write(Bytes::from_static(sse::KEEP_ALIVE), false).await?;
-            }
-            Step::Silence => {}
-            Step::Gone => {
-                // Closing the connection cancels a modern call; in the legacy era it must not (2025-11-25
-                // `basic/transports`), the call runs on.
-                if terms.asker.era == Era::Legacy {
-                    running.detach();
+                if silence >= terms.keep_alive && terms.accepts.stream {
+                    silence = Duration::ZERO;
+                    begin(client, &mut streaming).await?;
+                    client.write(Bytes::from_static(sse::KEEP_ALIVE), false).await?;
                 }
-                return Err(Gone);
             }
+            Step::Gone => return Err(Gone),
             Step::Cancelled => {
                 // Nobody waits for an answer to a cancelled request; the exchange still has to end as HTTP wants it.
-                drop(running);
+                running.cancel();
                 if streaming {
                     return client.write(Bytes::new(), true).await;
                 }
                 return client.empty(202).await;
             }
-            Step::Ending => {
-                let answer = terms.asker.fault(&rescue::stopping());
-                return finish(client, &terms, streaming, answer.status, answer.body).await;
-            }
         }
     }
+}
+
+/// Logs why a call failed, and says what the client is told.
+fn failed(running: &Running, error: &BackendError) -> Fault {
+    let name = running.backend.name();
+    tracing::warn!(backend = name, %error, "a call failed");
+    rescue::backend_failed(name, error)
+}
+
+async fn begin(client: &mut Client<'_>, streaming: &mut bool) -> Result<(), Gone> {
+    if !*streaming {
+        client.begin_stream().await?;
+        *streaming = true;
+    }
+    Ok(())
 }
 
 struct Batch {
@@ -175,31 +212,20 @@ fn batch(running: &mut Running, terms: &Terms<'_>, first: &weir_backends::Messag
             }
             Some(Ok(Event::Outcome(outcome))) => {
                 let answer = terms.asker.answer(running.backend.name(), outcome);
-                return Some(Batch {
-                    events,
-                    outcome: Some((answer.status, answer.body)),
-                });
+                return Some(Batch { events, outcome: Some((answer.status, answer.body)) });
             }
             Some(Err(error)) => {
-                let answer = terms
-                    .asker
-                    .fault(&rescue::backend_failed(running.backend.name(), &error));
-                return Some(Batch {
-                    events,
-                    outcome: Some((answer.status, answer.body)),
-                });
+                let answer = terms.asker.fault(&failed(running, &error));
+                return Some(Batch { events, outcome: Some((answer.status, answer.body)) });
             }
             None => break,
         }
     }
-    (!events.is_empty()).then_some(Batch {
-        events,
-        outcome: None,
-    })
+    (!events.is_empty()).then_some(Batch { events, outcome: None })
 }
 
 async fn finish(
-    client: &mut Client,
+    client: &mut Client<'_>,
     terms: &Terms<'_>,
     streaming: bool,
     status: u16,
@@ -216,9 +242,9 @@ async fn finish(
     client.write(event.into(), true).await
 }
 
-async fn notified(notify: Option<&Notify>) {
-    match notify {
-        Some(notify) => notify.notified().await,
+async fn notified(cancellable: Option<&Cancellable>) {
+    match cancellable {
+        Some(cancellable) => cancellable.cancelled.notified().await,
         None => std::future::pending().await,
     }
 }

@@ -20,21 +20,13 @@ pub(crate) struct Depot {
 impl Depot {
     /// Nothing is known yet of the backends with these names.
     pub(crate) fn new(names: impl Iterator<Item = String>, endpoints: Vec<Arc<Endpoint>>) -> Self {
-        Self {
-            inventories: Mutex::new(names.map(|name| (name, None)).collect()),
-            endpoints,
-        }
+        Self { inventories: Mutex::new(names.map(|name| (name, None)).collect()), endpoints }
     }
 
     /// Takes in a backend's inventory and rebuilds the endpoints that show it.
     fn put(&self, name: &str, inventory: Inventory, announced: &[Topic]) {
         let inventory = Arc::new(inventory);
-        if let Some(place) = self
-            .inventories
-            .lock()
-            .iter_mut()
-            .find(|(known, _)| known == name)
-        {
+        if let Some(place) = self.inventories.lock().iter_mut().find(|(known, _)| known == name) {
             place.1 = Some(inventory);
         }
         for endpoint in self.endpoints.iter().filter(|endpoint| shows(endpoint, name)) {
@@ -58,10 +50,7 @@ impl Depot {
             endpoint
                 .backends
                 .iter()
-                .map(|backend| Stock {
-                    name: backend.name().to_owned(),
-                    inventory: of(backend.name()),
-                })
+                .map(|backend| Stock { name: backend.name().to_owned(), inventory: of(backend.name()) })
                 .collect()
         };
         endpoint.rebuild(&stocks, announced)

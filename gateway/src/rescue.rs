@@ -23,13 +23,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(status: u16, code: i32, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            data: None,
-            kind: Kind::Client,
-        }
+        Self { status, code, message: message.into(), data: None, kind: Kind::Client }
     }
 
     /// The JSON-RPC answer to the request with the raw `id`.
@@ -47,18 +41,12 @@ impl From<EnvelopeError> for Fault {
 /// weir has all the work it may have.
 pub(crate) fn overloaded(what: &str, limit: usize) -> Fault {
     let message = format!("the gateway's limit of {limit} {what} is reached, try again later");
-    Fault {
-        kind: Kind::Limited,
-        ..Fault::new(503, code::SERVER_ERROR, message)
-    }
+    Fault { kind: Kind::Limited, ..Fault::new(503, code::SERVER_ERROR, message) }
 }
 
 /// weir is stopping.
 pub(crate) fn stopping() -> Fault {
-    Fault {
-        kind: Kind::Gateway,
-        ..Fault::new(503, code::SERVER_ERROR, "the gateway is stopping")
-    }
+    Fault { kind: Kind::Gateway, ..Fault::new(503, code::SERVER_ERROR, "the gateway is stopping") }
 }
 
 /// A backend failed a call. The caller is told which backend and what to expect; addresses and causes stay in the log.
@@ -68,21 +56,14 @@ pub(crate) fn backend_failed(name: &str, error: &BackendError) -> Fault {
         BackendError::Stopping => Kind::Gateway,
         _ => Kind::Backend,
     };
-    Fault {
-        kind,
-        ..Fault::new(200, code::INTERNAL_ERROR, format!("backend `{name}` {error}"))
-    }
+    Fault { kind, ..Fault::new(200, code::INTERNAL_ERROR, format!("backend `{name}` {error}")) }
 }
 
 /// A method that does not exist in this era: modern clients get 404 (2026-07-28 `basic/transports/streamable-http`).
 pub(crate) fn unknown_method(era: Era, method: &str) -> Fault {
     let status = if era == Era::Modern { 404 } else { 200 };
     let method: String = method.chars().take(100).collect();
-    Fault::new(
-        status,
-        code::METHOD_NOT_FOUND,
-        format!("method `{method}` is not known"),
-    )
+    Fault::new(status, code::METHOD_NOT_FOUND, format!("method `{method}` is not known"))
 }
 
 /// A name that leads to no item; `noun` is `tool` or `prompt`.
@@ -104,18 +85,11 @@ pub(crate) fn no_item(noun: &str, name: &str, found: &Found<'_>) -> Fault {
 /// A URI that no backend owns. The code changed with the era; the URI is repeated as data, as it always was.
 pub(crate) fn no_resource(era: Era, uri: &str) -> Fault {
     let uri: String = uri.chars().take(2000).collect();
-    let code = if era == Era::Modern {
-        code::INVALID_PARAMS
-    } else {
-        code::RESOURCE_NOT_FOUND
-    };
+    let code = if era == Era::Modern { code::INVALID_PARAMS } else { code::RESOURCE_NOT_FOUND };
     let mut data = b"{\"uri\":".to_vec();
     json::write_string(&mut data, &uri);
     data.push(b'}');
-    Fault {
-        data: Some(data.into()),
-        ..Fault::new(200, code, "resource not found")
-    }
+    Fault { data: Some(data.into()), ..Fault::new(200, code, "resource not found") }
 }
 
 /// Parameters that a method cannot do without.

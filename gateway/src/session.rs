@@ -36,9 +36,7 @@ pub(crate) struct Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.session
-            .last_used
-            .store(millis(self.epoch), Ordering::Relaxed);
+        self.session.last_used.store(millis(self.epoch), Ordering::Relaxed);
         self.session.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -52,10 +50,7 @@ pub(crate) struct Cancellable {
 
 impl Drop for Cancellable {
     fn drop(&mut self) {
-        self.session
-            .calls
-            .lock()
-            .retain(|(_, present)| !Arc::ptr_eq(present, &self.cancelled));
+        self.session.calls.lock().retain(|(_, present)| !Arc::ptr_eq(present, &self.cancelled));
     }
 }
 
@@ -69,10 +64,7 @@ impl Session {
     pub(crate) fn cancellable(self: &Arc<Self>, id: &[u8]) -> Cancellable {
         let cancelled = Arc::new(Notify::new());
         self.calls.lock().push((id.into(), cancelled.clone()));
-        Cancellable {
-            session: self.clone(),
-            cancelled,
-        }
+        Cancellable { session: self.clone(), cancelled }
     }
 
     /// Cancels the calls with this raw id.
@@ -109,29 +101,19 @@ pub(crate) struct Sessions {
 impl Sessions {
     /// A store of at most `limit` sessions; one that is idle for `idle` ends.
     pub(crate) fn new(limit: usize, idle: Duration) -> Self {
-        Self {
-            shards: Default::default(),
-            count: AtomicUsize::new(0),
-            limit,
-            idle,
-            epoch: Instant::now(),
-        }
+        Self { shards: Default::default(), count: AtomicUsize::new(0), limit, idle, epoch: Instant::now() }
     }
 
     fn shard(&self, number: u128) -> &Mutex<HashMap<u128, Arc<Session>>> {
         let [first, ..] = &self.shards;
-        self.shards
-            .get((number % SHARDS as u128) as usize)
-            .unwrap_or(first)
+        self.shards.get((number % SHARDS as u128) as usize).unwrap_or(first)
     }
 
     /// Opens a session; `None` where there are as many as allowed.
     pub(crate) fn open(&self, endpoint: usize) -> Result<Option<Visit>, getrandom::Error> {
-        let taken = self
-            .count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-                (count < self.limit).then_some(count + 1)
-            });
+        let taken = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+            (count < self.limit).then_some(count + 1)
+        });
         if taken.is_err() {
             return Ok(None);
         }
@@ -148,29 +130,17 @@ impl Sessions {
             calls: Mutex::default(),
             stream: Mutex::default(),
         });
-        self.shard(session.number)
-            .lock()
-            .insert(session.number, session.clone());
-        Ok(Some(Visit {
-            session,
-            epoch: self.epoch,
-        }))
+        self.shard(session.number).lock().insert(session.number, session.clone());
+        Ok(Some(Visit { session, epoch: self.epoch }))
     }
 
     /// The session with this id on this endpoint.
     pub(crate) fn visit(&self, endpoint: usize, id: &str) -> Option<Visit> {
-        let number = (id.len() == 32)
-            .then(|| u128::from_str_radix(id, 16).ok())
-            .flatten()?;
+        let number = (id.len() == 32).then(|| u128::from_str_radix(id, 16).ok()).flatten()?;
         let shard = self.shard(number).lock();
-        let session = shard
-            .get(&number)
-            .filter(|session| session.endpoint == endpoint)?;
+        let session = shard.get(&number).filter(|session| session.endpoint == endpoint)?;
         session.open.fetch_add(1, Ordering::Relaxed);
-        Some(Visit {
-            session: session.clone(),
-            epoch: self.epoch,
-        })
+        Some(Visit { session: session.clone(), epoch: self.epoch })
     }
 
     /// Ends a session; its stream ends too.
@@ -219,10 +189,7 @@ mod tests {
         assert!(sessions.open(0).unwrap().is_none());
         let id = first.session.id();
         assert!(sessions.visit(0, &id).is_some());
-        assert!(
-            sessions.visit(1, &id).is_none(),
-            "a session belongs to its endpoint"
-        );
+        assert!(sessions.visit(1, &id).is_none(), "a session belongs to its endpoint");
         assert!(sessions.visit(0, "nonsense").is_none());
         drop(second);
         tokio::time::advance(Duration::from_secs(11)).await;
@@ -238,10 +205,7 @@ mod tests {
     fn cancellation_reaches_the_call_of_that_id_only() {
         let sessions = Sessions::new(1, Duration::from_secs(10));
         let visit = sessions.open(0).unwrap().unwrap();
-        let (one, two) = (
-            visit.session.cancellable(b"1"),
-            visit.session.cancellable(b"\"1\""),
-        );
+        let (one, two) = (visit.session.cancellable(b"1"), visit.session.cancellable(b"\"1\""));
         visit.session.cancel(b"1");
         let notified = |call: &Cancellable| {
             let mut waits = std::pin::pin!(call.cancelled.notified());

@@ -25,7 +25,7 @@ impl Stream {
     /// Writes announcements until the client goes, the stream is superseded or weir stops. The stream has begun.
     pub(crate) async fn run(
         &self,
-        client: &mut Client,
+        client: &mut Client<'_>,
         mut subscription: Subscription,
         drain: &Drain,
     ) -> Result<(), Gone> {

@@ -55,18 +55,15 @@ impl Policies {
     /// The rules of an endpoint without authentication: the anonymous principal may call what the endpoint lists, nobody
     /// else may do anything.
     pub fn anonymous() -> Self {
-        Self {
-            rule: Rule::AnonymousOnly,
-        }
+        Self { rule: Rule::AnonymousOnly }
     }
 
     /// Decides one call on `item`, the exposed name or URI.
     pub fn permit(&self, principal: &Arc<Principal>, action: Action, item: &str) -> Result<Permit, Denied> {
         match self.rule {
-            Rule::AnonymousOnly if principal.issuer().is_empty() && !item.is_empty() => Ok(Permit {
-                principal: principal.clone(),
-                action,
-            }),
+            Rule::AnonymousOnly if principal.issuer().is_empty() && !item.is_empty() => {
+                Ok(Permit { principal: principal.clone(), action })
+            }
             Rule::AnonymousOnly => Err(Denied),
         }
     }
@@ -79,13 +76,8 @@ mod tests {
     #[test]
     fn the_anonymous_principal_may_call_what_is_listed() {
         let who = Arc::new(Principal::anonymous());
-        let permit = Policies::anonymous()
-            .permit(&who, Action::CallTool, "echo")
-            .unwrap();
-        assert_eq!(
-            (permit.action(), permit.principal().subject()),
-            (Action::CallTool, "anonymous")
-        );
+        let permit = Policies::anonymous().permit(&who, Action::CallTool, "echo").unwrap();
+        assert_eq!((permit.action(), permit.principal().subject()), (Action::CallTool, "anonymous"));
         assert!(Policies::anonymous().permit(&who, Action::CallTool, "").is_err());
     }
 }

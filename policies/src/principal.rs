@@ -10,10 +10,7 @@ pub struct Principal {
 impl Principal {
     /// Whoever reaches an endpoint that asks for no proof.
     pub fn anonymous() -> Self {
-        Self {
-            issuer: String::new(),
-            subject: "anonymous".to_owned(),
-        }
+        Self { issuer: String::new(), subject: "anonymous".to_owned() }
     }
 
     /// Who vouches for the caller; empty for the anonymous one.

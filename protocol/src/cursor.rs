@@ -26,9 +26,7 @@ impl CursorCodec {
     pub fn encode(&self, cursor: Cursor) -> String {
         let mut bytes = [0u8; 24];
         let fields = cursor.list.to_be_bytes().into_iter();
-        let fields = fields
-            .chain(cursor.generation.to_be_bytes())
-            .chain(cursor.offset.to_be_bytes());
+        let fields = fields.chain(cursor.generation.to_be_bytes()).chain(cursor.offset.to_be_bytes());
         let tag = self.key.hash_one(cursor).to_be_bytes();
         for (slot, byte) in bytes.iter_mut().zip(fields.chain(tag)) {
             *slot = byte;
@@ -61,11 +59,7 @@ mod tests {
     #[test]
     fn only_own_cursors_are_read() {
         let codec = CursorCodec::default();
-        let cursor = Cursor {
-            list: 3,
-            generation: u64::MAX - 1,
-            offset: 77,
-        };
+        let cursor = Cursor { list: 3, generation: u64::MAX - 1, offset: 77 };
         let text = codec.encode(cursor);
         assert_eq!(codec.decode(&text), Some(cursor));
         assert_eq!(CursorCodec::default().decode(&text), None, "another key");

@@ -115,8 +115,7 @@ impl Envelope {
 
     /// The method; [`Method::Unknown`] for a response.
     pub fn method(&self, body: &[u8]) -> Method {
-        self.method_name(body)
-            .map_or(Method::Unknown, |name| Method::parse(&name))
+        self.method_name(body).map_or(Method::Unknown, |name| Method::parse(&name))
     }
 
     /// The method's text.
@@ -150,10 +149,7 @@ impl RawEnvelope {
         if self.jsonrpc.is_none_or(|span| span.of(body) != b"\"2.0\"") {
             return shape("`jsonrpc` must be \"2.0\"");
         }
-        if self
-            .method
-            .is_some_and(|span| json::as_str(span.of(body)).is_none())
-        {
+        if self.method.is_some_and(|span| json::as_str(span.of(body)).is_none()) {
             return shape("`method` must be a string");
         }
         let null_id = self.id.is_some_and(|span| span.of(body) == b"null");
@@ -222,18 +218,12 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'de> {
                 "error" => take(&mut map, self.source, &mut raw.error, "error")?,
                 "params" => {
                     let start = start_of(self.source, &key)?;
-                    let params = map.next_value_seed(ParamsSeed {
-                        source: self.source,
-                        start,
-                    })?;
+                    let params = map.next_value_seed(ParamsSeed { source: self.source, start })?;
                     fill(&mut raw.params, params, "params")?;
                 }
                 "result" => {
                     let start = start_of(self.source, &key)?;
-                    let result = map.next_value_seed(ResultSeed {
-                        source: self.source,
-                        start,
-                    })?;
+                    let result = map.next_value_seed(ResultSeed { source: self.source, start })?;
                     fill(&mut raw.result, Box::new(result), "result")?;
                 }
                 _ => skip(&mut map)?,
@@ -245,10 +235,7 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'de> {
 
 fn start_of<E: serde::de::Error>(source: &str, key: &Key<'_>) -> Result<usize, E> {
     object_start(source, key).ok_or_else(|| {
-        E::custom(format_args!(
-            "`{}` must be an object and its key written plainly",
-            key.text
-        ))
+        E::custom(format_args!("`{}` must be an object and its key written plainly", key.text))
     })
 }
 
@@ -273,10 +260,7 @@ impl<'de> Visitor<'de> for ParamsSeed<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut params = Params {
-            start: self.start,
-            ..Params::default()
-        };
+        let mut params = Params { start: self.start, ..Params::default() };
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let slot = match &*key.text {
                 "name" => &mut params.name,
@@ -297,13 +281,10 @@ impl<'de> Visitor<'de> for ParamsSeed<'de> {
             };
             take(&mut map, self.source, slot, &key.text)?;
         }
-        if params.meta.is_some_and(|meta| {
-            !self
-                .source
-                .as_bytes()
-                .get(meta.start())
-                .is_some_and(|&byte| byte == b'{')
-        }) {
+        if params
+            .meta
+            .is_some_and(|meta| !self.source.as_bytes().get(meta.start()).is_some_and(|&byte| byte == b'{'))
+        {
             return Err(A::Error::custom("`params._meta` must be an object"));
         }
         Ok(params)

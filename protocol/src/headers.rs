@@ -10,6 +10,8 @@ use std::borrow::Cow;
 pub const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 /// A legacy session.
 pub const SESSION_ID: &str = "mcp-session-id";
+/// Where a broken stream of a legacy session is taken up again.
+pub const LAST_EVENT_ID: &str = "last-event-id";
 /// Mirrors `method`.
 pub const METHOD: &str = "mcp-method";
 /// Mirrors `params.name` or `params.uri`.
@@ -25,23 +27,14 @@ pub fn encode(value: &str) -> Cow<'_, str> {
         && !value.ends_with(' ')
         && !value.is_empty()
         && !(value.starts_with(PREFIX) && value.ends_with(SUFFIX));
-    if plain {
-        value.into()
-    } else {
-        format!("{PREFIX}{}{SUFFIX}", STANDARD.encode(value)).into()
-    }
+    if plain { value.into() } else { format!("{PREFIX}{}{SUFFIX}", STANDARD.encode(value)).into() }
 }
 
 /// Reads a header's value back; `None` where it is base64 that does not decode to UTF-8.
 pub fn decode(value: &str) -> Option<Cow<'_, str>> {
-    match value
-        .strip_prefix(PREFIX)
-        .and_then(|rest| rest.strip_suffix(SUFFIX))
-    {
+    match value.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX)) {
         None => Some(value.into()),
-        Some(encoded) => String::from_utf8(STANDARD.decode(encoded).ok()?)
-            .ok()
-            .map(Cow::Owned),
+        Some(encoded) => String::from_utf8(STANDARD.decode(encoded).ok()?).ok().map(Cow::Owned),
     }
 }
 

@@ -44,9 +44,7 @@ pub struct ItemChange {
 /// Takes the array of a list result apart; an element that is no object is an error.
 pub fn split(array: &[u8]) -> Result<Vec<Item>, serde_json::Error> {
     let raw: Vec<&RawValue> = serde_json::from_slice(array)?;
-    raw.into_iter()
-        .map(|item| Item::parse(Bytes::copy_from_slice(item.get().as_bytes())))
-        .collect()
+    raw.into_iter().map(|item| Item::parse(Bytes::copy_from_slice(item.get().as_bytes()))).collect()
 }
 
 impl Item {
@@ -118,11 +116,7 @@ impl Item {
         if !added.is_empty() {
             splice.insert(1, added);
         }
-        if splice.is_untouched() {
-            self.raw.clone()
-        } else {
-            splice.finish()
-        }
+        if splice.is_untouched() { self.raw.clone() } else { splice.finish() }
     }
 
     /// The annotations with `set` in place of or behind what is there, in the order of the backend.
@@ -130,10 +124,7 @@ impl Item {
         if set.is_empty() {
             return None;
         }
-        let present = self
-            .head
-            .annotations
-            .map_or(&b"{}"[..], |span| span.of(&self.raw));
+        let present = self.head.annotations.map_or(&b"{}"[..], |span| span.of(&self.raw));
         let mut members: Vec<(String, String)> = Members::read(present).unwrap_or_default().0;
         for (key, value) in set {
             match members.iter_mut().find(|(present, _)| present == key) {
@@ -167,10 +158,7 @@ impl<'de> Visitor<'de> for HeadVisitor<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut head = ItemHead {
-            is_empty: true,
-            ..ItemHead::default()
-        };
+        let mut head = ItemHead { is_empty: true, ..ItemHead::default() };
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let raw: &RawValue = map.next_value()?;
             head.is_empty = false;
@@ -244,10 +232,7 @@ mod tests {
             r#"{"title":"T \"q\"", "z" : 1e400,"name":"p_a","annotations":{"readOnlyHint":true,"x":[1],"y":2},"b":{"name":"n"}}"#
         );
         assert_eq!(
-            &item("{}").changed(&ItemChange {
-                name: Some("n".into()),
-                ..ItemChange::default()
-            })[..],
+            &item("{}").changed(&ItemChange { name: Some("n".into()), ..ItemChange::default() })[..],
             br#"{"name":"n"}"#
         );
     }

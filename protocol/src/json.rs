@@ -80,10 +80,8 @@ pub fn single_line(json: Bytes) -> Bytes {
     if memchr::memchr2(b'\n', b'\r', &json).is_none() {
         return json;
     }
-    let spaced: Vec<u8> = json
-        .iter()
-        .map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte })
-        .collect();
+    let spaced: Vec<u8> =
+        json.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }).collect();
     spaced.into()
 }
 

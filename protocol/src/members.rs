@@ -12,10 +12,7 @@ pub struct Member {
 
 impl Member {
     pub(crate) fn new(after: usize, value: Span) -> Self {
-        Self {
-            after: u32::try_from(after).unwrap_or(u32::MAX),
-            value,
-        }
+        Self { after: u32::try_from(after).unwrap_or(u32::MAX), value }
     }
 }
 
@@ -60,10 +57,7 @@ mod tests {
     fn what_remains_is_an_object() {
         let names = ["a", "b", "c"];
         for mask in 0u8..8 {
-            let gone: Vec<&str> = (0..3)
-                .filter(|bit| mask & (1 << bit) != 0)
-                .map(|bit| names[bit])
-                .collect();
+            let gone: Vec<&str> = (0..3).filter(|bit| mask & (1 << bit) != 0).map(|bit| names[bit]).collect();
             let left: serde_json::Map<String, serde_json::Value> =
                 serde_json::from_str(&without(&gone)).unwrap();
             let kept: Vec<&str> = names.into_iter().filter(|name| !gone.contains(name)).collect();

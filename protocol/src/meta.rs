@@ -45,10 +45,7 @@ impl Meta {
     pub fn parse(body: &[u8], span: Span) -> Result<Self, EnvelopeError> {
         let source = span.text(body);
         let mut deserializer = serde_json::Deserializer::from_str(source);
-        let mut meta = deserializer.deserialize_map(MetaVisitor {
-            source,
-            offset: span.start(),
-        })?;
+        let mut meta = deserializer.deserialize_map(MetaVisitor { source, offset: span.start() })?;
         meta.start = span.start() + 1;
         Ok(meta)
     }

@@ -63,10 +63,8 @@ impl ResultHead {
 
     /// Takes out what only a modern client understands.
     pub fn make_legacy(&self, splice: &mut Splice<'_>, body: &[u8]) {
-        let mut gone: Vec<Member> = [self.result_type, self.ttl_ms, self.cache_scope]
-            .into_iter()
-            .flatten()
-            .collect();
+        let mut gone: Vec<Member> =
+            [self.result_type, self.ttl_ms, self.cache_scope].into_iter().flatten().collect();
         members::delete(splice, body, self.start, &mut gone);
     }
 
@@ -138,11 +136,7 @@ impl<'de> Visitor<'de> for ResultSeed<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut head = ResultHead {
-            start: self.start,
-            is_empty: true,
-            ..ResultHead::default()
-        };
+        let mut head = ResultHead { start: self.start, is_empty: true, ..ResultHead::default() };
         let mut after = self.start;
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let raw: &RawValue = map.next_value()?;
@@ -184,18 +178,14 @@ mod tests {
     fn modern(body: &str, cacheable: bool) -> String {
         let head = Envelope::parse(body.as_bytes()).unwrap().result.unwrap();
         let mut splice = Splice::new(body.as_bytes());
-        head.make_modern(&mut splice, body.as_bytes(), cacheable, "{}")
-            .unwrap();
+        head.make_modern(&mut splice, body.as_bytes(), cacheable, "{}").unwrap();
         String::from_utf8(splice.finish().to_vec()).unwrap()
     }
 
     #[test]
     fn results_change_era() {
         let body = r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete","ttlMs":5,"content":[],"cacheScope":"public"}}"#;
-        assert_eq!(
-            legacy(body),
-            r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#
-        );
+        assert_eq!(legacy(body), r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#);
         let body = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"z":1}}"#;
         assert_eq!(legacy(body), body);
         let meta = r#""_meta":{"io.modelcontextprotocol/serverInfo":{}}"#;
@@ -218,27 +208,14 @@ mod tests {
     #[test]
     fn unknown_result_types_are_told_apart() {
         let answer = |body: &str| {
-            Envelope::parse(body.as_bytes())
-                .unwrap()
-                .result
-                .unwrap()
-                .result_type(body.as_bytes())
+            Envelope::parse(body.as_bytes()).unwrap().result.unwrap().result_type(body.as_bytes())
         };
-        assert_eq!(
-            answer(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
-            ResultType::Complete
-        );
+        assert_eq!(answer(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), ResultType::Complete);
         assert_eq!(
             answer(r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required"}}"#),
             ResultType::InputRequired
         );
-        assert_eq!(
-            answer(r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"task"}}"#),
-            ResultType::Unknown
-        );
-        assert_eq!(
-            answer(r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":null}}"#),
-            ResultType::Unknown
-        );
+        assert_eq!(answer(r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"task"}}"#), ResultType::Unknown);
+        assert_eq!(answer(r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":null}}"#), ResultType::Unknown);
     }
 }

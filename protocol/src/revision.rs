@@ -26,13 +26,8 @@ pub enum Revision {
 
 impl Revision {
     /// Every revision, oldest first.
-    pub const ALL: [Self; 5] = [
-        Self::V2024_11_05,
-        Self::V2025_03_26,
-        Self::V2025_06_18,
-        Self::V2025_11_25,
-        Self::V2026_07_28,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::V2024_11_05, Self::V2025_03_26, Self::V2025_06_18, Self::V2025_11_25, Self::V2026_07_28];
     /// The newest revision that opens with `initialize`.
     pub const LATEST_LEGACY: Self = Self::V2025_11_25;
     /// The newest revision.
@@ -82,10 +77,7 @@ mod tests {
     fn names_and_eras() {
         for revision in Revision::ALL {
             assert_eq!(Revision::parse(revision.as_str()), Some(revision));
-            assert_eq!(
-                Revision::names_modern(revision.as_str()),
-                revision.era() == Era::Modern
-            );
+            assert_eq!(Revision::names_modern(revision.as_str()), revision.era() == Era::Modern);
         }
         assert_eq!(Revision::parse("2026-07-2"), None);
         assert!(Revision::names_modern("2999-01-01"));

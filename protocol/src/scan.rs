@@ -34,9 +34,7 @@ impl<'de> Visitor<'de> for KeySeed {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Key {
-            text: text.to_owned().into(),
-        })
+        Ok(Key { text: text.to_owned().into() })
     }
 }
 

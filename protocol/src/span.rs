@@ -12,10 +12,7 @@ impl Span {
     /// The range from the byte at `start` to before the one at `end`.
     pub fn new(start: usize, end: usize) -> Self {
         let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self {
-            start: narrow(start),
-            end: narrow(end),
-        }
+        Self { start: narrow(start), end: narrow(end) }
     }
 
     /// An empty range at `at`: where something may be inserted.

@@ -14,10 +14,7 @@ pub struct Splice<'a> {
 impl<'a> Splice<'a> {
     /// No changes yet.
     pub fn new(source: &'a [u8]) -> Self {
-        Self {
-            source,
-            edits: Vec::with_capacity(8),
-        }
+        Self { source, edits: Vec::with_capacity(8) }
     }
 
     /// Puts `bytes` in place of `span`. Two edits must not overlap; of two that do, the later one is dropped.

@@ -102,11 +102,7 @@ impl Decoder {
         let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
         let Some(found) = memchr::memchr2(b'\n', b'\r', unsearched) else {
             self.searched = self.buffer.len();
-            return if self.held + self.buffer.len() > self.limit {
-                Err(self.too_large())
-            } else {
-                Ok(None)
-            };
+            return if self.held + self.buffer.len() > self.limit { Err(self.too_large()) } else { Ok(None) };
         };
         let end = self.searched + found;
         self.held += end;
@@ -156,17 +152,8 @@ impl Pending {
         if self.data.is_none() && self.id.is_none() && self.retry.is_none() {
             return None;
         }
-        let data = if self.more.is_empty() {
-            self.data.unwrap_or_default()
-        } else {
-            self.more.into()
-        };
-        Some(Event {
-            name: self.name,
-            data,
-            id: self.id,
-            retry: self.retry,
-        })
+        let data = if self.more.is_empty() { self.data.unwrap_or_default() } else { self.more.into() };
+        Some(Event { name: self.name, data, id: self.id, retry: self.retry })
     }
 }
 
@@ -180,11 +167,7 @@ pub fn write_message(out: &mut Vec<u8>, message: &[u8]) {
     let start = out.len();
     out.extend_from_slice(message);
     if memchr::memchr2(b'\n', b'\r', message).is_some() {
-        for byte in out
-            .iter_mut()
-            .skip(start)
-            .filter(|byte| matches!(byte, b'\n' | b'\r'))
-        {
+        for byte in out.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r')) {
             *byte = b' ';
         }
     }
@@ -247,10 +230,7 @@ mod tests {
     fn events_are_bounded() {
         assert!(decode(&[b"data: 0123456789\n\n"], 16).is_ok());
         assert!(decode(&[b"data: 0123456789x\n\n"], 16).is_err());
-        assert!(
-            decode(&[b"data: 01234567", b"89012345678"], 16).is_err(),
-            "an endless line"
-        );
+        assert!(decode(&[b"data: 01234567", b"89012345678"], 16).is_err(), "an endless line");
         let endless: Vec<&[u8]> = vec![b"data: 0\n"; 10];
         assert!(decode(&endless, 16).is_err(), "an endless event");
         let many: Vec<&[u8]> = vec![b"data: 0\n\n"; 10];
@@ -262,9 +242,6 @@ mod tests {
         let mut out = Vec::new();
         write_message(&mut out, b"{\n\"a\":\r\n1}");
         assert_eq!(out, b"event: message\ndata: { \"a\":  1}\n\n");
-        assert_eq!(
-            decode(&[&out], 100).unwrap(),
-            vec![("message".to_owned(), "{ \"a\":  1}".to_owned())]
-        );
+        assert_eq!(decode(&[&out], 100).unwrap(), vec![("message".to_owned(), "{ \"a\":  1}".to_owned())]);
     }
 }

@@ -22,19 +22,11 @@ impl Backoff {
 
     fn seeded(first: Duration, max: Duration, seed: u64) -> Self {
         let first = first.min(max);
-        Self {
-            first,
-            max,
-            bound: first,
-            seed: seed | 1,
-        }
+        Self { first, max, bound: first, seed: seed | 1 }
     }
 
     /// The next pause.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "a back-off never ends, so it is no iterator"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "a back-off never ends, so it is no iterator")]
     pub fn next(&mut self) -> Duration {
         let half = self.bound / 2;
         let pause = half + half.mul_f64(self.fraction());
@@ -80,10 +72,7 @@ mod tests {
             let mut backoff = Backoff::seeded(FIRST, MAX, seed);
             for bound in [100, 200, 400, 800, 1000, 1000, 1000].map(Duration::from_millis) {
                 let pause = backoff.next();
-                assert!(
-                    pause >= bound / 2 && pause <= bound,
-                    "seed {seed}: {pause:?} for {bound:?}"
-                );
+                assert!(pause >= bound / 2 && pause <= bound, "seed {seed}: {pause:?} for {bound:?}");
             }
         }
     }

@@ -62,20 +62,10 @@ impl Guardian {
         let args = args.iter().map(OsString::from).collect::<Vec<_>>();
         let instance = Instance::random()?;
         let (child, pipe) = start(program, &args, &instance)?;
-        let watch = Mutex::new(Watch {
-            groups: BTreeSet::new(),
-            pipe,
-        });
-        let post = Arc::new(Post {
-            program: program.to_owned(),
-            args,
-            instance,
-            watch,
-        });
+        let watch = Mutex::new(Watch { groups: BTreeSet::new(), pipe });
+        let post = Arc::new(Post { program: program.to_owned(), args, instance, watch });
         let weak = Arc::downgrade(&post);
-        std::thread::Builder::new()
-            .name("guardian".into())
-            .spawn(move || keep_alive(child, &weak))?;
+        std::thread::Builder::new().name("guardian".into()).spawn(move || keep_alive(child, &weak))?;
         Ok(Self { post })
     }
 
@@ -120,10 +110,8 @@ fn start(program: &Path, args: &[OsString], instance: &Instance) -> io::Result<(
         // A weir that is another weir's server has that one's mark. Its guardian must live to kill what it started.
         .env_remove(VARIABLE)
         .spawn()?;
-    let mut pipe = child
-        .stdin
-        .take()
-        .ok_or_else(|| io::Error::other("the guardian has no standard input"))?;
+    let mut pipe =
+        child.stdin.take().ok_or_else(|| io::Error::other("the guardian has no standard input"))?;
     report(&mut pipe, '=', instance);
     Ok((child, pipe))
 }
@@ -172,16 +160,11 @@ impl Post {
 ///
 /// The signal handlers cannot be installed, or reading fails; in the second case it kills as well.
 pub fn run_guardian() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();
     // Listening is enough: once there is a handler, the default action, to die, is gone for good.
-    let _deaf = [
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::hangup())?,
-    ];
+    let _deaf =
+        [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?];
     let mut wards = Wards::default();
     let read = read_reports(&mut io::stdin().lock(), &mut wards);
     for group in wards.groups {
@@ -206,19 +189,11 @@ fn read_reports(reports: &mut impl BufRead, wards: &mut Wards) -> io::Result<()>
     let mut line = Vec::new();
     loop {
         line.clear();
-        if reports
-            .by_ref()
-            .take(LONGEST_REPORT)
-            .read_until(b'\n', &mut line)?
-            == 0
-        {
+        if reports.by_ref().take(LONGEST_REPORT).read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
         // A line cut off in the middle holds a number that is cut off as well, which would be another's.
-        let Some(report) = line
-            .strip_suffix(b"\n")
-            .and_then(|line| str::from_utf8(line).ok())
-        else {
+        let Some(report) = line.strip_suffix(b"\n").and_then(|line| str::from_utf8(line).ok()) else {
             continue;
         };
         if let Some(group) = report.strip_prefix('+').and_then(group) {

@@ -69,11 +69,7 @@ impl Process {
             .args(&spec.args)
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .env(VARIABLE, guardian.instance().as_str());
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         if let Some(cwd) = &spec.cwd {
             command.current_dir(cwd);
         }
@@ -88,20 +84,8 @@ impl Process {
             let name = spec.name.clone();
             tokio::spawn(async move { log_lines(&name, BufReader::new(stderr)).await })
         });
-        tracing::debug!(
-            backend = spec.name,
-            pid,
-            command = spec.command,
-            "process started"
-        );
-        Ok(Self {
-            name: spec.name.clone(),
-            child,
-            pid,
-            group,
-            guardian: guardian.clone(),
-            stderr,
-        })
+        tracing::debug!(backend = spec.name, pid, command = spec.command, "process started");
+        Ok(Self { name: spec.name.clone(), child, pid, group, guardian: guardian.clone(), stderr })
     }
 
     /// The writing end of its standard input; `None` when it was taken before. Whoever takes it drops it before
@@ -142,11 +126,7 @@ impl Process {
                 tracing::warn!(backend = self.name, pid = self.pid, "ignored SIGTERM; killing it");
                 self.end_group();
                 if tokio::time::timeout(grace, self.wait()).await.is_err() {
-                    tracing::error!(
-                        backend = self.name,
-                        pid = self.pid,
-                        "does not end although killed"
-                    );
+                    tracing::error!(backend = self.name, pid = self.pid, "does not end although killed");
                 }
             }
         }
@@ -185,28 +165,15 @@ impl Drop for Process {
 fn refusal(spec: &ProcessSpec, source: io::Error) -> RuntimeError {
     let backend = spec.name.clone();
     let command = spec.command.clone();
-    if let Some(cwd) = spec
-        .cwd
-        .as_ref()
-        .filter(|cwd| source.kind() != io::ErrorKind::PermissionDenied && !cwd.is_dir())
+    if let Some(cwd) =
+        spec.cwd.as_ref().filter(|cwd| source.kind() != io::ErrorKind::PermissionDenied && !cwd.is_dir())
     {
-        return RuntimeError::MissingDirectory {
-            backend,
-            cwd: cwd.clone(),
-        };
+        return RuntimeError::MissingDirectory { backend, cwd: cwd.clone() };
     }
     match source.kind() {
-        io::ErrorKind::NotFound => RuntimeError::NotFound {
-            backend,
-            command,
-            hint: search_hint(spec),
-        },
+        io::ErrorKind::NotFound => RuntimeError::NotFound { backend, command, hint: search_hint(spec) },
         io::ErrorKind::PermissionDenied => RuntimeError::PermissionDenied { backend, command },
-        _ => RuntimeError::Spawn {
-            backend,
-            command,
-            source,
-        },
+        _ => RuntimeError::Spawn { backend, command, source },
     }
 }
 
@@ -219,11 +186,7 @@ fn search_hint(spec: &ProcessSpec) -> String {
             "no such file; correct `command`".into()
         };
     }
-    let own = spec
-        .env
-        .iter()
-        .find(|(name, _)| name == "PATH")
-        .map(|(_, path)| OsString::from(path));
+    let own = spec.env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| OsString::from(path));
     match own.or_else(|| std::env::var_os("PATH")) {
         Some(path) => format!(
             "it is in no directory of PATH ({}); install it, or give its full path as `command`",

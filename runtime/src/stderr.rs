@@ -88,22 +88,13 @@ mod tests {
 
     #[test]
     fn text_passes_as_it_is() {
-        assert_eq!(
-            text("a\tb \\ \"ü\" 漢字 🦀\r".as_bytes()),
-            "a\tb \\ \"ü\" 漢字 🦀"
-        );
+        assert_eq!(text("a\tb \\ \"ü\" 漢字 🦀\r".as_bytes()), "a\tb \\ \"ü\" 漢字 🦀");
     }
 
     #[test]
     fn what_is_more_than_text_is_escaped() {
-        assert_eq!(
-            text(b"a\x1b[31mred\x07\rb\x00"),
-            "a\\u{1b}[31mred\\u{7}\\rb\\u{0}"
-        );
-        assert_eq!(
-            text("a\u{202e}b\u{2028}c\u{85}d".as_bytes()),
-            "a\\u{202e}b\\u{2028}c\\u{85}d"
-        );
+        assert_eq!(text(b"a\x1b[31mred\x07\rb\x00"), "a\\u{1b}[31mred\\u{7}\\rb\\u{0}");
+        assert_eq!(text("a\u{202e}b\u{2028}c\u{85}d".as_bytes()), "a\\u{202e}b\\u{2028}c\\u{85}d");
         assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
     }
 
@@ -111,9 +102,6 @@ mod tests {
     fn a_long_line_is_cut() {
         assert_eq!(text(&[b'x'; LONGEST_LINE]), "x".repeat(LONGEST_LINE));
         assert_eq!(text(&[b'x'; 3 * LONGEST_LINE]), "x".repeat(LONGEST_LINE) + "…");
-        assert_eq!(
-            text("ü".repeat(LONGEST_LINE).as_bytes()),
-            "ü".repeat(LONGEST_LINE / 2) + "…"
-        );
+        assert_eq!(text("ü".repeat(LONGEST_LINE).as_bytes()), "ü".repeat(LONGEST_LINE / 2) + "…");
     }
 }

@@ -4,11 +4,7 @@
 //! `unreported FIFO` does so without the guardian hearing of the server, `outer FIFO` has `weir FIFO` for a server,
 //! `guard` is the guardian, and without a part it is the test.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test without a test harness"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test without a test harness")]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -36,11 +32,9 @@ fn main() {
         ["guard"] => run_guardian().unwrap(),
         ["weir", fifo] => play_weir("sh", ["-c", SERVER, fifo], true),
         ["unreported", fifo] => play_weir("sh", ["-c", SERVER, fifo], false),
-        ["outer", fifo] => play_weir(
-            std::env::current_exe().unwrap().to_str().unwrap(),
-            ["weir", fifo],
-            true,
-        ),
+        ["outer", fifo] => {
+            play_weir(std::env::current_exe().unwrap().to_str().unwrap(), ["weir", fifo], true)
+        }
         // Anything else comes from the test runner.
         _ => {
             no_process_survives_a_kill("weir", &[]);
@@ -53,10 +47,7 @@ fn main() {
 
 fn play_weir<const N: usize>(command: &str, args: [&str; N], reported: bool) {
     let program = std::env::current_exe().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let guardian = Guardian::start(&program, &["guard"]).unwrap();
         let spec = ProcessSpec {
@@ -190,10 +181,7 @@ fn session(pid: &str) -> String {
 fn ignores_termination(pid: &str) -> bool {
     const HANDLED: u64 = 0b100_0000_0000_0011;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let mask = status
-        .lines()
-        .find_map(|line| line.strip_prefix("SigCgt:"))
-        .unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
     u64::from_str_radix(mask.trim(), 16).unwrap() & HANDLED == HANDLED
 }
 

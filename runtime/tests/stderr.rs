@@ -41,10 +41,7 @@ sys.stderr.buffer.write(b'first\\n\\x1b[31mred \\xff\\n' + b'x' * 20000 + b'\\nl
         cwd: None,
     };
     let guardian = Guardian::start(Path::new("cat"), &[]).unwrap();
-    Process::spawn(&spec, &guardian)
-        .unwrap()
-        .stop(Duration::from_secs(60))
-        .await;
+    Process::spawn(&spec, &guardian).unwrap().stop(Duration::from_secs(60)).await;
 
     let text = String::from_utf8(log.0.lock().clone()).unwrap();
     let lines = text.lines().map(str::trim).collect::<Vec<_>>();

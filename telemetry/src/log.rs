@@ -49,9 +49,7 @@ pub enum LogError {
 ///
 /// The filter is not valid, or the log was set up before.
 pub fn init(filter: &str, json: bool) -> Result<(), LogError> {
-    let replaced = std::env::var(VARIABLE)
-        .ok()
-        .filter(|filter| !filter.trim().is_empty());
+    let replaced = std::env::var(VARIABLE).ok().filter(|filter| !filter.trim().is_empty());
     let filter = parse(replaced.as_deref().unwrap_or(filter))?;
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let ansi = io::stderr().is_terminal() && !no_color;
@@ -64,15 +62,8 @@ fn subscriber<W>(filter: EnvFilter, json: bool, ansi: bool, writer: W) -> Box<dy
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(ansi)
-        .with_writer(writer);
-    if json {
-        Box::new(builder.json().flatten_event(true).finish())
-    } else {
-        Box::new(builder.finish())
-    }
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(writer);
+    if json { Box::new(builder.json().flatten_event(true).finish()) } else { Box::new(builder.finish()) }
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
@@ -81,19 +72,13 @@ fn parse(filter: &str) -> Result<EnvFilter, LogError> {
         // A word alone would be taken for a target whose every line is shown, and everything else would be silent.
         // Nothing at all would be taken for the level `error`.
         if part.is_empty() || !part.contains(['=', '[']) && part.parse::<LevelFilter>().is_err() {
-            return Err(LogError::Level {
-                filter: filter.into(),
-                part: (*part).into(),
-            });
+            return Err(LogError::Level { filter: filter.into(), part: (*part).into() });
         }
     }
     // What comes later wins, so the filter can make a quiet target speak.
     EnvFilter::builder()
         .parse(format!("{QUIET},{}", parts.join(",")))
-        .map_err(|source| LogError::Filter {
-            filter: filter.into(),
-            source,
-        })
+        .map_err(|source| LogError::Filter { filter: filter.into(), source })
 }
 
 #[cfg(test)]

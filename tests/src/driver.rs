@@ -31,31 +31,20 @@ pub struct Report {
 impl Report {
     /// The result of a step. Panics when it was refused.
     pub fn ok(&self, step: usize) -> &Value {
-        self.steps[step]
-            .get("ok")
-            .unwrap_or_else(|| panic!("step {step} was refused: {}", self.steps[step]))
+        self.steps[step].get("ok").unwrap_or_else(|| panic!("step {step} was refused: {}", self.steps[step]))
     }
 
     /// The code and message of a step's error. Panics when it succeeded.
     pub fn error(&self, step: usize) -> (i64, &str) {
-        let error = self.steps[step]
-            .get("error")
-            .unwrap_or_else(|| panic!("step {step}: {}", self.steps[step]));
-        (
-            error["code"].as_i64().unwrap_or_default(),
-            error["message"].as_str().unwrap_or_default(),
-        )
+        let error =
+            self.steps[step].get("error").unwrap_or_else(|| panic!("step {step}: {}", self.steps[step]));
+        (error["code"].as_i64().unwrap_or_default(), error["message"].as_str().unwrap_or_default())
     }
 
     /// The `progress` numbers that a step reported.
     pub fn progress(&self, step: usize) -> Vec<f64> {
-        let events = self.steps[step]["progress"]
-            .as_array()
-            .expect("the step was a call");
-        events
-            .iter()
-            .filter_map(|event| event["progress"].as_f64())
-            .collect()
+        let events = self.steps[step]["progress"].as_array().expect("the step was a call");
+        events.iter().filter_map(|event| event["progress"].as_f64()).collect()
     }
 
     /// The text of the first content block of a call's result.
@@ -71,21 +60,11 @@ pub fn session(sdk: Sdk, mode: &str, url: &str, steps: &[Value]) -> Report {
         Sdk::Python => (peers::python(), "session.py"),
         Sdk::TypeScript => (peers::node(), "session.mjs"),
     };
-    command
-        .arg(peers::peers().join("drivers").join(script))
-        .args([url, mode]);
+    command.arg(peers::peers().join("drivers").join(script)).args([url, mode]);
     let exit = Process::run(&mut command, &json!(steps).to_string());
-    assert!(
-        exit.status.success(),
-        "{sdk:?} {mode}: {}\n{}",
-        exit.status,
-        exit.stderr
-    );
+    assert!(exit.status.success(), "{sdk:?} {mode}: {}\n{}", exit.status, exit.stderr);
     let mut report = parse(&exit);
-    let version = report["version"]
-        .as_str()
-        .expect("a version was negotiated")
-        .to_owned();
+    let version = report["version"].as_str().expect("a version was negotiated").to_owned();
     let Value::Array(steps) = report["steps"].take() else {
         panic!("no steps in {report}");
     };
@@ -95,32 +74,15 @@ pub fn session(sdk: Sdk, mode: &str, url: &str, steps: &[Value]) -> Report {
 /// Runs Inspector's command line against `url` in an era (`legacy`, `auto` or `modern`) and returns the result.
 pub fn inspector(era: &str, url: &str, arguments: &[&str]) -> Value {
     let mut command = inspector_command();
-    command.args([
-        "--server-url",
-        url,
-        "--transport",
-        "http",
-        "--protocol-era",
-        era,
-        "--format",
-        "json",
-    ]);
+    command.args(["--server-url", url, "--transport", "http", "--protocol-era", era, "--format", "json"]);
     let exit = Process::run(command.args(arguments), "");
-    assert!(
-        exit.status.success(),
-        "inspector {era}: {}\n{}{}",
-        exit.status,
-        exit.stdout,
-        exit.stderr
-    );
+    assert!(exit.status.success(), "inspector {era}: {}\n{}{}", exit.status, exit.stdout, exit.stderr);
     parse(&exit)["result"].take()
 }
 
 fn inspector_command() -> Command {
     let mut command = peers::node();
-    command.arg(peers::node_module(
-        "@modelcontextprotocol/inspector/clients/launcher/build/index.js",
-    ));
+    command.arg(peers::node_module("@modelcontextprotocol/inspector/clients/launcher/build/index.js"));
     command.arg("--cli");
     command
 }

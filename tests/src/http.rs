@@ -24,11 +24,7 @@ pub struct Request {
 impl Request {
     /// A request without headers other than `Host` and `Content-Length`, which are added on sending.
     pub fn new(method: &str) -> Self {
-        Self {
-            method: method.to_owned(),
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Self { method: method.to_owned(), headers: Vec::new(), body: Vec::new() }
     }
 
     /// A POST of a JSON text with the `Content-Type` and `Accept` that MCP asks for.
@@ -49,8 +45,7 @@ impl Request {
     /// Replaces a header, or removes it for `None`.
     #[must_use]
     pub fn replace(mut self, name: &str, value: Option<&str>) -> Self {
-        self.headers
-            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         match value {
             Some(value) => self.header(name, value),
             None => self,
@@ -72,18 +67,14 @@ impl Request {
     /// Sends it on a connection of its own and reads the head of the answer.
     pub fn open(&self, to: &Endpoint) -> Exchange {
         let mut stream = connect(to);
-        stream
-            .write_all(&self.bytes(to))
-            .expect("the request can be written");
+        stream.write_all(&self.bytes(to)).expect("the request can be written");
         Exchange::read(BufReader::new(stream))
     }
 
     /// Sends it and leaves the answer unread.
     pub fn begin(&self, to: &Endpoint) -> TcpStream {
         let mut stream = connect(to);
-        stream
-            .write_all(&self.bytes(to))
-            .expect("the request can be written");
+        stream.write_all(&self.bytes(to)).expect("the request can be written");
         stream
     }
 
@@ -104,34 +95,21 @@ impl Request {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.headers
-            .iter()
-            .any(|(known, _)| known.eq_ignore_ascii_case(name))
+        self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
     }
 }
 
-/// Sends requests in one write on one connection and reads their answers, which come in the same order.
-pub fn send_together(requests: &[Request], to: &Endpoint) -> Vec<Response> {
-    let mut stream = connect(to);
-    let bytes = requests
-        .iter()
-        .flat_map(|request| request.bytes(to))
-        .collect::<Vec<_>>();
-    stream.write_all(&bytes).expect("the requests can be written");
-    let mut reader = BufReader::new(stream);
+/// Sends requests on one connection, each once the one before it is answered.
+pub fn send_in_turn(requests: &[Request], to: &Endpoint) -> Vec<Response> {
+    let mut reader = BufReader::new(connect(to));
     let mut responses = Vec::new();
-    for _ in requests {
+    for request in requests {
+        let mut stream = reader.get_ref();
+        stream.write_all(&request.bytes(to)).expect("the request can be written");
         let mut exchange = Exchange::read(reader);
         let mut body = Vec::new();
-        exchange
-            .body
-            .read_to_end(&mut body)
-            .expect("the body can be read");
-        responses.push(Response {
-            status: exchange.status,
-            headers: exchange.headers,
-            body,
-        });
+        exchange.body.read_to_end(&mut body).expect("the body can be read");
+        responses.push(Response { status: exchange.status, headers: exchange.headers, body });
         reader = exchange.body.into_inner().into_reader();
     }
     responses
@@ -146,11 +124,10 @@ pub fn send_raw(to: &Endpoint, bytes: &[u8]) -> Exchange {
 }
 
 fn connect(to: &Endpoint) -> TcpStream {
+    assert!(!to.tls, "the raw client speaks no TLS: {to:?}");
     let stream =
         TcpStream::connect(to.address).unwrap_or_else(|error| panic!("cannot connect to {to:?}: {error}"));
-    stream
-        .set_read_timeout(Some(DEADLINE))
-        .expect("a timeout can be set");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
     stream.set_nodelay(true).expect("nodelay can be set");
     stream
 }
@@ -172,11 +149,7 @@ impl Exchange {
             // An interim answer, such as 100 Continue, precedes the real one.
             if status >= 200 {
                 let body = Body::of(reader, status, &headers);
-                return Self {
-                    status,
-                    headers,
-                    body: BufReader::new(body),
-                };
+                return Self { status, headers, body: BufReader::new(body) };
             }
         }
     }
@@ -190,21 +163,14 @@ impl Exchange {
     pub fn finish(mut self) -> Response {
         let mut body = Vec::new();
         self.body.read_to_end(&mut body).expect("the body can be read");
-        Response {
-            status: self.status,
-            headers: self.headers,
-            body,
-        }
+        Response { status: self.status, headers: self.headers, body }
     }
 
     /// Reads the body as an event stream, event by event.
     pub fn events(self) -> Events<BufReader<Body>> {
         assert_eq!(self.status, 200, "an event stream has status 200");
         let media = find(&self.headers, "content-type").unwrap_or_default();
-        assert!(
-            media.starts_with("text/event-stream"),
-            "an event stream, not {media:?}"
-        );
+        assert!(media.starts_with("text/event-stream"), "an event stream, not {media:?}");
         Events::new(self.body)
     }
 }
@@ -242,24 +208,16 @@ impl Response {
         if self.body.is_empty() {
             return Vec::new();
         }
-        if self
-            .header("content-type")
-            .is_some_and(|media| media.starts_with("text/event-stream"))
-        {
+        if self.header("content-type").is_some_and(|media| media.starts_with("text/event-stream")) {
             let events = Events::new(self.body.as_slice());
-            return events
-                .filter(|event| !event.data.is_empty())
-                .map(|event| event.json())
-                .collect();
+            return events.filter(|event| !event.data.is_empty()).map(|event| event.json()).collect();
         }
         vec![self.json()]
     }
 
     /// The code of the JSON-RPC error in the body, if that is what it holds.
     pub fn error_code(&self) -> Option<i64> {
-        self.messages()
-            .last()
-            .and_then(|message| message["error"]["code"].as_i64())
+        self.messages().last().and_then(|message| message["error"]["code"].as_i64())
     }
 }
 
@@ -273,9 +231,7 @@ fn read_head(reader: &mut impl BufRead) -> (u16, Vec<(String, String)>) {
         if line.is_empty() {
             return (status, headers);
         }
-        let (name, value) = line
-            .split_once(':')
-            .unwrap_or_else(|| panic!("no header: {line:?}"));
+        let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("no header: {line:?}"));
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
 }
@@ -283,16 +239,10 @@ fn read_head(reader: &mut impl BufRead) -> (u16, Vec<(String, String)>) {
 fn read_line(reader: &mut impl BufRead) -> String {
     let mut line = String::new();
     reader.read_line(&mut line).expect("the head can be read");
-    assert!(
-        line.ends_with('\n'),
-        "the connection closed within the head, after {line:?}"
-    );
+    assert!(line.ends_with('\n'), "the connection closed within the head, after {line:?}");
     line.trim_end_matches(['\r', '\n']).to_owned()
 }
 
 fn find<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_str())
+    headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }

@@ -30,28 +30,11 @@ impl Legacy {
     /// Opens a session: `initialize`, then `notifications/initialized`.
     pub fn open(endpoint: Endpoint, version: &str, capabilities: Value) -> Self {
         let response = initialize(version, capabilities).send(&endpoint);
-        assert_eq!(
-            response.status,
-            200,
-            "initialize is answered: {}",
-            response.text()
-        );
-        let session = response
-            .header("mcp-session-id")
-            .expect("a session is given")
-            .to_owned();
+        assert_eq!(response.status, 200, "initialize is answered: {}", response.text());
+        let session = response.header("mcp-session-id").expect("a session is given").to_owned();
         let welcome = Answer::of(&response, &json!(0)).result().clone();
-        let version = welcome["protocolVersion"]
-            .as_str()
-            .expect("a version is answered")
-            .to_owned();
-        let client = Self {
-            endpoint,
-            session,
-            version,
-            welcome,
-            last_id: AtomicU64::new(0),
-        };
+        let version = welcome["protocolVersion"].as_str().expect("a version is answered").to_owned();
+        let client = Self { endpoint, session, version, welcome, last_id: AtomicU64::new(0) };
         client.tell("notifications/initialized", json!({}));
         client
     }
@@ -75,12 +58,7 @@ impl Legacy {
     /// Answers a request of the server.
     pub fn reply(&self, id: &Value, result: Value) {
         let response = self.post(&json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string());
-        assert_eq!(
-            response.status,
-            202,
-            "the answer is accepted: {}",
-            response.text()
-        );
+        assert_eq!(response.status, 202, "the answer is accepted: {}", response.text());
     }
 
     /// Posts a text within the session.
@@ -90,9 +68,7 @@ impl Legacy {
 
     /// Opens the session's GET stream.
     pub fn listen(&self) -> Events<BufReader<Body>> {
-        self.within(Request::new("GET").header("accept", "text/event-stream"))
-            .open(&self.endpoint)
-            .events()
+        self.within(Request::new("GET").header("accept", "text/event-stream")).open(&self.endpoint).events()
     }
 
     /// Ends the session.

@@ -1,6 +1,7 @@
 //! The bench on which weir is tested end to end: the real binary between real MCP servers and clients, a raw HTTP client, and
 //! a scripted server for what no real server does.
 
+pub mod curl;
 pub mod driver;
 pub mod http;
 pub mod legacy;

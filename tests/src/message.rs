@@ -18,33 +18,20 @@ impl Answer {
     /// Takes the last message of a response as the answer and checks that it is one to the request `id`.
     pub fn of(response: &Response, id: &Value) -> Self {
         let mut events = response.messages();
-        let message = events
-            .pop()
-            .unwrap_or_else(|| panic!("an answer, not {response:?}"));
+        let message = events.pop().unwrap_or_else(|| panic!("an answer, not {response:?}"));
         assert_eq!(message["jsonrpc"], "2.0", "{message}");
-        assert_eq!(
-            &message["id"], id,
-            "the answer carries the request's id: {message}"
-        );
-        Self {
-            status: response.status,
-            events,
-            message,
-        }
+        assert_eq!(&message["id"], id, "the answer carries the request's id: {message}");
+        Self { status: response.status, events, message }
     }
 
     /// The result. Panics when it is an error.
     pub fn result(&self) -> &Value {
-        self.message
-            .get("result")
-            .unwrap_or_else(|| panic!("a result, not {}", self.message))
+        self.message.get("result").unwrap_or_else(|| panic!("a result, not {}", self.message))
     }
 
     /// The code of the error. Panics when it is a result.
     pub fn error(&self) -> i64 {
-        self.message["error"]["code"]
-            .as_i64()
-            .unwrap_or_else(|| panic!("an error, not {}", self.message))
+        self.message["error"]["code"].as_i64().unwrap_or_else(|| panic!("an error, not {}", self.message))
     }
 
     /// The text of the result's first content block.
@@ -79,11 +66,7 @@ pub trait Speak {
         loop {
             let answer = self.ask(method, params);
             let page = answer.result()[member].as_array();
-            items.extend(
-                page.unwrap_or_else(|| panic!("{member}, not {}", answer.message))
-                    .iter()
-                    .cloned(),
-            );
+            items.extend(page.unwrap_or_else(|| panic!("{member}, not {}", answer.message)).iter().cloned());
             match &answer.result()["nextCursor"] {
                 Value::Null => return items,
                 cursor => params = json!({"cursor": cursor}),
@@ -99,8 +82,5 @@ pub trait Speak {
 
 /// The `name` members of a list's items.
 pub fn names(items: &[Value]) -> Vec<String> {
-    items
-        .iter()
-        .map(|item| item["name"].as_str().expect("an item has a name").to_owned())
-        .collect()
+    items.iter().map(|item| item["name"].as_str().expect("an item has a name").to_owned()).collect()
 }

@@ -26,11 +26,7 @@ impl Modern {
 
     /// A client that declares these capabilities in every request.
     pub fn with_capabilities(endpoint: Endpoint, capabilities: Value) -> Self {
-        Self {
-            endpoint,
-            capabilities,
-            last_id: AtomicU64::new(0),
-        }
+        Self { endpoint, capabilities, last_id: AtomicU64::new(0) }
     }
 
     /// The endpoint it speaks to.
@@ -64,18 +60,13 @@ impl Speak for Modern {
     fn prepare(&self, method: &str, params: Value) -> (Request, Value) {
         let id = json!(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": self.with_meta(params)});
-        (
-            post(&message.to_string(), method, name_of(method, &message["params"])),
-            id,
-        )
+        (post(&message.to_string(), method, name_of(method, &message["params"])), id)
     }
 }
 
 /// A POST of `body` with the headers of the revision: `Mcp-Method`, and `Mcp-Name` where there is a name.
 pub fn post(body: &str, method: &str, name: Option<&str>) -> Request {
-    let request = Request::post(body)
-        .header("mcp-protocol-version", REVISION)
-        .header("mcp-method", method);
+    let request = Request::post(body).header("mcp-protocol-version", REVISION).header("mcp-method", method);
     match name {
         Some(name) => request.header("mcp-name", name),
         None => request,

@@ -62,11 +62,7 @@ fn listening(name: &str, port: u16, command: &impl Fn(u16) -> Command) -> Option
     let mut process = Process::start(&mut command(port), "");
     let listening = wait::poll(wait::DEADLINE, &mut || {
         let ended = process.ended().map(|_| false);
-        ended.or_else(|| {
-            std::net::TcpStream::connect(("127.0.0.1", port))
-                .ok()
-                .map(|_| true)
-        })
+        ended.or_else(|| std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(|_| true))
     });
     match listening {
         Some(true) => Some(process),
@@ -84,10 +80,7 @@ pub fn everything_stdio() -> Value {
 pub fn everything_http() -> HttpPeer {
     HttpPeer::start("server-everything", |port| {
         let mut command = node();
-        command
-            .arg(node_entry("server-everything"))
-            .arg("streamableHttp")
-            .env("PORT", port.to_string());
+        command.arg(node_entry("server-everything")).arg("streamableHttp").env("PORT", port.to_string());
         command
     })
 }
@@ -118,10 +111,7 @@ pub fn git(repository: &Path) -> Value {
 pub fn fastmcp_http() -> HttpPeer {
     HttpPeer::start("FastMCP", |port| {
         let mut command = Command::new(python_bin("fastmcp"));
-        command
-            .arg("run")
-            .arg(peers().join("fixtures/fast.py"))
-            .args(["--transport", "http", "--no-banner"]);
+        command.arg("run").arg(peers().join("fixtures/fast.py")).args(["--transport", "http", "--no-banner"]);
         command.args(["--host", "127.0.0.1", "--port", &port.to_string()]);
         command
     })
@@ -137,9 +127,7 @@ pub fn fastmcp_stdio() -> Value {
 pub fn conformance_http() -> HttpPeer {
     HttpPeer::start("the conformance server", |port| {
         let mut command = python();
-        command
-            .arg(peers().join("fixtures/conformance.py"))
-            .arg(port.to_string());
+        command.arg(peers().join("fixtures/conformance.py")).arg(port.to_string());
         command
     })
 }
@@ -148,9 +136,7 @@ pub fn conformance_http() -> HttpPeer {
 pub fn fixture(script: &str, arguments: &[&str]) -> Value {
     let path = peers().join("fixtures").join(script);
     assert!(path.is_file(), "there is no fixture {}", path.display());
-    let arguments = std::iter::once(text(&path))
-        .chain(arguments.iter().copied())
-        .collect::<Vec<_>>();
+    let arguments = std::iter::once(text(&path)).chain(arguments.iter().copied()).collect::<Vec<_>>();
     json!({"command": python_bin("python"), "args": arguments})
 }
 

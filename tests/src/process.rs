@@ -32,24 +32,15 @@ pub struct Exit {
 impl Process {
     /// Starts `command` with both outputs collected and `stdin` written and closed.
     pub fn start(command: &mut Command, stdin: &str) -> Self {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let mut input = child.stdin.take().expect("stdin is piped");
         // A child that exits without reading its input is no failure of the harness.
         let _ = input.write_all(stdin.as_bytes());
         drop(input);
         let stdout = Capture::of(child.stdout.take().expect("stdout is piped"));
         let stderr = Capture::of(child.stderr.take().expect("stderr is piped"));
-        Self {
-            child,
-            stdout,
-            stderr,
-        }
+        Self { child, stdout, stderr }
     }
 
     /// Runs `command` to its end, within the deadline.
@@ -85,17 +76,9 @@ impl Process {
     /// Waits for its end and collects what it wrote.
     pub fn finish(mut self) -> Exit {
         let status = wait::poll(wait::DEADLINE, &mut || self.ended()).unwrap_or_else(|| {
-            panic!(
-                "the process did not end\nstdout: {}\nstderr: {}",
-                self.stdout(),
-                self.stderr()
-            )
+            panic!("the process did not end\nstdout: {}\nstderr: {}", self.stdout(), self.stderr())
         });
-        Exit {
-            status,
-            stdout: self.stdout.finish(),
-            stderr: self.stderr.finish(),
-        }
+        Exit { status, stdout: self.stdout.finish(), stderr: self.stderr.finish() }
     }
 }
 
@@ -120,24 +103,15 @@ pub fn is_running(pid: i32) -> bool {
         return false;
     };
     // The state follows the command's name, which is in parentheses and may itself hold any character.
-    stat.rsplit(')')
-        .next()
-        .is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X']))
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X']))
 }
 
 /// The ids of the children of a process.
 pub fn children(pid: i32) -> Vec<i32> {
-    let listed = std::fs::read_dir(format!("/proc/{pid}/task"))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let listed = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     listed
         .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
-        .flat_map(|ids| {
-            ids.split_whitespace()
-                .filter_map(|id| id.parse().ok())
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|ids| ids.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
         .collect()
 }
 
@@ -169,9 +143,7 @@ impl Capture {
 
     /// All of it, once the process has ended. A grandchild may hold the pipe open; what came until now has to do then.
     fn finish(&self) -> String {
-        wait::poll(Duration::from_secs(2), &mut || {
-            self.reader.is_finished().then_some(())
-        });
+        wait::poll(Duration::from_secs(2), &mut || self.reader.is_finished().then_some(()));
         self.text()
     }
 }

@@ -1,12 +1,13 @@
 //! A server whose answers a test writes, for what no real server does: garbage, silence, endless events.
 
+use crate::legacy;
 use crate::modern::REVISION;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A request as the scripted server got it.
 #[derive(Debug, Clone)]
@@ -22,10 +23,7 @@ pub struct Received {
 impl Received {
     /// The first header of this name, in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON; `null` when it is none.
@@ -73,6 +71,20 @@ impl Reply<'_> {
     /// Answers with a result for the request.
     pub fn result(&mut self, request: &Received, result: Value) {
         self.json(json!({"jsonrpc": "2.0", "id": request.json()["id"], "result": result}).to_string());
+    }
+
+    /// Answers `initialize` as a legacy server with tools, and gives a session.
+    pub fn welcome(&mut self, request: &Received, session: &str) {
+        let result = json!({
+            "protocolVersion": legacy::REVISION,
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "scripted", "version": "1"},
+        });
+        let body = json!({"jsonrpc": "2.0", "id": request.json()["id"], "result": result}).to_string();
+        let length = body.len();
+        self.raw(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nmcp-session-id: {session}\r\ncontent-length: {length}\r\n\r\n{body}"
+        ));
     }
 
     /// Answers 200 and opens an event stream that lasts until the connection closes.
@@ -128,32 +140,29 @@ impl Scripted {
                 });
             }
         });
-        Self {
-            address,
-            received,
-            stopped,
-        }
+        Self { address, received, stopped }
     }
 
-    /// Starts a modern server that lists `tools` well and answers every other request with `answer`.
+    /// Starts a server that answers as [`modern`] does.
     pub fn modern(tools: Value, answer: impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static) -> Self {
-        Self::start(move |request, reply| {
-            let listed = |member: &str, items: Value| json!({"resultType": "complete", "ttlMs": 60_000, "cacheScope": "public", member: items});
-            match request.rpc_method().as_str() {
-                _ if request.method != "POST" => reply.body(405, "text/plain", ""),
-                "server/discover" => reply.result(request, discovery()),
-                "tools/list" => reply.result(request, listed("tools", tools.clone())),
-                "prompts/list" => reply.result(request, listed("prompts", json!([]))),
-                "resources/list" => reply.result(request, listed("resources", json!([]))),
-                "resources/templates/list" => reply.result(request, listed("resourceTemplates", json!([]))),
-                "subscriptions/listen" => {
-                    let id = request.json()["id"].clone();
-                    reply.open_events();
-                    reply.event(acknowledgement(&id));
-                    reply.wait_for_close();
-                }
-                _ => answer(request, reply),
+        Self::start(modern(tools, answer))
+    }
+
+    /// Starts a legacy server that gives `session-1`, `session-2` and so on, lists `tools` well, knows every session, and
+    /// answers every other request with `answer`.
+    pub fn legacy(tools: Value, answer: impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static) -> Self {
+        let opened = AtomicUsize::new(0);
+        Self::start(move |request, reply| match request.rpc_method().as_str() {
+            "" if request.method == "DELETE" => reply.body(200, "text/plain", ""),
+            "" => reply.body(405, "text/plain", ""),
+            "initialize" => {
+                let session = opened.fetch_add(1, Ordering::Relaxed) + 1;
+                reply.welcome(request, &format!("session-{session}"));
             }
+            "server/discover" => reply.body(400, "text/plain", "initialize first"),
+            "tools/list" => reply.result(request, json!({"tools": tools})),
+            notified if notified.starts_with("notifications/") => reply.body(202, "text/plain", ""),
+            _ => answer(request, reply),
         })
     }
 
@@ -174,10 +183,7 @@ impl Scripted {
 
     /// The requests so far of one JSON-RPC method.
     pub fn received_of(&self, method: &str) -> Vec<Received> {
-        self.received()
-            .into_iter()
-            .filter(|request| request.rpc_method() == method)
-            .collect()
+        self.received().into_iter().filter(|request| request.rpc_method() == method).collect()
     }
 }
 
@@ -186,6 +192,31 @@ impl Drop for Scripted {
         self.stopped.store(true, Ordering::Relaxed);
         // Wakes the thread that accepts.
         let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// The script of a modern server that lists `tools` well and answers every other request with `answer`.
+pub fn modern(
+    tools: Value,
+    answer: impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static,
+) -> impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static {
+    move |request, reply| {
+        let listed = |member: &str, items: Value| json!({"resultType": "complete", "ttlMs": 60_000, "cacheScope": "public", member: items});
+        match request.rpc_method().as_str() {
+            _ if request.method != "POST" => reply.body(405, "text/plain", ""),
+            "server/discover" => reply.result(request, discovery()),
+            "tools/list" => reply.result(request, listed("tools", tools.clone())),
+            "prompts/list" => reply.result(request, listed("prompts", json!([]))),
+            "resources/list" => reply.result(request, listed("resources", json!([]))),
+            "resources/templates/list" => reply.result(request, listed("resourceTemplates", json!([]))),
+            "subscriptions/listen" => {
+                let id = request.json()["id"].clone();
+                reply.open_events();
+                reply.event(acknowledgement(&id));
+                reply.wait_for_close();
+            }
+            _ => answer(request, reply),
+        }
     }
 }
 
@@ -224,15 +255,8 @@ fn receive(reader: &mut impl BufRead) -> Option<Received> {
         let (name, value) = line.split_once(':')?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut request = Received {
-        method,
-        headers,
-        body: Vec::new(),
-    };
-    if let Some(length) = request
-        .header("content-length")
-        .and_then(|text| text.parse().ok())
-    {
+    let mut request = Received { method, headers, body: Vec::new() };
+    if let Some(length) = request.header("content-length").and_then(|text| text.parse().ok()) {
         request.body = vec![0; length];
         reader.read_exact(&mut request.body).ok()?;
     } else if request.header("transfer-encoding").is_some() {

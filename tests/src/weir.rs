@@ -34,9 +34,7 @@ impl Weir {
     pub fn demo() -> Self {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let mut command = command();
-        command
-            .args(["serve", "--address", "127.0.0.1:0"])
-            .current_dir(directory.path());
+        command.args(["serve", "--address", "127.0.0.1:0"]).current_dir(directory.path());
         Self::start(&mut command, directory)
     }
 
@@ -44,19 +42,11 @@ impl Weir {
         let mut process = Process::start(command, "");
         let url = wait::until("weir prints its URL", || {
             if let Some(status) = process.ended() {
-                panic!(
-                    "weir ended with {status}\n{}\n{}",
-                    process.stdout(),
-                    process.stderr()
-                );
+                panic!("weir ended with {status}\n{}\n{}", process.stdout(), process.stderr());
             }
             first_url(&process.stdout())
         });
-        Self {
-            process,
-            endpoint: Endpoint::parse(&url),
-            _directory: directory,
-        }
+        Self { process, endpoint: Endpoint::parse(&url), _directory: directory }
     }
 
     /// Serves one endpoint, `/mcp`, over these backends, whose names are left as they are.
@@ -79,6 +69,11 @@ impl Weir {
         self.process.pid().as_raw()
     }
 
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        self.process.stderr()
+    }
+
     /// Sends it SIGTERM.
     pub fn terminate(&self) {
         self.process.signal(Signal::SIGTERM);
@@ -98,11 +93,7 @@ impl Weir {
 /// A configuration with one endpoint, `/mcp`, over all of `backends`; `endpoint` adds members to the endpoint.
 pub fn config(backends: Value, mut endpoint: Value) -> Value {
     if endpoint["backends"].is_null() {
-        let names = backends
-            .as_object()
-            .expect("backends are an object")
-            .keys()
-            .collect::<Vec<_>>();
+        let names = backends.as_object().expect("backends are an object").keys().collect::<Vec<_>>();
         endpoint["backends"] = json!(names);
     }
     endpoint["path"] = json!("/mcp");
@@ -130,25 +121,16 @@ fn binary() -> PathBuf {
     let given = std::env::var_os("WEIR_BIN").map(PathBuf::from);
     let binary = given.unwrap_or_else(|| {
         let test = std::env::current_exe().expect("a test knows its own path");
-        test.parent()
-            .and_then(Path::parent)
-            .expect("a test lies in target/debug/deps")
-            .join("weir")
+        test.parent().and_then(Path::parent).expect("a test lies in target/debug/deps").join("weir")
     });
-    assert!(
-        binary.is_file(),
-        "there is no {}: run `make test`, or set WEIR_BIN",
-        binary.display()
-    );
+    assert!(binary.is_file(), "there is no {}: run `make test`, or set WEIR_BIN", binary.display());
     binary
 }
 
 /// The first URL of a text, once the line that holds it is whole.
 fn first_url(text: &str) -> Option<String> {
-    let start = text.find("http://")?;
+    let start = text.find("http://").or_else(|| text.find("https://"))?;
     let line = text[start..].split_once('\n')?.0;
-    let end = line
-        .find(|c: char| c.is_whitespace() || c == '"' || c == ',')
-        .unwrap_or(line.len());
+    let end = line.find(|c: char| c.is_whitespace() || c == '"' || c == ',').unwrap_or(line.len());
     Some(line[..end].to_owned())
 }

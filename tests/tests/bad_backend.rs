@@ -12,20 +12,13 @@ fn misbehaving(how: &str) -> Value {
 }
 
 fn done(request: &Received, reply: &mut Reply<'_>) {
-    reply.result(
-        request,
-        json!({"resultType": "complete", "content": [{"type": "text", "text": "done"}]}),
-    );
+    reply.result(request, json!({"resultType": "complete", "content": [{"type": "text", "text": "done"}]}));
 }
 
 /// weir over a scripted HTTP server whose tool `bad` answers as given and whose tool `good` answers well.
 fn over_http(bad: impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static) -> (Weir, Scripted) {
     let server = Scripted::modern(json!([tool("bad"), tool("good")]), move |request, reply| {
-        if request.json()["params"]["name"] == "good" {
-            done(request, reply)
-        } else {
-            bad(request, reply)
-        }
+        if request.json()["params"]["name"] == "good" { done(request, reply) } else { bad(request, reply) }
     });
     let mut backend = peers::bounded(server.backend(), &[("idle", SHORT)]);
     backend["limits"]["message"] = json!("64KiB");
@@ -35,10 +28,8 @@ fn over_http(bad: impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static) ->
 /// Checks that the tool `bad` fails for clients of both eras, and that the tool `good` works before and after.
 fn fails_alone(bad: impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static) {
     let (weir, _server) = over_http(bad);
-    let clients: [Box<dyn Speak>; 2] = [
-        Box::new(Modern::new(weir.endpoint())),
-        Box::new(Legacy::new(weir.endpoint())),
-    ];
+    let clients: [Box<dyn Speak>; 2] =
+        [Box::new(Modern::new(weir.endpoint())), Box::new(Legacy::new(weir.endpoint()))];
     for client in clients {
         assert_eq!(client.call("good", json!({})).text(), "done");
         let answer = client.call("bad", json!({}));
@@ -170,44 +161,24 @@ fn a_secret_of_the_configuration_is_never_shown() {
     let weir = Weir::over(json!({"scripted": backend}));
     let answer = Modern::new(weir.endpoint()).call("bad", json!({}));
     assert!(answer.failed());
-    assert!(
-        !answer.message.to_string().contains("s3cr3t"),
-        "{}",
-        answer.message
-    );
-    assert_eq!(
-        server.received_of("tools/call")[0].header("x-api-key"),
-        Some("s3cr3t-0f-weir")
-    );
+    assert!(!answer.message.to_string().contains("s3cr3t"), "{}", answer.message);
+    assert_eq!(server.received_of("tools/call")[0].header("x-api-key"), Some("s3cr3t-0f-weir"));
     weir.terminate();
     let exit = weir.finish();
-    assert!(
-        !exit.stderr.contains("s3cr3t") && !exit.stdout.contains("s3cr3t"),
-        "{}",
-        exit.stderr
-    );
+    assert!(!exit.stderr.contains("s3cr3t") && !exit.stdout.contains("s3cr3t"), "{}", exit.stderr);
 }
 
 #[test]
 fn lines_that_are_no_messages_are_passed_over() {
     let weir = Weir::over(json!({"noisy": misbehaving("noisy")}));
-    assert_eq!(
-        Modern::new(weir.endpoint()).call("quick", json!({})).text(),
-        "done"
-    );
-    assert_eq!(
-        Legacy::new(weir.endpoint()).call("quick", json!({})).text(),
-        "done"
-    );
+    assert_eq!(Modern::new(weir.endpoint()).call("quick", json!({})).text(), "done");
+    assert_eq!(Legacy::new(weir.endpoint()).call("quick", json!({})).text(), "done");
 }
 
 #[test]
 fn an_answer_that_nobody_asked_for_is_passed_over() {
     let weir = Weir::over(json!({"wrong": misbehaving("wrong")}));
-    assert_eq!(
-        Modern::new(weir.endpoint()).call("quick", json!({})).text(),
-        "done"
-    );
+    assert_eq!(Modern::new(weir.endpoint()).call("quick", json!({})).text(), "done");
 }
 
 #[test]
@@ -247,9 +218,7 @@ fn a_line_over_the_limit_fails_its_call() {
     let weir = Weir::over(json!({"huge": backend}));
     let client = Modern::new(weir.endpoint());
     assert!(client.call("flood", json!({})).failed());
-    wait::until_true("the server is of use again", || {
-        !client.call("quick", json!({})).failed()
-    });
+    wait::until_true("the server is of use again", || !client.call("quick", json!({})).failed());
 }
 
 #[test]

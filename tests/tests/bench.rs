@@ -9,18 +9,11 @@ fn the_legacy_client_speaks_to_server_everything() {
     let server = peers::everything_http();
     let client = Legacy::new(Endpoint::parse(server.url()));
     assert!(client.tool_names().contains(&"echo".to_owned()));
-    assert_eq!(
-        client.call("echo", json!({"message": "hello"})).text(),
-        "Echo: hello"
-    );
+    assert_eq!(client.call("echo", json!({"message": "hello"})).text(), "Echo: hello");
     let progress = json!({"name": "trigger-long-running-operation", "arguments": {"duration": 0.01, "steps": 2},
         "_meta": {"progressToken": "mine"}});
     let answer = client.ask("tools/call", progress);
-    let tokens = answer
-        .events
-        .iter()
-        .map(|event| &event["params"]["progressToken"])
-        .collect::<Vec<_>>();
+    let tokens = answer.events.iter().map(|event| &event["params"]["progressToken"]).collect::<Vec<_>>();
     assert_eq!(tokens, [&json!("mine"), &json!("mine")]);
 }
 
@@ -28,10 +21,8 @@ fn the_legacy_client_speaks_to_server_everything() {
 fn both_clients_speak_to_fastmcp() {
     let server = peers::fastmcp_http();
     let endpoint = Endpoint::parse(server.url());
-    let clients: [Box<dyn Speak>; 2] = [
-        Box::new(Legacy::new(endpoint.clone())),
-        Box::new(Modern::new(endpoint.clone())),
-    ];
+    let clients: [Box<dyn Speak>; 2] =
+        [Box::new(Legacy::new(endpoint.clone())), Box::new(Modern::new(endpoint.clone()))];
     for client in clients {
         assert!(client.tool_names().contains(&"add".to_owned()));
         assert_eq!(
@@ -51,14 +42,6 @@ fn the_scripted_server_is_a_modern_server() {
     });
     let client = Modern::new(Endpoint::parse(&server.url()));
     assert_eq!(client.tool_names(), ["one"]);
-    assert!(
-        client
-            .call("one", json!({"deep": [1]}))
-            .text()
-            .contains(r#""deep":[1]"#)
-    );
-    assert_eq!(
-        server.received_of("tools/call")[0].header("mcp-name"),
-        Some("one")
-    );
+    assert!(client.call("one", json!({"deep": [1]})).text().contains(r#""deep":[1]"#));
+    assert_eq!(server.received_of("tools/call")[0].header("mcp-name"), Some("one"));
 }

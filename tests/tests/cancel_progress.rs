@@ -13,9 +13,7 @@ fn slow(era: &str) -> (Weir, TempDir) {
 }
 
 fn until_exists(folder: &Path, name: &str) {
-    wait::until_true(&format!("the server writes `{name}`"), || {
-        folder.join(name).exists()
-    });
+    wait::until_true(&format!("the server writes `{name}`"), || folder.join(name).exists());
 }
 
 fn release(folder: &Path) {
@@ -28,21 +26,12 @@ fn wait_with_progress(steps: u32, token: Value) -> Value {
 
 /// Checks that `events` are the progress of a call of `steps` steps under `token`, in order.
 fn check_progress(events: &[Value], steps: u32, token: &Value) {
-    let progress = events
-        .iter()
-        .filter(|event| event["method"] == "notifications/progress")
-        .collect::<Vec<_>>();
-    let numbers = progress
-        .iter()
-        .filter_map(|event| event["params"]["progress"].as_u64())
-        .collect::<Vec<_>>();
+    let progress =
+        events.iter().filter(|event| event["method"] == "notifications/progress").collect::<Vec<_>>();
+    let numbers =
+        progress.iter().filter_map(|event| event["params"]["progress"].as_u64()).collect::<Vec<_>>();
     assert_eq!(numbers, (1..=u64::from(steps)).collect::<Vec<_>>());
-    assert!(
-        progress
-            .iter()
-            .all(|event| &event["params"]["progressToken"] == token),
-        "{progress:?}"
-    );
+    assert!(progress.iter().all(|event| &event["params"]["progressToken"] == token), "{progress:?}");
 }
 
 #[test]
@@ -83,10 +72,7 @@ fn one_token_of_two_clients_does_not_mix() {
     let (weir, folder) = slow("legacy");
     let ask = |steps| {
         let client = Modern::new(weir.endpoint());
-        client
-            .prepare("tools/call", wait_with_progress(steps, json!("same")))
-            .0
-            .open(&weir.endpoint())
+        client.prepare("tools/call", wait_with_progress(steps, json!("same"))).0.open(&weir.endpoint())
     };
     let (first, second) = (ask(2), ask(3));
     release(folder.path());
@@ -98,10 +84,7 @@ fn one_token_of_two_clients_does_not_mix() {
 fn no_progress_comes_unasked() {
     let (weir, folder) = slow("legacy");
     release(folder.path());
-    for client in [
-        &Modern::new(weir.endpoint()) as &dyn Speak,
-        &Legacy::new(weir.endpoint()),
-    ] {
+    for client in [&Modern::new(weir.endpoint()) as &dyn Speak, &Legacy::new(weir.endpoint())] {
         let answer = client.call("wait", json!({"steps": 5}));
         assert_eq!((answer.text(), answer.events.len()), ("released", 0));
     }
@@ -121,10 +104,8 @@ fn a_modern_client_cancels_by_leaving() {
 
         std::fs::remove_file(folder.path().join("cancelled")).expect("it is there");
         std::fs::remove_file(folder.path().join("started")).expect("it is there");
-        let silent = client
-            .prepare("tools/call", json!({"name": "wait", "arguments": {}}))
-            .0
-            .begin(&weir.endpoint());
+        let silent =
+            client.prepare("tools/call", json!({"name": "wait", "arguments": {}})).0.begin(&weir.endpoint());
         until_exists(folder.path(), "started");
         drop(silent);
         until_exists(folder.path(), "cancelled");
@@ -139,16 +120,9 @@ fn a_legacy_client_cancels_by_saying_so() {
         let (request, id) = client.prepare("tools/call", wait_with_progress(1, json!("mine")));
         let _stream = request.begin(&weir.endpoint());
         until_exists(folder.path(), "started");
-        client.tell(
-            "notifications/cancelled",
-            json!({"requestId": id, "reason": "changed my mind"}),
-        );
+        client.tell("notifications/cancelled", json!({"requestId": id, "reason": "changed my mind"}));
         until_exists(folder.path(), "cancelled");
-        assert_eq!(
-            client.call("quick", json!({})).text(),
-            "done",
-            "the session lives on"
-        );
+        assert_eq!(client.call("quick", json!({})).text(), "done", "the session lives on");
     }
 }
 

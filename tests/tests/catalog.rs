@@ -1,8 +1,11 @@
 //! How the lists of several backends become one: names, conflicts, overrides, filters, pages, changes.
 
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use weir_tests::scripted::{self, tool};
 use weir_tests::weir::config;
-use weir_tests::{Legacy, Modern, Speak, Weir, peers};
+use weir_tests::{Legacy, Modern, Scripted, Speak, Weir, peers, wait};
 
 const TOOLS: [&str; 5] = ["params", "line", "reply", "environment", "folder"];
 
@@ -23,19 +26,14 @@ fn who(client: &dyn Speak, tool: &str) -> String {
 }
 
 fn both(weir: &Weir) -> [Box<dyn Speak>; 2] {
-    [
-        Box::new(Modern::new(weir.endpoint())),
-        Box::new(Legacy::new(weir.endpoint())),
-    ]
+    [Box::new(Modern::new(weir.endpoint())), Box::new(Legacy::new(weir.endpoint()))]
 }
 
 #[test]
 fn a_prefix_keeps_names_apart() {
     let weir = twins(json!({}));
     for client in both(&weir) {
-        let expected = ["ada", "bob"]
-            .iter()
-            .flat_map(|who| TOOLS.map(|tool| format!("{who}_{tool}")));
+        let expected = ["ada", "bob"].iter().flat_map(|who| TOOLS.map(|tool| format!("{who}_{tool}")));
         assert_eq!(client.tool_names(), expected.collect::<Vec<_>>());
         assert_eq!(who(&*client, "ada_environment"), "ada");
         assert_eq!(who(&*client, "bob_environment"), "bob");
@@ -81,10 +79,8 @@ fn an_override_changes_what_clients_see() {
     let weir = twins(json!({"tools": {"overrides": overrides}}));
     for client in both(&weir) {
         let tools = client.list("tools/list", "tools");
-        let renamed = tools
-            .iter()
-            .find(|tool| tool["name"] == "whoami")
-            .expect("it is listed by its new name");
+        let renamed =
+            tools.iter().find(|tool| tool["name"] == "whoami").expect("it is listed by its new name");
         assert_eq!(renamed["description"], "Who it is.");
         assert_eq!(renamed["annotations"]["readOnlyHint"], true);
         let names = weir_tests::message::names(&tools);
@@ -102,10 +98,7 @@ fn an_override_changes_what_clients_see() {
 fn filters_choose_by_the_name_that_clients_see() {
     let weir = twins(json!({"tools": {"allow": ["ada_*", "bob_l?ne"], "deny": ["*_{reply,folder}"]}}));
     for client in both(&weir) {
-        assert_eq!(
-            client.tool_names(),
-            ["ada_params", "ada_line", "ada_environment", "bob_line"]
-        );
+        assert_eq!(client.tool_names(), ["ada_params", "ada_line", "ada_environment", "bob_line"]);
         assert!(client.call("bob_environment", json!({"name": "WHO"})).failed());
         assert!(client.call("ada_folder", json!({})).failed());
     }
@@ -120,10 +113,7 @@ fn what_is_hidden_and_what_is_not_there_look_alike() {
         let alike = |message: &Value| {
             let mut message = message.clone();
             message["id"] = json!(0);
-            message
-                .to_string()
-                .replace("ada_reply", "NAME")
-                .replace("ada_nosuch", "NAME")
+            message.to_string().replace("ada_reply", "NAME").replace("ada_nosuch", "NAME")
         };
         assert_eq!(alike(&hidden), alike(&absent));
     }
@@ -147,12 +137,41 @@ fn a_cursor_that_was_not_given_is_refused() {
     let weir = twins(json!({"page_size": 3}));
     for client in both(&weir) {
         for cursor in ["nonsense", "", "AAAA", "3"] {
-            assert_eq!(
-                client.ask("tools/list", json!({"cursor": cursor})).error(),
-                -32602,
-                "{cursor:?}"
-            );
+            assert_eq!(client.ask("tools/list", json!({"cursor": cursor})).error(), -32602, "{cursor:?}");
         }
+    }
+}
+
+#[test]
+fn a_client_that_pages_through_a_change_sees_one_list() {
+    let mut config = config(
+        json!({"changing": peers::fixture("changing.py", &["legacy"])}),
+        json!({"conflicts": "none", "page_size": 1}),
+    );
+    config["endpoints"]["main"]["backends"] = json!(["changing"]);
+    let weir = Weir::serve(config);
+    for client in both(&weir) {
+        let first = client.ask("tools/list", json!({}));
+        let cursor = json!({"cursor": first.result()["nextCursor"]});
+        let add = |name: &str| {
+            client.call("add_tool", json!({"name": name}));
+            wait::until_true("the new tool is listed", || client.tool_names().contains(&name.to_owned()));
+        };
+        let remove = |name: &str| {
+            client.call("remove_tool", json!({"name": name}));
+            wait::until_true("the old tool is gone", || !client.tool_names().contains(&name.to_owned()));
+        };
+        add("later");
+        let second = client.ask("tools/list", cursor.clone());
+        assert_eq!(second.result()["tools"][0]["name"], "remove_tool");
+        assert_eq!(second.result()["nextCursor"], Value::Null, "the list of then ends here");
+        // The seven catalogs before the current one are kept.
+        for _ in 0..4 {
+            remove("later");
+            add("later");
+        }
+        assert_eq!(client.ask("tools/list", cursor).error(), -32602);
+        remove("later");
     }
 }
 
@@ -188,10 +207,7 @@ fn a_modern_client_hears_of_the_changes_it_asked_for() {
         client.call("add_tool", json!({"name": "later"}));
         let change = stream.message();
         assert_eq!(change["method"], "notifications/tools/list_changed");
-        assert_eq!(
-            change["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"],
-            id
-        );
+        assert_eq!(change["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], id);
         assert_eq!(client.tool_names(), ["add_tool", "remove_tool", "later"]);
     }
 }
@@ -210,25 +226,64 @@ fn a_backend_that_cannot_start_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn a_backend_that_comes_later_is_announced() {
+    // A program that is not there yet, and a server that is not well yet.
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("later.py");
+    let mut program = peers::fixture("echo.py", &["legacy"]);
+    let real = program["args"][0].as_str().expect("a path").to_owned();
+    program["args"][0] = json!(script);
+    appears(program, "line", || {
+        std::os::unix::fs::symlink(&real, &script).expect("the program can be put there");
+    });
+
+    let well = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&well);
+    let script = scripted::modern(json!([tool("one")]), |request, reply| {
+        reply.result(request, json!({"resultType": "complete", "content": []}));
+    });
+    let server = Scripted::start(move |request, reply| {
+        if seen.load(Ordering::Relaxed) {
+            script(request, reply);
+        } else {
+            reply.body(503, "text/plain", "not yet");
+        }
+    });
+    appears(server.backend(), "one", || well.store(true, Ordering::Relaxed));
+}
+
+/// Checks that clients of both eras hear of a backend that is there only after `arrive`, and can call its tool.
+fn appears(backend: Value, tool: &str, arrive: impl Fn()) {
+    let weir = Weir::over(json!({"later": backend, "time": peers::time()}));
+    let (legacy, modern) = (Legacy::new(weir.endpoint()), Modern::new(weir.endpoint()));
+    let mut legacy_stream = legacy.listen();
+    let listen = json!({"notifications": {"toolsListChanged": true}});
+    let (request, _) = modern.prepare("subscriptions/listen", listen);
+    let mut modern_stream = request.open(&weir.endpoint()).events();
+    modern_stream.message();
+    assert_eq!(modern.tool_names(), ["get_current_time", "convert_time"]);
+    arrive();
+    for stream in [&mut legacy_stream, &mut modern_stream] {
+        stream.message_where(|message| message["method"] == "notifications/tools/list_changed");
+    }
+    for client in [&legacy as &dyn Speak, &modern] {
+        assert!(client.tool_names().contains(&tool.to_owned()));
+        assert!(!client.call(tool, json!({})).failed());
+    }
+}
+
+#[test]
 fn two_endpoints_show_different_backends() {
-    let mut config = config(
-        json!({"echo": peers::fixture("echo.py", &["legacy"]), "time": peers::time()}),
-        json!({}),
-    );
+    let mut config =
+        config(json!({"echo": peers::fixture("echo.py", &["legacy"]), "time": peers::time()}), json!({}));
     config["endpoints"] = json!({
         "main": {"path": "/mcp", "backends": ["echo"], "conflicts": "none"},
         "clock": {"path": "/clock", "backends": ["time"], "conflicts": "none"},
     });
     let weir = Weir::serve(config);
     assert_eq!(Modern::new(weir.endpoint().at("/mcp")).tool_names(), TOOLS);
-    assert_eq!(
-        Modern::new(weir.endpoint().at("/clock")).tool_names(),
-        ["get_current_time", "convert_time"]
-    );
+    assert_eq!(Modern::new(weir.endpoint().at("/clock")).tool_names(), ["get_current_time", "convert_time"]);
     let session = Legacy::new(weir.endpoint().at("/mcp"));
-    let elsewhere = session
-        .prepare("tools/list", json!({}))
-        .0
-        .send(&weir.endpoint().at("/clock"));
+    let elsewhere = session.prepare("tools/list", json!({})).0.send(&weir.endpoint().at("/clock"));
     assert_eq!(elsewhere.status, 404, "a session belongs to its endpoint");
 }

@@ -20,37 +20,20 @@ fn modern_post(method: &str, params: Value) -> Request {
 }
 
 fn expect(response: &Response, status: u16, code: i64) {
-    assert_eq!(
-        (response.status, response.error_code()),
-        (status, Some(code)),
-        "{}",
-        response.text()
-    );
+    assert_eq!((response.status, response.error_code()), (status, Some(code)), "{}", response.text());
 }
 
 #[test]
 fn what_a_modern_request_must_say_is_required() {
     let weir = echo();
-    expect(
-        &modern_post("tools/list", json!({})).send(&weir.endpoint()),
-        400,
-        -32602,
-    );
+    expect(&modern_post("tools/list", json!({})).send(&weir.endpoint()), 400, -32602);
     let version = json!({"io.modelcontextprotocol/protocolVersion": modern::REVISION});
-    expect(
-        &modern_post("tools/list", json!({"_meta": version})).send(&weir.endpoint()),
-        400,
-        -32602,
-    );
+    expect(&modern_post("tools/list", json!({"_meta": version})).send(&weir.endpoint()), 400, -32602);
     let wrong_type = json!({
         "io.modelcontextprotocol/protocolVersion": modern::REVISION,
         "io.modelcontextprotocol/clientCapabilities": [],
     });
-    expect(
-        &modern_post("tools/list", json!({"_meta": wrong_type})).send(&weir.endpoint()),
-        400,
-        -32602,
-    );
+    expect(&modern_post("tools/list", json!({"_meta": wrong_type})).send(&weir.endpoint()), 400, -32602);
 }
 
 #[test]
@@ -69,11 +52,7 @@ fn modern_headers_agree_with_the_body() {
     ];
     for (name, value) in disagreeing {
         let response = call.clone().replace(name, value).send(&weir.endpoint());
-        assert_eq!(
-            (response.status, response.error_code()),
-            (400, Some(-32020)),
-            "{name}: {value:?}"
-        );
+        assert_eq!((response.status, response.error_code()), (400, Some(-32020)), "{name}: {value:?}");
     }
     let twice = call.clone().header("mcp-name", "line").send(&weir.endpoint());
     expect(&twice, 400, -32020);
@@ -90,33 +69,18 @@ fn a_revision_that_is_not_spoken_is_named_with_those_that_are() {
         "io.modelcontextprotocol/clientCapabilities": {},
     });
     let request = modern_post("tools/list", json!({"_meta": meta}));
-    let response = request
-        .replace("mcp-protocol-version", Some("2099-01-01"))
-        .send(&weir.endpoint());
+    let response = request.replace("mcp-protocol-version", Some("2099-01-01")).send(&weir.endpoint());
     expect(&response, 400, -32022);
     let data = &response.json()["error"]["data"];
     assert_eq!(data["requested"], "2099-01-01");
-    assert!(
-        data["supported"]
-            .as_array()
-            .expect("a list")
-            .contains(&json!(modern::REVISION)),
-        "{data}"
-    );
+    assert!(data["supported"].as_array().expect("a list").contains(&json!(modern::REVISION)), "{data}");
 }
 
 #[test]
 fn an_unknown_method_is_not_found() {
     let weir = echo();
     let client = Modern::new(weir.endpoint());
-    for method in [
-        "no/such",
-        "initialize",
-        "ping",
-        "logging/setLevel",
-        "resources/subscribe",
-        "tasks/list",
-    ] {
+    for method in ["no/such", "initialize", "ping", "logging/setLevel", "resources/subscribe", "tasks/list"] {
         let answer = client.ask(method, json!({}));
         assert_eq!((answer.status, answer.error()), (404, -32601), "{method}");
     }
@@ -130,36 +94,20 @@ fn discovery_names_what_is_there() {
     let answer = Modern::new(weir.endpoint()).ask("server/discover", json!({}));
     let result = answer.result();
     assert_eq!(result["resultType"], "complete");
-    assert!(
-        result["supportedVersions"]
-            .as_array()
-            .expect("versions")
-            .contains(&json!(modern::REVISION))
-    );
+    assert!(result["supportedVersions"].as_array().expect("versions").contains(&json!(modern::REVISION)));
     assert!(result["capabilities"]["tools"].is_object(), "{result}");
-    assert!(
-        result["ttlMs"].is_u64() && result["cacheScope"].is_string(),
-        "{result}"
-    );
+    assert!(result["ttlMs"].is_u64() && result["cacheScope"].is_string(), "{result}");
 }
 
 #[test]
 fn a_modern_answer_gives_no_session() {
     let weir = echo();
-    let response = well_formed(&weir)
-        .header("mcp-session-id", "made-up")
-        .send(&weir.endpoint());
+    let response = well_formed(&weir).header("mcp-session-id", "made-up").send(&weir.endpoint());
     assert_eq!(response.status, 200);
     assert_eq!(response.header("mcp-session-id"), None);
     assert_eq!(response.header("content-type"), Some("application/json"));
-    assert_eq!(
-        response.header("content-length"),
-        Some(response.body.len().to_string().as_str())
-    );
+    assert_eq!(response.header("content-length"), Some(response.body.len().to_string().as_str()));
     let result = &response.json()["result"];
     assert_eq!(result["resultType"], "complete");
-    assert!(
-        result["ttlMs"].is_u64() && result["cacheScope"].is_string(),
-        "{result}"
-    );
+    assert!(result["ttlMs"].is_u64() && result["cacheScope"].is_string(), "{result}");
 }

@@ -33,10 +33,7 @@ fn a_repository_is_read_in_every_era() {
     git(repository.path(), &["init", "--quiet"]);
     std::fs::write(repository.path().join("file.txt"), "first\n").expect("a file");
     git(repository.path(), &["add", "."]);
-    git(
-        repository.path(),
-        &["commit", "--quiet", "--message", "The first commit"],
-    );
+    git(repository.path(), &["commit", "--quiet", "--message", "The first commit"]);
     for era in ERAS {
         let weir = Weir::over(json!({"git": of_era(peers::git(repository.path()), era)}));
         for client in clients(&weir) {
@@ -82,29 +79,18 @@ fn use_fastmcp(sdk: driver::Sdk, mode: &str, url: &str, who: &str) {
     ];
     let report = driver::session(sdk, mode, url, &steps);
     assert_eq!(report.ok(0)["structuredContent"], json!({"result": 3}), "{who}");
-    assert_eq!(
-        report.ok(1)["structuredContent"],
-        json!({"greeting": "Hello, weir!"}),
-        "{who}"
-    );
+    assert_eq!(report.ok(1)["structuredContent"], json!({"greeting": "Hello, weir!"}), "{who}");
     assert_eq!(report.text(2), "counted to 4", "{who}");
     assert_eq!(report.progress(2), [1.0, 2.0, 3.0, 4.0], "{who}");
     assert_eq!(report.ok(3)["isError"], true, "{who}");
     assert!(report.text(3).contains("on purpose"), "{who}");
-    assert_eq!(
-        report.ok(4)["messages"][0]["content"]["text"],
-        "Review this: a gateway",
-        "{who}"
-    );
+    assert_eq!(report.ok(4)["messages"][0]["content"]["text"], "Review this: a gateway", "{who}");
     assert_eq!(report.ok(5)["contents"][0]["text"], "slow is smooth", "{who}");
     assert_eq!(report.ok(6)["contents"][0]["text"], "144", "{who}");
 }
 
 fn clients(weir: &Weir) -> [Box<dyn Speak>; 2] {
-    [
-        Box::new(Legacy::new(weir.endpoint())),
-        Box::new(Modern::new(weir.endpoint())),
-    ]
+    [Box::new(Legacy::new(weir.endpoint())), Box::new(Modern::new(weir.endpoint()))]
 }
 
 fn of_era(mut backend: Value, era: &str) -> Value {
@@ -114,11 +100,6 @@ fn of_era(mut backend: Value, era: &str) -> Value {
 
 fn git(repository: &Path, arguments: &[&str]) {
     let identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"];
-    let status = Command::new("git")
-        .arg("-C")
-        .arg(repository)
-        .args(identity)
-        .args(arguments)
-        .status();
+    let status = Command::new("git").arg("-C").arg(repository).args(identity).args(arguments).status();
     assert!(status.expect("git runs").success(), "git {arguments:?}");
 }

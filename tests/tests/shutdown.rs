@@ -27,10 +27,7 @@ fn until_gone(pids: &[i32]) {
 
 /// Every process below `pid`, to any depth.
 fn descendants(pid: i32) -> Vec<i32> {
-    children(pid)
-        .into_iter()
-        .flat_map(|child| [vec![child], descendants(child)].concat())
-        .collect()
+    children(pid).into_iter().flat_map(|child| [vec![child], descendants(child)].concat()).collect()
 }
 
 #[test]
@@ -75,21 +72,15 @@ fn a_call_that_never_ends_does_not_keep_weir() {
 
 #[test]
 fn open_streams_do_not_keep_weir() {
-    let mut config = config(
-        json!({"changing": peers::fixture("changing.py", &["legacy"])}),
-        json!({"conflicts": "none"}),
-    );
+    let mut config =
+        config(json!({"changing": peers::fixture("changing.py", &["legacy"])}), json!({"conflicts": "none"}));
     config["timeouts"]["drain"] = json!("10m");
     let weir = Weir::serve(config);
     let legacy = Legacy::new(weir.endpoint());
     let mut legacy_stream = legacy.listen();
     let modern = Modern::new(weir.endpoint());
     let listen = json!({"notifications": {"toolsListChanged": true}});
-    let mut modern_stream = modern
-        .prepare("subscriptions/listen", listen)
-        .0
-        .open(&weir.endpoint())
-        .events();
+    let mut modern_stream = modern.prepare("subscriptions/listen", listen).0.open(&weir.endpoint()).events();
     modern_stream.message();
     weir.terminate();
     assert_eq!(weir.finish().status.code(), Some(0));
@@ -107,11 +98,7 @@ fn a_killed_weir_leaves_no_process_behind() {
         "parent": peers::fixture("misbehaving.py", &parent),
         "everything": peers::everything_stdio(),
     }));
-    assert!(
-        Modern::new(weir.endpoint())
-            .tool_names()
-            .contains(&"quick".to_owned())
-    );
+    assert!(Modern::new(weir.endpoint()).tool_names().contains(&"quick".to_owned()));
     let mut below = descendants(weir.pid());
     below.push(grandchild(folder.path()));
     weir.kill();
@@ -122,16 +109,10 @@ fn a_killed_weir_leaves_no_process_behind() {
 #[test]
 fn a_stubborn_grandchild_ends_with_weir() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut backend = peers::fixture(
-        "misbehaving.py",
-        &["parent", folder.path().to_str().expect("a path")],
-    );
+    let mut backend = peers::fixture("misbehaving.py", &["parent", folder.path().to_str().expect("a path")]);
     backend["timeouts"]["stop"] = json!("200ms");
     let weir = Weir::over(json!({"parent": backend}));
-    assert_eq!(
-        Modern::new(weir.endpoint()).call("quick", json!({})).text(),
-        "done"
-    );
+    assert_eq!(Modern::new(weir.endpoint()).call("quick", json!({})).text(), "done");
     let grandchild = grandchild(folder.path());
     assert!(is_running(grandchild));
     weir.terminate();
@@ -141,9 +122,6 @@ fn a_stubborn_grandchild_ends_with_weir() {
 
 fn grandchild(folder: &Path) -> i32 {
     wait::until("the grandchild has started", || {
-        std::fs::read_to_string(folder.join("grandchild"))
-            .ok()?
-            .parse()
-            .ok()
+        std::fs::read_to_string(folder.join("grandchild")).ok()?.parse().ok()
     })
 }

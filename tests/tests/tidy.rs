@@ -46,23 +46,16 @@ fn source_files_stay_short() {
 #[test]
 fn no_file_is_named_mod_or_utils() {
     let named = sources().filter(|file| {
-        let stem = file
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .unwrap_or_default();
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         file.ends_with("mod.rs") || ["util", "utils", "helper", "helpers", "misc", "common"].contains(&stem)
     });
-    none(
-        named.map(shown),
-        "names that say nothing; name a file after the noun that it defines",
-    );
+    none(named.map(shown), "names that say nothing; name a file after the noun that it defines");
 }
 
 #[test]
 fn every_crate_says_what_it_is() {
-    let roots = committed()
-        .into_iter()
-        .filter(|file| file.ends_with("src/lib.rs") || file.ends_with("src/main.rs"));
+    let roots =
+        committed().into_iter().filter(|file| file.ends_with("src/lib.rs") || file.ends_with("src/main.rs"));
     none(
         roots.filter(|file| !read(file).starts_with("//!")).map(shown),
         "crates whose root has no `//!` sentence",
@@ -88,9 +81,7 @@ fn no_committed_file_names_a_package_registry() {
         concat!("proxy.go", "lang.org"),
     ];
     // The lock file of Cargo names its sources; nothing can be done about that.
-    let files = committed()
-        .into_iter()
-        .filter(|file| !file.ends_with("Cargo.lock"));
+    let files = committed().into_iter().filter(|file| !file.ends_with("Cargo.lock"));
     none(findings(files, &hosts), "host names of package registries");
 }
 
@@ -102,13 +93,9 @@ fn imports_run_downwards() {
         if OUTSIDE.contains(&name.as_str()) {
             continue;
         }
-        let floor = floors
-            .get(name.as_str())
-            .unwrap_or_else(|| panic!("{name} has no floor: give it one above"));
-        for dependency in dependencies
-            .iter()
-            .filter(|dependency| dependency.starts_with("weir-"))
-        {
+        let floor =
+            floors.get(name.as_str()).unwrap_or_else(|| panic!("{name} has no floor: give it one above"));
+        for dependency in dependencies.iter().filter(|dependency| dependency.starts_with("weir-")) {
             if floors.get(dependency.as_str()).is_none_or(|below| below >= floor) {
                 broken.push(format!("{name} depends on {dependency}"));
             }
@@ -125,9 +112,7 @@ fn walls_stand() {
             continue;
         }
         for dependency in dependencies {
-            let wall = WALLS
-                .iter()
-                .find(|(prefix, _)| is_or_extends(&dependency, prefix));
+            let wall = WALLS.iter().find(|(prefix, _)| is_or_extends(&dependency, prefix));
             if wall.is_some_and(|(_, owner)| *owner != name) {
                 broken.push(format!("{name} depends on {dependency}"));
             }
@@ -142,10 +127,8 @@ fn walls_stand() {
 #[test]
 fn there_is_one_tls_library() {
     let lock = read(Path::new("Cargo.lock"));
-    let locked = lock
-        .lines()
-        .filter_map(|line| line.strip_prefix("name = "))
-        .map(|name| name.trim_matches('"'));
+    let locked =
+        lock.lines().filter_map(|line| line.strip_prefix("name = ")).map(|name| name.trim_matches('"'));
     let mut counts = BTreeMap::<&str, usize>::new();
     for name in locked {
         *counts.entry(name).or_default() += 1;
@@ -153,18 +136,8 @@ fn there_is_one_tls_library() {
     for single in ["rustls", "ring"] {
         assert_eq!(counts.get(single), Some(&1), "exactly one {single} is locked");
     }
-    let banned = [
-        "openssl",
-        "openssl-sys",
-        "native-tls",
-        "reqwest",
-        "aws-lc-rs",
-        "aws-lc-sys",
-    ];
-    none(
-        banned.into_iter().filter(|name| counts.contains_key(name)),
-        "locked crates that are kept out",
-    );
+    let banned = ["openssl", "openssl-sys", "native-tls", "reqwest", "aws-lc-rs", "aws-lc-sys"];
+    none(banned.into_iter().filter(|name| counts.contains_key(name)), "locked crates that are kept out");
 }
 
 /// Every crate of the workspace with the names of its dependencies, those for tests left out.
@@ -174,23 +147,14 @@ fn crates() -> Vec<(String, BTreeSet<String>)> {
         .current_dir(root())
         .output()
         .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
     let packages = metadata["packages"].as_array().expect("there are packages");
-    packages
-        .iter()
-        .map(|package| (text(&package["name"]), dependencies(package)))
-        .collect()
+    packages.iter().map(|package| (text(&package["name"]), dependencies(package))).collect()
 }
 
 fn dependencies(package: &Value) -> BTreeSet<String> {
-    let declared = package["dependencies"]
-        .as_array()
-        .expect("there are dependencies");
+    let declared = package["dependencies"].as_array().expect("there are dependencies");
     declared
         .iter()
         .filter(|dependency| dependency["kind"] != "dev")
@@ -199,8 +163,7 @@ fn dependencies(package: &Value) -> BTreeSet<String> {
 }
 
 fn is_or_extends(name: &str, prefix: &str) -> bool {
-    name.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// The files of the repository that are, or would be, committed; relative to its root.
@@ -210,18 +173,10 @@ fn committed() -> Vec<PathBuf> {
         .current_dir(root())
         .output()
         .expect("git runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let listed = String::from_utf8(output.stdout).expect("paths are UTF-8");
     // A file that is deleted but not yet committed is still listed.
-    listed
-        .lines()
-        .map(PathBuf::from)
-        .filter(|file| root().join(file).is_file())
-        .collect()
+    listed.lines().map(PathBuf::from).filter(|file| root().join(file).is_file()).collect()
 }
 
 /// The committed files that are code.
@@ -246,10 +201,7 @@ fn findings(files: impl IntoIterator<Item = PathBuf>, wanted: &[&str]) -> Vec<St
 }
 
 fn none(found: impl IntoIterator<Item = impl std::fmt::Display>, what: &str) {
-    let found = found
-        .into_iter()
-        .map(|item| format!("\n  {item}"))
-        .collect::<String>();
+    let found = found.into_iter().map(|item| format!("\n  {item}")).collect::<String>();
     assert!(found.is_empty(), "there are {what}:{found}");
 }
 
@@ -273,7 +225,5 @@ fn text(value: &Value) -> String {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")
 }

@@ -45,14 +45,8 @@ enum Client {
 fn in_every_era(check: impl Fn(&Client, &str)) {
     for era in ["legacy", "modern"] {
         let weir = Weir::over(json!({"echo": peers::fixture("echo.py", &[era])}));
-        check(
-            &Client::Legacy(Legacy::new(weir.endpoint())),
-            &format!("legacy client, {era} server"),
-        );
-        check(
-            &Client::Modern(Modern::new(weir.endpoint())),
-            &format!("modern client, {era} server"),
-        );
+        check(&Client::Legacy(Legacy::new(weir.endpoint())), &format!("legacy client, {era} server"));
+        check(&Client::Modern(Modern::new(weir.endpoint())), &format!("modern client, {era} server"));
     }
 }
 
@@ -90,19 +84,14 @@ fn a_result_reaches_the_client_with_every_member() {
         } else {
             RESULT.to_owned()
         };
-        let clients: [Box<dyn Speak>; 2] = [
-            Box::new(Legacy::new(weir.endpoint())),
-            Box::new(Modern::new(weir.endpoint())),
-        ];
+        let clients: [Box<dyn Speak>; 2] =
+            [Box::new(Legacy::new(weir.endpoint())), Box::new(Modern::new(weir.endpoint()))];
         for client in clients {
             let (request, _) =
                 client.prepare("tools/call", json!({"name": "reply", "arguments": {"raw": raw}}));
             let body = request.send(&weir.endpoint()).text();
             for member in members(RESULT) {
-                assert!(
-                    body.contains(member),
-                    "{era} server: {member} is missing in {body}"
-                );
+                assert!(body.contains(member), "{era} server: {member} is missing in {body}");
             }
         }
     }
@@ -132,10 +121,7 @@ fn meta_of_the_clients_own_travels_on() {
             Client::Modern(client) => client.ask("tools/call", params),
         };
         let seen: Value = serde_json::from_str(answer.text()).expect("params are JSON");
-        assert_eq!(
-            seen["_meta"]["com.example/trace"], meta["com.example/trace"],
-            "{who}"
-        );
+        assert_eq!(seen["_meta"]["com.example/trace"], meta["com.example/trace"], "{who}");
         assert!(seen["_meta"]["traceparent"].is_string(), "{who}: {seen}");
     });
 }
@@ -152,10 +138,7 @@ fn a_tool_is_listed_as_its_server_describes_it() {
     });
     let server = Scripted::modern(json!([tool]), |request, reply| reply.result(request, json!({})));
     let weir = Weir::over(json!({"odd": server.backend()}));
-    for client in [
-        &Modern::new(weir.endpoint()) as &dyn Speak,
-        &Legacy::new(weir.endpoint()),
-    ] {
+    for client in [&Modern::new(weir.endpoint()) as &dyn Speak, &Legacy::new(weir.endpoint())] {
         assert_eq!(json!(client.list("tools/list", "tools")), json!([tool]));
     }
 }
@@ -179,15 +162,8 @@ fn credentials_of_the_client_stay_behind() {
     let calls = server.received_of("tools/call");
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0].header("x-api-key"), Some("of-weir"));
-    assert_eq!(
-        (calls[0].header("authorization"), calls[0].header("cookie")),
-        (None, None)
-    );
-    assert!(
-        !format!("{:?}", server.received()).contains("client-"),
-        "{:?}",
-        server.received()
-    );
+    assert_eq!((calls[0].header("authorization"), calls[0].header("cookie")), (None, None));
+    assert!(!format!("{:?}", server.received()).contains("client-"), "{:?}", server.received());
 }
 
 #[test]
@@ -195,10 +171,7 @@ fn headers_to_a_modern_backend_agree_with_the_body() {
     let server = Scripted::modern(json!([scripted::tool("grüße")]), |request, reply| {
         reply.result(request, json!({"resultType": "complete", "content": []}));
     });
-    let weir = Weir::serve(weir_tests::weir::config(
-        json!({"scripted": server.backend()}),
-        json!({}),
-    ));
+    let weir = Weir::serve(weir_tests::weir::config(json!({"scripted": server.backend()}), json!({})));
     let answer = Legacy::new(weir.endpoint()).call("scripted_grüße", json!({"a": 1}));
     assert!(!answer.failed(), "{}", answer.message);
     let call = &server.received_of("tools/call")[0];
@@ -207,8 +180,5 @@ fn headers_to_a_modern_backend_agree_with_the_body() {
     // "grüße" in UTF-8, encoded.
     assert_eq!(call.header("mcp-name"), Some("=?base64?Z3LDvMOfZQ==?="));
     let version = &call.json()["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"];
-    assert_eq!(
-        version,
-        call.header("mcp-protocol-version").expect("a version header")
-    );
+    assert_eq!(version, call.header("mcp-protocol-version").expect("a version header"));
 }

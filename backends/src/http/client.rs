@@ -106,11 +106,7 @@ impl HttpClient for Client {
 /// What a `Content-Type` names.
 fn media(content_type: Option<&[u8]>) -> Media {
     let value = content_type.unwrap_or_default();
-    let media = value
-        .split(|&byte| byte == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
+    let media = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
     if media.eq_ignore_ascii_case(b"application/json") {
         Media::Json
     } else if media.eq_ignore_ascii_case(b"text/event-stream") {
@@ -123,12 +119,7 @@ fn media(content_type: Option<&[u8]>) -> Media {
 /// The parts of a head that MCP reads, from a whole header map.
 fn of_map(status: u16, map: &HeaderMap, body: Body) -> Incoming {
     let media = media(map.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
-    Incoming {
-        status,
-        media,
-        session: map.get(headers::SESSION_ID).cloned(),
-        body,
-    }
+    Incoming { status, media, session: map.get(headers::SESSION_ID).cloned(), body }
 }
 
 /// The innermost cause: the outer layers only say that something failed.

@@ -1,15 +1,135 @@
-//! Finding out which era a server speaks.
+//! Finding out which era a server speaks, and keeping it.
 //!
 //! S: MCP 2026-07-28 `basic/versioning` and `basic/transports/streamable-http` "Backward Compatibility".
 
-use super::{Shared, post, session};
-use crate::{BackendError, Features, message};
+use super::{Shared, post};
+use crate::error::is_era_evidence;
+use crate::flight::{Flight, launch};
+use crate::{BackendError, Features, SessionKey, message};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 use weir_config::EraSetting;
 use weir_protocol::{Era, Method, code};
 
-/// Opens the connection in the era that `setting` pins, or in the newest that the server answers.
-pub(crate) async fn detect(shared: &Shared, setting: EraSetting) -> Result<Features, BackendError> {
-    let features = match setting {
+/// A failed attempt answers the calls of so much time; only then do they make another.
+const FAILURE: Duration = Duration::from_secs(1);
+/// A server found to be legacy is asked again after so long: it may have been replaced by a modern one that serves both
+/// eras, which nothing else would show.
+const LEGACY: Duration = Duration::from_secs(300);
+
+/// What is known of a server's era. Calls use what was found out last; only the inventory looks again.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    setting: EraSetting,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    known: Option<Known>,
+    detection: Option<Flight<Features>>,
+    failed: Option<(Instant, BackendError)>,
+}
+
+#[derive(Debug)]
+struct Known {
+    features: Features,
+    since: Instant,
+    /// Something went wrong since.
+    doubted: bool,
+}
+
+impl Verdict {
+    /// Nothing is known yet.
+    pub(crate) fn new(setting: EraSetting) -> Self {
+        Self { setting, state: Mutex::default() }
+    }
+
+    /// The era, where it is known.
+    pub(crate) fn era(&self) -> Option<Era> {
+        self.state.lock().known.as_ref().map(|known| known.features.revision.era())
+    }
+
+    /// The era for a call, found out where it is not known. One attempt is made for all who wait.
+    pub(crate) async fn find(&self, shared: &Arc<Shared>) -> Result<Era, BackendError> {
+        let detection = {
+            let mut state = self.state.lock();
+            if let Some(known) = &state.known {
+                return Ok(known.features.revision.era());
+            }
+            match &state.failed {
+                Some((at, error)) if at.elapsed() < FAILURE => return Err(error.clone()),
+                _ => state.detection(shared),
+            }
+        };
+        detection.await.map(|features| features.revision.era())
+    }
+
+    /// What the server says of itself, asked again where there is doubt.
+    pub(crate) async fn look(&self, shared: &Arc<Shared>) -> Result<Features, BackendError> {
+        let detection = {
+            let mut state = self.state.lock();
+            match &state.known {
+                Some(known) if !known.doubted && !self.is_old(known) => return Ok(known.features.clone()),
+                _ => state.detection(shared),
+            }
+        };
+        detection.await
+    }
+
+    fn is_old(&self, known: &Known) -> bool {
+        self.setting == EraSetting::Auto
+            && known.features.revision.era() == Era::Legacy
+            && known.since.elapsed() >= LEGACY
+    }
+
+    /// A request failed with `error`. Whatever answers at this address next may be another program of another era; calls
+    /// keep to what is known unless the error speaks against it. Answers whether it does.
+    pub(crate) fn doubt(&self, error: &BackendError) -> bool {
+        let mut state = self.state.lock();
+        let refuted = error.contradicts_era();
+        if refuted {
+            state.known = None;
+        } else if let Some(known) = &mut state.known {
+            known.doubted = true;
+        }
+        refuted
+    }
+
+    fn settle(&self, found: &Result<Features, BackendError>) {
+        let mut state = self.state.lock();
+        state.detection = None;
+        match found {
+            Ok(features) => {
+                state.failed = None;
+                let features = features.clone();
+                state.known = Some(Known { features, since: Instant::now(), doubted: false });
+            }
+            Err(error) => state.failed = Some((Instant::now(), error.clone())),
+        }
+    }
+}
+
+impl State {
+    /// The attempt under way, begun where there is none.
+    fn detection(&mut self, shared: &Arc<Shared>) -> Flight<Features> {
+        let begin = || {
+            let own = shared.clone();
+            launch(&shared.handle, async move {
+                let found = detect(&own).await;
+                own.verdict.settle(&found);
+                found
+            })
+        };
+        self.detection.get_or_insert_with(begin).clone()
+    }
+}
+
+/// Opens the connection in the era that is configured, or in the newest that the server answers.
+async fn detect(shared: &Arc<Shared>) -> Result<Features, BackendError> {
+    let features = match shared.verdict.setting {
         EraSetting::Legacy => legacy(shared).await?,
         EraSetting::Modern => discover(shared).await?.ok_or_else(|| {
             BackendError::Protocol(
@@ -21,19 +141,15 @@ pub(crate) async fn detect(shared: &Shared, setting: EraSetting) -> Result<Featu
             None => legacy(shared).await?,
         },
     };
-    tracing::info!(
-        backend = shared.name,
-        revision = features.revision.as_str(),
-        "connected"
-    );
+    if shared.verdict.era() != Some(features.revision.era()) {
+        tracing::info!(backend = shared.name, revision = features.revision.as_str(), "connected");
+    }
     Ok(features)
 }
 
-async fn legacy(shared: &Shared) -> Result<Features, BackendError> {
-    let session = session::open(shared).await?;
-    let features = session.features.clone();
-    shared.sessions.adopt(session);
-    Ok(features)
+async fn legacy(shared: &Arc<Shared>) -> Result<Features, BackendError> {
+    let session = shared.sessions.open(shared, SessionKey::Shared).await?;
+    Ok(session.features.clone())
 }
 
 /// Asks the modern way. `None` means a legacy server; an error means that nothing was learnt: a refused credential, a
@@ -42,18 +158,11 @@ async fn discover(shared: &Shared) -> Result<Option<Features>, BackendError> {
     let id = shared.next_id();
     let body = message::request(id, Method::Discover.as_str(), "", Era::Modern);
     let limit = shared.timeouts.list;
-    let asked = async {
-        post::modern(shared, Method::Discover, None, id, body)
-            .await?
-            .into_message()
-            .await
-    };
+    let asked =
+        async { post::modern(shared, Method::Discover, None, id, body).await?.into_message().await };
     let answer = tokio::time::timeout(limit, asked)
         .await
-        .unwrap_or(Err(BackendError::Timeout {
-            what: "server/discover",
-            after: limit,
-        }));
+        .unwrap_or(Err(BackendError::Timeout { what: "server/discover", after: limit }));
     match answer {
         Ok(answer) => {
             let error: Option<i32> = answer
@@ -72,11 +181,7 @@ async fn discover(shared: &Shared) -> Result<Option<Features>, BackendError> {
             }
         }
         Err(BackendError::SessionLost | BackendError::Protocol(_)) => Ok(None),
-        Err(BackendError::Refused { status })
-            if (400..500).contains(&status) && !matches!(status, 401 | 403 | 429) =>
-        {
-            Ok(None)
-        }
+        Err(BackendError::Refused { status }) if is_era_evidence(status) => Ok(None),
         Err(error) => Err(error),
     }
 }

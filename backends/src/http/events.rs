@@ -1,22 +1,33 @@
 //! The event stream that answers one request.
 
-use super::client::Body;
+use super::client::{Body, Media};
 use super::post::CancelGuard;
+use super::resumption::Resumption;
 use crate::BackendError;
 use crate::deadlines::Deadlines;
 use crate::exchange::{Event, Message, Outcome};
 use crate::message::answer_to;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use std::time::Duration;
 use weir_protocol::sse::Decoder;
 use weir_protocol::{Kind, Method};
+
+/// What may follow the outcome for its connection to be kept: so many bytes, within so much time.
+const REMAINDER: usize = 64 << 10;
+const REMAINDER_TIME: Duration = Duration::from_secs(1);
 
 /// The events of one request.
 #[derive(Debug)]
 pub(crate) struct HttpEvents {
-    body: Body,
+    /// `None` once it has ended, or the outcome is there.
+    body: Option<Body>,
     decoder: Decoder,
+    limit: usize,
     id: u64,
     deadlines: Deadlines,
     guard: Option<CancelGuard>,
+    resumption: Resumption,
 }
 
 impl HttpEvents {
@@ -28,11 +39,13 @@ impl HttpEvents {
         guard: Option<CancelGuard>,
     ) -> Self {
         Self {
-            body,
+            body: Some(body),
             decoder: Decoder::new(limit),
+            limit,
             id,
             deadlines,
             guard,
+            resumption: Resumption::default(),
         }
     }
 
@@ -43,6 +56,11 @@ impl HttpEvents {
             && let Some(guard) = self.guard.take()
         {
             guard.disarm();
+        }
+        if matches!(next, Ok(Event::Outcome(_)))
+            && let Some(body) = self.body.take()
+        {
+            finish(body);
         }
         next
     }
@@ -74,15 +92,54 @@ impl HttpEvents {
     pub(crate) async fn next_message(&mut self) -> Result<Message, BackendError> {
         loop {
             match self.decoder.next_event() {
-                Ok(Some(event)) if event.data.is_empty() => continue,
-                Ok(Some(event)) => return Message::parse(event.data),
+                Ok(Some(event)) => {
+                    self.resumption.note(&event);
+                    if !event.data.is_empty() {
+                        return Message::parse(event.data);
+                    }
+                    continue;
+                }
                 Ok(None) => {}
                 Err(error) => return Err(BackendError::TooLarge { limit: error.limit }),
             }
-            match self.deadlines.watch(self.body.chunk()).await? {
-                None => return Err(BackendError::Gone("it closed the event stream".to_owned())),
-                Some(piece) => self.decoder.feed(&piece?),
+            match self.chunk().await {
+                Ok(piece) => self.decoder.feed(&piece),
+                Err(error @ BackendError::Gone(_)) => self.resume(error).await?,
+                Err(error) => return Err(error),
             }
+        }
+    }
+
+    async fn chunk(&mut self) -> Result<Bytes, BackendError> {
+        let closed = || BackendError::gone("it closed the event stream");
+        let body = self.body.as_mut().ok_or_else(closed)?;
+        let piece = self.deadlines.watch(body.chunk()).await?;
+        piece.transpose()?.ok_or_else(closed)
+    }
+
+    /// Takes up the stream again where it ended with `error`: a legacy server may close it at any time and go on with
+    /// its events on another (2025-11-25 `basic/transports` "Resumability and Redelivery").
+    async fn resume(&mut self, error: BackendError) -> Result<(), BackendError> {
+        self.body = None;
+        let Some(guard) = &self.guard else {
+            return Err(error);
+        };
+        let Some(reopened) = self.resumption.begin(guard.session()) else {
+            return Err(error);
+        };
+        let response = self.deadlines.watch(reopened).await?;
+        self.resumption.ended();
+        match response {
+            Ok(response) if response.is_success() && response.media == Media::EventStream => {
+                self.decoder = Decoder::new(self.limit);
+                self.body = Some(response.body);
+                Ok(())
+            }
+            // A server that restarts may still know the events afterwards.
+            Ok(response) if response.status >= 500 => Ok(()),
+            Err(BackendError::Unreachable(_) | BackendError::Gone(_)) => Ok(()),
+            Ok(_) => Err(error),
+            Err(error) => Err(error),
         }
     }
 
@@ -90,10 +147,7 @@ impl HttpEvents {
     fn note(&self, message: &Message) {
         let method = message.envelope.method(&message.body);
         if let Some(guard) = &self.guard
-            && matches!(
-                method,
-                Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged
-            )
+            && matches!(method, Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged)
         {
             guard.session().announce(method);
         }
@@ -105,4 +159,23 @@ impl HttpEvents {
             guard.session().notify(body);
         }
     }
+}
+
+/// Reads a body to its end, so that its connection serves the next request.
+fn finish(mut body: Body) {
+    let mut left = REMAINDER;
+    while let Some(piece) = body.chunk().now_or_never() {
+        match piece {
+            Some(Ok(piece)) if piece.len() <= left => left -= piece.len(),
+            _ => return,
+        }
+    }
+    // The connection goes back to the pool of this thread, so this thread reads on.
+    tokio::spawn(tokio::time::timeout(REMAINDER_TIME, async move {
+        while let Some(Ok(piece)) = body.chunk().await
+            && piece.len() <= left
+        {
+            left -= piece.len();
+        }
+    }));
 }

@@ -8,34 +8,58 @@ use crate::deadlines::Deadlines;
 use crate::{BackendError, SessionKey, message};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 use weir_protocol::{Era, Kind, Method};
 use weir_runtime::Backoff;
 
-/// Keeps the stream open as long as the server offers it. What it announces, and every loss of the stream (a change may
+/// A stream that lived less is a brief one.
+const BRIEF: Duration = Duration::from_secs(5);
+/// A server whose streams are brief so often in a row offers none.
+const BRIEF_STREAMS: u32 = 5;
+
+/// Keeps the stream open as long as the server offers it. What it announces, and the loss of the stream (a change may
 /// have been missed), is a reason to list again.
 pub(crate) async fn run(shared: Arc<Shared>) {
-    let mut backoff = Backoff::new(
-        std::time::Duration::from_secs(1),
-        std::time::Duration::from_secs(60),
-    );
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+    let mut brief = 0;
+    let mut failing = false;
     loop {
-        match open(&shared).await {
+        let pause = match open(&shared).await {
             Ok(None) => return,
             Ok(Some(events)) => {
-                backoff.reset();
-                let ended = watch(&shared, events).await;
-                tracing::debug!(backend = shared.name, error = %ended, "the stream of changes ended");
+                if std::mem::take(&mut failing) {
+                    shared.changes.suspect();
+                }
+                let opened = Instant::now();
+                let error = watch(&shared, events).await;
+                let lived = opened.elapsed();
+                let detail = error.detail();
+                tracing::debug!(backend = shared.name, %error, detail, "the stream of changes ended");
+                brief = if lived < BRIEF { brief + 1 } else { 0 };
+                if brief == BRIEF_STREAMS {
+                    tracing::debug!(backend = shared.name, "its streams end at once; lists are only polled");
+                    return;
+                }
+                backoff.next_after(lived)
             }
-            Err(error) => tracing::debug!(backend = shared.name, %error, "no stream of changes"),
+            Err(error) => {
+                tracing::debug!(backend = shared.name, %error, detail = error.detail(), "no stream of changes");
+                failing = true;
+                backoff.next()
+            }
+        };
+        tokio::time::sleep(pause).await;
+        // A server that cannot keep a stream would otherwise be asked for its lists again and again.
+        if !failing && brief <= 1 {
+            shared.changes.suspect();
         }
-        tokio::time::sleep(backoff.next()).await;
-        shared.changes.suspect();
     }
 }
 
 /// Opens the stream; `None` where the server offers none.
-async fn open(shared: &Shared) -> Result<Option<HttpEvents>, BackendError> {
-    match shared.known_era() {
+async fn open(shared: &Arc<Shared>) -> Result<Option<HttpEvents>, BackendError> {
+    match shared.verdict.era() {
         None => Err(BackendError::SessionLost),
         Some(Era::Modern) => {
             let id = shared.next_id();
@@ -47,21 +71,11 @@ async fn open(shared: &Shared) -> Result<Option<HttpEvents>, BackendError> {
         }
         Some(Era::Legacy) => {
             let session = shared.sessions.open(shared, SessionKey::Shared).await?;
-            let request = Outgoing {
-                verb: Verb::Get,
-                headers: session.headers(),
-                body: Bytes::new(),
-            };
+            let request = Outgoing { verb: Verb::Get, headers: session.headers(), body: Bytes::new() };
             let response = shared.client.send(request).await?;
             if response.is_success() && response.media == Media::EventStream {
                 let limit = shared.limits.message;
-                return Ok(Some(HttpEvents::new(
-                    response.body,
-                    0,
-                    limit,
-                    Deadlines::endless(),
-                    None,
-                )));
+                return Ok(Some(HttpEvents::new(response.body, 0, limit, Deadlines::endless(), None)));
             }
             match response.status {
                 405 => Ok(None),
@@ -75,7 +89,7 @@ async fn open(shared: &Shared) -> Result<Option<HttpEvents>, BackendError> {
     }
 }
 
-async fn watch(shared: &Shared, mut events: HttpEvents) -> BackendError {
+async fn watch(shared: &Arc<Shared>, mut events: HttpEvents) -> BackendError {
     loop {
         let message = match events.next_message().await {
             Ok(message) => message,
@@ -93,7 +107,7 @@ async fn watch(shared: &Shared, mut events: HttpEvents) -> BackendError {
                     session.notify(answer);
                 }
             }
-            (Kind::Response, _) => return BackendError::Gone("it ended the subscription".to_owned()),
+            (Kind::Response, _) => return BackendError::gone("it ended the subscription"),
             _ => {}
         }
     }

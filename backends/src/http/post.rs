@@ -9,7 +9,12 @@ use crate::{BackendError, Message, Outcome, message};
 use bytes::Bytes;
 use http::HeaderValue;
 use std::sync::Arc;
-use weir_protocol::{Kind, Method, Revision, headers};
+use std::time::Duration;
+use weir_protocol::{Kind, Method, Revision, code, headers};
+
+/// How much of a refusal in plain text is read, and how long that may take.
+const LONGEST_REFUSAL: usize = 8 << 10;
+const REFUSAL: Duration = Duration::from_secs(1);
 
 /// How a POST was answered.
 #[derive(Debug)]
@@ -30,27 +35,17 @@ pub(crate) async fn modern(
     body: Bytes,
 ) -> Result<Attempt, BackendError> {
     let mut headers = Vec::with_capacity(3);
-    headers.push((
-        headers::PROTOCOL_VERSION,
-        HeaderValue::from_static(Revision::LATEST.as_str()),
-    ));
+    headers.push((headers::PROTOCOL_VERSION, HeaderValue::from_static(Revision::LATEST.as_str())));
     headers.push((headers::METHOD, HeaderValue::from_static(method.as_str())));
     if let Some(target) = target
         && let Ok(value) = HeaderValue::try_from(&*headers::encode(target))
     {
         headers.push((headers::NAME, value));
     }
-    let request = Outgoing {
-        verb: Verb::Post,
-        headers,
-        body,
-    };
+    let request = Outgoing { verb: Verb::Post, headers, body };
     // A stream of changes is silent while nothing changes.
-    let deadlines = if method == Method::Listen {
-        Deadlines::endless()
-    } else {
-        Deadlines::start(&shared.timeouts)
-    };
+    let deadlines =
+        if method == Method::Listen { Deadlines::endless() } else { Deadlines::start(&shared.timeouts) };
     let response = head(shared, request, &deadlines).await?;
     read(shared, response, id, deadlines, None).await
 }
@@ -63,17 +58,9 @@ pub(crate) async fn legacy(
     id: u64,
     body: Bytes,
 ) -> Result<Attempt, BackendError> {
-    let request = Outgoing {
-        verb: Verb::Post,
-        headers: session.headers(),
-        body,
-    };
+    let request = Outgoing { verb: Verb::Post, headers: session.headers(), body };
     let deadlines = Deadlines::start(&shared.timeouts);
-    let guard = CancelGuard {
-        armed: true,
-        session: session.clone(),
-        id,
-    };
+    let guard = CancelGuard { armed: true, session: session.clone(), id };
     match head(shared, request, &deadlines).await {
         Ok(response) => {
             let lost = session.id.is_some() && response.status == 404;
@@ -100,11 +87,7 @@ pub(crate) async fn initialize(
     body: Bytes,
 ) -> Result<(Option<HeaderValue>, Attempt), BackendError> {
     let deadlines = Deadlines::start(&shared.timeouts);
-    let request = Outgoing {
-        verb: Verb::Post,
-        headers: Vec::new(),
-        body,
-    };
+    let request = Outgoing { verb: Verb::Post, headers: Vec::new(), body };
     let response = head(shared, request, &deadlines).await?;
     let session = response.session.clone();
     Ok((session, read(shared, response, id, deadlines, None).await?))
@@ -124,13 +107,7 @@ async fn read(
 ) -> Result<Attempt, BackendError> {
     if response.is_success() && response.media == Media::EventStream {
         let limit = shared.limits.message;
-        return Ok(Attempt::Stream(HttpEvents::new(
-            response.body,
-            id,
-            limit,
-            deadlines,
-            guard,
-        )));
+        return Ok(Attempt::Stream(HttpEvents::new(response.body, id, limit, deadlines, guard)));
     }
     let read = read_json(shared, response, id, &deadlines).await;
     if let Some(guard) = guard
@@ -153,7 +130,7 @@ async fn read_json(
             true => BackendError::Protocol(format!(
                 "it answered with status {status} and neither JSON nor an event stream"
             )),
-            false => BackendError::Refused { status },
+            false => refusal(response).await,
         });
     }
     let body = response.body.collect(shared.limits.message, deadlines).await?;
@@ -162,11 +139,14 @@ async fn read_json(
         message => message?,
     };
     // A refusal may carry an id that is not the request's: servers that could not place the request invent one.
-    let refusal = !success && message.envelope.error.is_some();
-    if refusal && is_session_loss(status, &message) {
+    let error = message.envelope.error.filter(|_| !success);
+    if let Some(error) = error
+        && names_session(status, error.of(&message.body))
+        && !is_about_content(error.of(&message.body))
+    {
         return Err(BackendError::SessionLost);
     }
-    if !message.answers(id) && !(refusal && message.envelope.kind == Kind::Response) {
+    if !message.answers(id) && !(error.is_some() && message.envelope.kind == Kind::Response) {
         return Err(BackendError::Protocol(
             "it answered another request than the one it was sent".to_owned(),
         ));
@@ -174,15 +154,32 @@ async fn read_json(
     Outcome::of(message)
 }
 
-/// Some servers answer an unknown session with 400 and say so in the message only.
-fn is_session_loss(status: u16, message: &Message) -> bool {
-    let error = message
-        .envelope
-        .error
-        .map(|span| span.text(&message.body).to_ascii_lowercase());
-    status == 400
-        && error
-            .is_some_and(|text| text.contains("no valid session") || text.contains("server not initialized"))
+/// What a refusal without JSON means. Some servers say in plain text that they do not know the session.
+async fn refusal(response: Incoming) -> BackendError {
+    let status = response.status;
+    if matches!(status, 400 | 404) {
+        let text = response.body.collect(LONGEST_REFUSAL, &Deadlines::endless());
+        if let Ok(Ok(text)) = tokio::time::timeout(REFUSAL, text).await
+            && names_session(status, &text)
+        {
+            return BackendError::SessionLost;
+        }
+    }
+    BackendError::Refused { status }
+}
+
+/// Whether a refusal says that the session is missing or unknown. The specification wants 404 for an unknown one; many
+/// servers answer 400 to both.
+fn names_session(status: u16, text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text).to_ascii_lowercase();
+    matches!(status, 400 | 404) && (text.contains("session") || text.contains("not initialized"))
+}
+
+/// Whether an error object speaks of the request itself, whose words may be repeated in it.
+fn is_about_content(error: &[u8]) -> bool {
+    let error: serde_json::Value = serde_json::from_slice(error).unwrap_or_default();
+    let number = error.get("code").and_then(serde_json::Value::as_i64);
+    [code::INVALID_PARAMS, code::METHOD_NOT_FOUND].map(i64::from).into_iter().any(|code| number == Some(code))
 }
 
 /// Tells a legacy backend, when dropped, that a call is no longer wanted.

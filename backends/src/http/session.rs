@@ -1,16 +1,26 @@
 //! Sessions with legacy backends: opened when first needed, one for each client session, opened anew when lost.
 
 use super::Shared;
-use super::client::{HttpClient, Outgoing, Verb};
+use super::client::{HttpClient, Incoming, Outgoing, Verb};
 use super::post;
+use crate::departed::Departed;
+use crate::flight::{Flight, launch};
 use crate::{BackendError, Features, SessionKey, message};
 use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, Weak};
-use tokio::sync::OnceCell;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::time::timeout;
 use weir_protocol::{Era, Method, Revision, headers};
+
+/// So many sessions of one backend are ended at once.
+pub(crate) const ENDINGS: usize = 16;
+/// How long a server has to end a session.
+const ENDING: Duration = Duration::from_secs(5);
+/// How long the end of a session may wait for the ends of others.
+const ENDING_QUEUE: Duration = Duration::from_secs(60);
 
 /// One session with a legacy backend.
 #[derive(Debug)]
@@ -25,7 +35,7 @@ pub(crate) struct UpstreamSession {
 impl UpstreamSession {
     /// The headers that place a request in this session.
     pub(crate) fn headers(&self) -> Vec<(&'static str, HeaderValue)> {
-        let mut headers = Vec::with_capacity(2);
+        let mut headers = Vec::with_capacity(3);
         if let Some(id) = &self.id {
             headers.push((headers::SESSION_ID, id.clone()));
         }
@@ -49,142 +59,201 @@ impl UpstreamSession {
         handle.spawn(async move {
             let sent = send_plain(&shared, &session, Verb::Post, body).await;
             if let Err(error) = sent {
-                tracing::debug!(backend = shared.name, %error, "a notification did not reach the backend");
+                let detail = error.detail();
+                tracing::debug!(backend = shared.name, %error, detail, "a notification did not reach the backend");
             }
         });
     }
-}
 
-impl UpstreamSession {
     /// The server announced a change in this session.
     pub(crate) fn announce(&self, method: Method) {
         if let Some(shared) = self.shared.upgrade() {
             shared.changes.announce(method);
         }
     }
+
+    /// Asks for what follows the event `last` of a stream in this session.
+    pub(crate) async fn resume(self: Arc<Self>, last: HeaderValue) -> Result<Incoming, BackendError> {
+        let shared = self.shared.upgrade().ok_or(BackendError::Stopping)?;
+        let mut headers = self.headers();
+        headers.push((headers::LAST_EVENT_ID, last));
+        shared.client.send(Outgoing { verb: Verb::Get, headers, body: Bytes::new() }).await
+    }
 }
 
-type Cell = Arc<OnceCell<Arc<UpstreamSession>>>;
-
-/// The open sessions of one backend.
+/// The sessions of one backend.
 #[derive(Debug, Default)]
-pub(crate) struct Sessions {
-    open: Mutex<HashMap<SessionKey, Cell>>,
+pub(crate) struct Sessions(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    places: HashMap<SessionKey, Place>,
     /// The session of a server that keeps none; it serves everybody.
-    stateless: OnceLock<Arc<UpstreamSession>>,
+    stateless: Option<Arc<UpstreamSession>>,
+    departed: Departed,
+    /// Counts the handshakes, so that each knows its own place again.
+    handshakes: u64,
+    closed: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// The handshake with this number is under way.
+    Opening(u64, Flight<Arc<UpstreamSession>>),
+    Open(Arc<UpstreamSession>),
 }
 
 impl Sessions {
-    /// The session for `key`, opened where there is none. However many wait for it, one handshake is made.
+    /// The session for `key`, opened where there is none. However many wait for it, one handshake is made; whoever
+    /// leaves meanwhile does not stop it.
     pub(crate) async fn open(
         &self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         key: SessionKey,
     ) -> Result<Arc<UpstreamSession>, BackendError> {
-        if let Some(session) = self.stateless.get() {
-            return Ok(session.clone());
-        }
-        let cell = self.open.lock().entry(key).or_default().clone();
-        let opened = cell.get_or_try_init(|| open(shared)).await.cloned();
-        match &opened {
-            Ok(session) if session.id.is_none() => {
-                self.open.lock().clear();
-                let _ = self.stateless.set(session.clone());
+        let opening = {
+            let mut state = self.0.lock();
+            if state.closed {
+                return Err(BackendError::Stopping);
             }
-            Ok(_) => {}
-            Err(_) => {
-                let mut open = self.open.lock();
-                if open
-                    .get(&key)
-                    .is_some_and(|present| Arc::ptr_eq(present, &cell) && !present.initialized())
-                {
-                    open.remove(&key);
+            if let Some(session) = &state.stateless {
+                return Ok(session.clone());
+            }
+            if state.departed.contains(key) {
+                return Err(BackendError::SessionEnded);
+            }
+            match state.places.get(&key) {
+                Some(Place::Open(session)) => return Ok(session.clone()),
+                Some(Place::Opening(_, opening)) => opening.clone(),
+                None => {
+                    state.handshakes += 1;
+                    let number = state.handshakes;
+                    let opening = launch(&shared.handle, open(shared.clone(), key, number));
+                    state.places.insert(key, Place::Opening(number, opening.clone()));
+                    opening
                 }
             }
-        }
-        opened
+        };
+        opening.await
     }
 
-    /// Takes in a session that was opened while finding out the era.
-    pub(crate) fn adopt(&self, session: Arc<UpstreamSession>) {
-        if session.id.is_none() {
-            let _ = self.stateless.set(session);
-        } else {
-            self.open
-                .lock()
-                .insert(SessionKey::Shared, Arc::new(OnceCell::new_with(Some(session))));
+    /// Takes in what the handshake `number` ended with; `false` where nobody wants the session any more.
+    fn settle(&self, key: SessionKey, number: u64, session: Option<&Arc<UpstreamSession>>) -> bool {
+        let mut state = self.0.lock();
+        let ours = matches!(state.places.get(&key), Some(Place::Opening(present, _)) if *present == number);
+        if ours {
+            state.places.remove(&key);
+        }
+        match session {
+            Some(session) if session.id.is_none() && !state.closed => {
+                state.stateless = Some(session.clone());
+                true
+            }
+            Some(session) if ours => {
+                state.places.insert(key, Place::Open(session.clone()));
+                true
+            }
+            _ => false,
         }
     }
 
     /// The server no longer knows `lost`; the next call opens another.
     pub(crate) fn forget(&self, key: SessionKey, lost: &Arc<UpstreamSession>) {
-        let mut open = self.open.lock();
-        if open
-            .get(&key)
-            .and_then(|cell| cell.get())
-            .is_some_and(|session| Arc::ptr_eq(session, lost))
-        {
-            open.remove(&key);
+        let mut state = self.0.lock();
+        if state.stateless.as_ref().is_some_and(|session| Arc::ptr_eq(session, lost)) {
+            state.stateless = None;
+        }
+        if matches!(state.places.get(&key), Some(Place::Open(session)) if Arc::ptr_eq(session, lost)) {
+            state.places.remove(&key);
         }
     }
 
-    /// Takes the session of `key` out.
-    pub(crate) fn remove(&self, key: SessionKey) -> Option<Arc<UpstreamSession>> {
-        self.open.lock().remove(&key)?.get().cloned()
+    /// Takes the session of `key` out. A handshake under way ends what it opens.
+    pub(crate) fn take(&self, key: SessionKey) -> Option<Arc<UpstreamSession>> {
+        match self.0.lock().places.remove(&key)? {
+            Place::Open(session) => Some(session),
+            Place::Opening(..) => None,
+        }
     }
 
-    /// Takes all sessions out.
-    pub(crate) fn drain(&self) -> Vec<Arc<UpstreamSession>> {
-        self.open
-            .lock()
-            .drain()
-            .filter_map(|(_, cell)| cell.get().cloned())
-            .collect()
+    /// As [`Sessions::take`], for good: a late call of the same client opens nothing any more.
+    pub(crate) fn take_for_good(&self, key: SessionKey) -> Option<Arc<UpstreamSession>> {
+        self.0.lock().departed.add(key);
+        self.take(key)
+    }
+
+    /// Takes out what is everybody's, since whatever answers at this address next may be another program.
+    pub(crate) fn take_shared(&self) -> Option<Arc<UpstreamSession>> {
+        self.0.lock().stateless = None;
+        self.take(SessionKey::Shared)
+    }
+
+    /// Ends everything, for good.
+    pub(crate) async fn close(&self, shared: &Shared) {
+        let places = {
+            let mut state = self.0.lock();
+            state.closed = true;
+            state.stateless = None;
+            std::mem::take(&mut state.places)
+        };
+        let ended = places.into_values().map(|place| async move {
+            match place {
+                Place::Open(session) => end(shared, &session).await,
+                // Finding its place gone, it ends what it opened.
+                Place::Opening(_, opening) => drop(opening.await),
+            }
+        });
+        let _ = timeout(2 * ENDING, futures_util::future::join_all(ended)).await;
+    }
+}
+
+async fn open(
+    shared: Arc<Shared>,
+    key: SessionKey,
+    number: u64,
+) -> Result<Arc<UpstreamSession>, BackendError> {
+    let opened = handshake(&shared).await;
+    let wanted = shared.sessions.settle(key, number, opened.as_ref().ok());
+    match opened {
+        Ok(session) if !wanted => {
+            end(&shared, &session).await;
+            Err(BackendError::SessionEnded)
+        }
+        opened => opened,
     }
 }
 
 /// The legacy handshake.
-pub(crate) async fn open(shared: &Shared) -> Result<Arc<UpstreamSession>, BackendError> {
-    let limit = shared.timeouts.list;
-    tokio::time::timeout(limit, handshake(shared))
-        .await
-        .unwrap_or(Err(BackendError::Timeout {
-            what: "initialize",
-            after: limit,
-        }))
-}
-
 async fn handshake(shared: &Shared) -> Result<Arc<UpstreamSession>, BackendError> {
     let id = shared.next_id();
-    let body = message::request(
-        id,
-        Method::Initialize.as_str(),
-        &message::initialize_members(),
-        Era::Legacy,
-    );
-    let (session_id, attempt) = post::initialize(shared, id, body).await?;
-    let answer = attempt.into_message().await?;
+    let members = message::initialize_members();
+    let body = message::request(id, Method::Initialize.as_str(), &members, Era::Legacy);
+    let limit = shared.timeouts.list;
+    let asked = async {
+        let (session_id, attempt) = post::initialize(shared, id, body).await?;
+        Ok((session_id, attempt.into_message().await?))
+    };
+    let (session_id, answer) = timeout(limit, asked)
+        .await
+        .unwrap_or(Err(BackendError::Timeout { what: "initialize", after: limit }))?;
     let features = Features::of_initialize(&answer)?;
-    let session = Arc::new(UpstreamSession {
-        id: session_id,
-        features,
-        shared: shared.myself.clone(),
-    });
-    send_plain(
-        shared,
-        &session,
-        Verb::Post,
-        Bytes::from_static(message::INITIALIZED),
-    )
-    .await?;
+    let session = Arc::new(UpstreamSession { id: session_id, features, shared: shared.myself.clone() });
+    let initialized = Bytes::from_static(message::INITIALIZED);
+    if let Err(error) = send_plain(shared, &session, Verb::Post, initialized).await {
+        end(shared, &session).await;
+        return Err(error);
+    }
     Ok(session)
 }
 
-/// Ends a session at the server, which may refuse that (2025-11-25 `basic/transports`); it has five seconds.
+/// Ends a session at the server, which may refuse that (2025-11-25 `basic/transports`).
 pub(crate) async fn end(shared: &Shared, session: &UpstreamSession) {
-    if session.id.is_some() {
-        let sent = send_plain(shared, session, Verb::Delete, Bytes::new());
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), sent).await;
+    if session.id.is_none() {
+        return;
+    }
+    // Many sessions may end at the same moment; the server must not see a connection for each at once.
+    if let Ok(Ok(_place)) = timeout(ENDING_QUEUE, shared.endings.acquire()).await {
+        let _ = timeout(ENDING, send_plain(shared, session, Verb::Delete, Bytes::new())).await;
     }
 }
 
@@ -195,21 +264,10 @@ async fn send_plain(
     verb: Verb,
     body: Bytes,
 ) -> Result<(), BackendError> {
-    let request = Outgoing {
-        verb,
-        headers: session.headers(),
-        body,
-    };
-    let sent = tokio::time::timeout(shared.timeouts.list, shared.client.send(request)).await;
-    let response = sent.unwrap_or(Err(BackendError::Timeout {
-        what: "a notification",
-        after: shared.timeouts.list,
-    }))?;
-    if response.is_success() {
-        Ok(())
-    } else {
-        Err(BackendError::Refused {
-            status: response.status,
-        })
-    }
+    let request = Outgoing { verb, headers: session.headers(), body };
+    let limit = shared.timeouts.list;
+    let response = timeout(limit, shared.client.send(request))
+        .await
+        .unwrap_or(Err(BackendError::Timeout { what: "a notification", after: limit }))?;
+    if response.is_success() { Ok(()) } else { Err(BackendError::Refused { status: response.status }) }
 }

@@ -64,10 +64,7 @@ fn a_legacy_call_becomes_modern() {
 fn a_modern_call_declares_only_what_weir_relays() {
     let modern = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"n","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"sampling":{}},"traceparent":"00"}}}"#;
     let sent: serde_json::Value = serde_json::from_str(&built(modern, None, Era::Modern)).unwrap();
-    assert_eq!(
-        sent["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"],
-        serde_json::json!({})
-    );
+    assert_eq!(sent["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"], serde_json::json!({}));
     assert_eq!(sent["params"]["_meta"]["traceparent"], "00");
     assert_eq!(
         built(modern, None, Era::Legacy),
@@ -78,12 +75,9 @@ fn a_modern_call_declares_only_what_weir_relays() {
 #[test]
 fn own_requests_are_json() {
     for era in [Era::Legacy, Era::Modern] {
-        for members in [
-            String::new(),
-            initialize_members(),
-            LISTEN_MEMBERS.to_owned(),
-            r#""cursor":"x""#.to_owned(),
-        ] {
+        for members in
+            [String::new(), initialize_members(), LISTEN_MEMBERS.to_owned(), r#""cursor":"x""#.to_owned()]
+        {
             let body = request(3, "tools/list", &members, era);
             assert!(Envelope::parse(&body).is_ok(), "{body:?}");
         }

@@ -65,9 +65,7 @@ impl Child {
         let spawned = Process::spawn(&recipe.process, &recipe.guardian);
         let mut process = spawned.map_err(|error| BackendError::Unreachable(error.to_string()))?;
         let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
-            return Err(BackendError::Unreachable(
-                "its standard input and output are not piped".to_owned(),
-            ));
+            return Err(BackendError::Unreachable("its standard input and output are not piped".to_owned()));
         };
         let (queue, messages) = mpsc::channel(QUEUE);
         let child = Arc::new(Self {
@@ -146,10 +144,7 @@ impl Child {
         match tokio::time::timeout(limit, self.queue.send(body)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(BackendError::Gone("its process has ended".to_owned())),
-            Err(_) => Err(BackendError::Timeout {
-                what: "reading its input",
-                after: limit,
-            }),
+            Err(_) => Err(BackendError::Timeout { what: "reading its input", after: limit }),
         }
     }
 
@@ -161,10 +156,7 @@ impl Child {
     ) -> Result<Exchange, BackendError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let body = json::single_line(message::of_call(call, id, self.era));
-        let wants_progress = call
-            .meta
-            .as_ref()
-            .is_some_and(|meta| meta.progress_token.is_some());
+        let wants_progress = call.meta.as_ref().is_some_and(|meta| meta.progress_token.is_some());
         let waiting = self.pending.insert(id, wants_progress)?;
         let pending = PendingCall::new(self.clone(), id, waiting, Deadlines::start(&self.recipe.timeouts));
         self.send(body).await?;
@@ -187,10 +179,7 @@ impl Child {
             (Kind::Response, _) => {
                 let id = message.envelope.id.and_then(|span| span.text(body).parse().ok());
                 if !id.is_some_and(|id| self.pending.answer(id, Ok(message))) {
-                    tracing::debug!(
-                        backend = self.recipe.process.name,
-                        "an answer that nobody waits for"
-                    );
+                    tracing::debug!(backend = self.recipe.process.name, "an answer that nobody waits for");
                 }
             }
             (Kind::Request, _) => {
@@ -199,10 +188,7 @@ impl Child {
                 }
             }
             (_, Method::Progress) => {
-                if let Some(id) = message
-                    .progress_token()
-                    .and_then(|token| token.text(body).parse().ok())
-                {
+                if let Some(id) = message.progress_token().and_then(|token| token.text(body).parse().ok()) {
                     self.pending.progress(id, message);
                 }
             }
@@ -220,17 +206,13 @@ impl Requester for Child {
         let waiting = self.pending.insert(id, false)?;
         let limit = self.recipe.timeouts.list;
         let answer = async {
-            self.send(message::request(id, method.as_str(), &members, self.era))
-                .await?;
+            self.send(message::request(id, method.as_str(), &members, self.era)).await?;
             waiting.answer().await
         };
         let answer = tokio::time::timeout(limit, answer).await;
         answer.unwrap_or_else(|_| {
             self.pending.remove(id);
-            Err(BackendError::Timeout {
-                what: method.as_str(),
-                after: limit,
-            })
+            Err(BackendError::Timeout { what: method.as_str(), after: limit })
         })
     }
 }

@@ -32,11 +32,7 @@ pub(crate) struct Lines<R> {
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// Lines of at most `limit` bytes.
     pub(crate) fn new(reader: R, limit: usize) -> Self {
-        Self {
-            reader,
-            buffer: BytesMut::with_capacity(8192),
-            limit,
-        }
+        Self { reader, buffer: BytesMut::with_capacity(8192), limit }
     }
 
     /// The next line; `None` at the end of the stream. A last line without an end counts.
@@ -69,10 +65,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             tail.extend_from_slice(&piece);
             let _ = tail.split_to(tail.len().saturating_sub(TAIL));
             if ended || found.is_some() {
-                return Ok(Line::TooLong {
-                    head,
-                    tail: tail.freeze(),
-                });
+                return Ok(Line::TooLong { head, tail: tail.freeze() });
             }
         }
     }
@@ -120,11 +113,7 @@ mod tests {
     async fn long_lines_cost_nothing_but_themselves() {
         assert_eq!(
             lines(b"ab\n\ncd", 10).await,
-            [
-                Line::Whole("ab".into()),
-                Line::Whole("".into()),
-                Line::Whole("cd".into())
-            ]
+            [Line::Whole("ab".into()), Line::Whole("".into()), Line::Whole("cd".into())]
         );
         let text: &'static [u8] =
             Box::leak([&vec![b'x'; 30_000][..], b"\nnext\n"].concat().into_boxed_slice());
@@ -136,26 +125,13 @@ mod tests {
     #[test]
     fn whose_a_long_line_was() {
         let table: [(&[u8], &[u8], Option<u64>); 4] = [
-            (
-                br#"{"jsonrpc":"2.0","id":17,"result":{"content":"#,
-                b"xxxx\"}]}}",
-                Some(17),
-            ),
-            (
-                br#"{"result":{"id":3,"x":"#,
-                br#"xx"}]},"jsonrpc":"2.0","id":18}"#,
-                Some(18),
-            ),
+            (br#"{"jsonrpc":"2.0","id":17,"result":{"content":"#, b"xxxx\"}]}}", Some(17)),
+            (br#"{"result":{"id":3,"x":"#, br#"xx"}]},"jsonrpc":"2.0","id":18}"#, Some(18)),
             (br#"{"result":{"id":3,"x":"#, br#"xx","id":4}]}}"#, None),
             (b"garbage", b"garbage", None),
         ];
         for (head, tail, id) in table {
-            assert_eq!(
-                id_of_too_long(head, tail),
-                id,
-                "{}",
-                String::from_utf8_lossy(head)
-            );
+            assert_eq!(id_of_too_long(head, tail), id, "{}", String::from_utf8_lossy(head));
         }
     }
 }

@@ -27,9 +27,7 @@ pub(crate) struct Pending {
 
 impl Default for Pending {
     fn default() -> Self {
-        Self {
-            waiters: Mutex::new(Ok(HashMap::new())),
-        }
+        Self { waiters: Mutex::new(Ok(HashMap::new())) }
     }
 }
 
@@ -50,17 +48,8 @@ impl Pending {
         let waiters = waiters.as_mut().map_err(|error| error.clone())?;
         let (answer, receiver) = oneshot::channel();
         let (sender, events) = progress.then(|| mpsc::channel(PROGRESS)).unzip();
-        waiters.insert(
-            id,
-            Waiter {
-                progress: sender,
-                answer,
-            },
-        );
-        Ok(Waiting {
-            progress: events,
-            answer: receiver,
-        })
+        waiters.insert(id, Waiter { progress: sender, answer });
+        Ok(Waiting { progress: events, answer: receiver })
     }
 
     /// Nobody waits for `id` any longer.
@@ -72,12 +61,7 @@ impl Pending {
 
     /// Hands over the answer to `id`; `false` where nobody waits for it.
     pub(crate) fn answer(&self, id: u64, answer: Result<Message, BackendError>) -> bool {
-        let waiter = self
-            .waiters
-            .lock()
-            .as_mut()
-            .ok()
-            .and_then(|waiters| waiters.remove(&id));
+        let waiter = self.waiters.lock().as_mut().ok().and_then(|waiters| waiters.remove(&id));
         waiter.is_some_and(|waiter| waiter.answer.send(answer).is_ok())
     }
 
@@ -120,14 +104,7 @@ pub(crate) struct PendingCall {
 
 impl PendingCall {
     pub(crate) fn new(child: Arc<Child>, id: u64, waiting: Waiting, deadlines: Deadlines) -> Self {
-        Self {
-            child,
-            id,
-            waiting,
-            deadlines,
-            held: None,
-            ended: false,
-        }
+        Self { child, id, waiting, deadlines, held: None, ended: false }
     }
 
     /// The next event of the call. Cancel-safe.
@@ -146,12 +123,7 @@ impl PendingCall {
                 Err(answer) => self.held = Some(answer),
             }
         }
-        if let Some(message) = self
-            .waiting
-            .progress
-            .as_mut()
-            .and_then(|progress| progress.try_recv().ok())
-        {
+        if let Some(message) = self.waiting.progress.as_mut().and_then(|progress| progress.try_recv().ok()) {
             return Ok(Event::Progress(message));
         }
         self.ended = true;

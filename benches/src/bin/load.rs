@@ -138,26 +138,18 @@ async fn report(arguments: Arguments) -> Result<()> {
         load: std::env::current_exe()?,
         nginx: arguments.nginx,
         weir: arguments.weir.map(std::path::absolute).transpose()?,
-        eras: arguments
-            .era
-            .map_or_else(|| vec![Era::Legacy, Era::Modern], |era| vec![era]),
+        eras: arguments.era.map_or_else(|| vec![Era::Legacy, Era::Modern], |era| vec![era]),
         seconds: arguments.seconds,
         rounds: arguments.rounds,
         pins: Pins::detect(arguments.placement),
         progress: |what| eprintln!("… {what}"),
     };
     println!("# Load\n");
-    println!(
-        "{} rounds of {} s, variants in turn, medians of the rounds.",
-        bench.rounds, bench.seconds
-    );
+    println!("{} rounds of {} s, variants in turn, medians of the rounds.", bench.rounds, bench.seconds);
     println!("{}\n", bench.pins.describe());
     let wanted = |measurement| arguments.only.is_empty() || arguments.only.contains(&measurement);
     let (mut goals, mut failed) = (Vec::new(), false);
-    for measurement in Measurement::value_variants()
-        .iter()
-        .filter(|measurement| wanted(**measurement))
-    {
+    for measurement in Measurement::value_variants().iter().filter(|measurement| wanted(**measurement)) {
         let section = match measurement {
             Measurement::Calls => calls::measure(&bench).await,
             Measurement::Lists => lists::measure(&bench).await,

@@ -132,13 +132,7 @@ fn refuse(headers: &HeaderMap, id: &RawValue, message: &Message<'_>) -> Option<A
     let unsupported = |requested: &str| {
         let requested = serde_json::Value::from(requested);
         let data = format!(r#"{{"supported":["{MODERN}"],"requested":{requested}}}"#);
-        Some(error(
-            StatusCode::BAD_REQUEST,
-            Some(id),
-            -32022,
-            "Unsupported protocol version",
-            Some(&data),
-        ))
+        Some(error(StatusCode::BAD_REQUEST, Some(id), -32022, "Unsupported protocol version", Some(&data)))
     };
     let Some(version) = message.params.meta.version.as_deref() else {
         if message.method == "initialize" {
@@ -170,24 +164,11 @@ fn call(id: &RawValue, message: &Message<'_>, prefix: &str) -> Answer {
         return error(StatusCode::OK, Some(id), -32602, "Unknown tool", None);
     }
     let text = serde_json::Value::from(message.params.arguments.map_or("{}", RawValue::get));
-    result(
-        id,
-        &format!(r#"{{{prefix}"content":[{{"type":"text","text":{text}}}]}}"#),
-    )
+    result(id, &format!(r#"{{{prefix}"content":[{{"type":"text","text":{text}}}]}}"#))
 }
 
 fn result(id: &RawValue, result: &str) -> Answer {
-    json(
-        StatusCode::OK,
-        [
-            "{\"jsonrpc\":\"2.0\",\"id\":",
-            id.get(),
-            ",\"result\":",
-            result,
-            "}",
-        ]
-        .concat(),
-    )
+    json(StatusCode::OK, ["{\"jsonrpc\":\"2.0\",\"id\":", id.get(), ",\"result\":", result, "}"].concat())
 }
 
 /// A JSON-RPC error; `text` and `data` need no escaping.

@@ -9,10 +9,7 @@ pub(super) fn render(count: usize) -> String {
         let comma = if index == 0 { "" } else { "," };
         let (name, title) = match index {
             0 => ("echo".to_owned(), "Echo".to_owned()),
-            _ => (
-                format!("search_records_{index:04}"),
-                format!("Search records {index}"),
-            ),
+            _ => (format!("search_records_{index:04}"), format!("Search records {index}")),
         };
         // Writing to a `String` cannot fail.
         let _infallible = write!(

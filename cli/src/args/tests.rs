@@ -24,16 +24,12 @@ fn serve_takes_its_file_either_way_or_not_at_all() {
         ("weir serve w.yaml", Some("w.yaml")),
         ("weir serve --config w.yaml", Some("w.yaml")),
     ] {
-        let Command::Serve(serve) = parse(line).unwrap() else {
-            panic!("{line}")
-        };
+        let Command::Serve(serve) = parse(line).unwrap() else { panic!("{line}") };
         assert_eq!((serve.log.as_str(), serve.log_format), ("info", LogFormat::Text));
         assert_eq!(serve.config.file().as_deref(), file.map(Path::new), "{line}");
     }
     let line = "weir serve --address 0.0.0.0:80 --log debug --log-format json";
-    let Command::Serve(serve) = parse(line).unwrap() else {
-        panic!("{line}")
-    };
+    let Command::Serve(serve) = parse(line).unwrap() else { panic!("{line}") };
     assert_eq!(serve.address.unwrap().port(), 80);
     assert_eq!((serve.log.as_str(), serve.log_format), ("debug", LogFormat::Json));
     assert!(refused("weir serve --config a.yaml b.yaml").contains("cannot be used with"));
@@ -43,9 +39,7 @@ fn serve_takes_its_file_either_way_or_not_at_all() {
 #[test]
 fn check_needs_a_file() {
     for line in ["weir check w.yaml", "weir check --config w.yaml"] {
-        let Command::Check { config } = parse(line).unwrap() else {
-            panic!("{line}")
-        };
+        let Command::Check { config } = parse(line).unwrap() else { panic!("{line}") };
         assert_eq!(config.file(), Path::new("w.yaml"));
     }
     assert!(refused("weir check").contains("FILE"));
@@ -54,24 +48,11 @@ fn check_needs_a_file() {
 #[test]
 fn call_takes_an_object_and_headers() {
     let line = "weir call now --args {\"offset\":\"UTC\"} -H Authorization:_Bearer_x:y --header X-Team:a";
-    let Command::Call {
-        name,
-        arguments,
-        endpoint,
-    } = parse(line).unwrap()
-    else {
-        panic!("{line}")
-    };
+    let Command::Call { name, arguments, endpoint } = parse(line).unwrap() else { panic!("{line}") };
     assert_eq!((name.as_str(), &arguments.0["offset"]), ("now", &"UTC".into()));
     assert_eq!(endpoint.url, "http://127.0.0.1:4483/mcp");
-    let headers = endpoint
-        .headers
-        .iter()
-        .map(|header| (header.name.as_str(), header.value.as_str()));
-    assert_eq!(
-        headers.collect::<Vec<_>>(),
-        [("Authorization", "Bearer x:y"), ("X-Team", "a")]
-    );
+    let headers = endpoint.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
+    assert_eq!(headers.collect::<Vec<_>>(), [("Authorization", "Bearer x:y"), ("X-Team", "a")]);
     assert!(!format!("{endpoint:?}").contains("Bearer"));
     for (line, part) in [
         ("weir call", "NAME"),
@@ -88,17 +69,8 @@ fn call_takes_an_object_and_headers() {
 #[test]
 fn what_weir_starts_itself_is_understood_but_not_shown() {
     assert!(matches!(parse("weir guard"), Ok(Command::Guard)));
-    assert!(matches!(
-        parse("weir demo clock"),
-        Ok(Command::Demo { name: Demo::Clock })
-    ));
-    assert!(matches!(
-        parse("weir demo notes"),
-        Ok(Command::Demo { name: Demo::Notes })
-    ));
+    assert!(matches!(parse("weir demo clock"), Ok(Command::Demo { name: Demo::Clock })));
+    assert!(matches!(parse("weir demo notes"), Ok(Command::Demo { name: Demo::Notes })));
     let help = Args::command().render_long_help().to_string();
-    assert!(
-        help.contains("serve") && !help.contains("guard") && !help.contains("demo server"),
-        "{help}"
-    );
+    assert!(help.contains("serve") && !help.contains("guard") && !help.contains("demo server"), "{help}");
 }

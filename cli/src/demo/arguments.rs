@@ -13,10 +13,7 @@ impl Arguments {
             Some(name) if known.is_empty() => {
                 Err(format!("there is no argument `{name}`; this tool takes none"))
             }
-            Some(name) => Err(format!(
-                "there is no argument `{name}`; this tool takes {}",
-                known.join(", ")
-            )),
+            Some(name) => Err(format!("there is no argument `{name}`; this tool takes {}", known.join(", "))),
         }
     }
 
@@ -35,16 +32,12 @@ impl Arguments {
 
     /// The same, but it must be there.
     pub(super) fn required_text(&self, name: &str, longest: usize) -> Result<&str, String> {
-        self.text(name, longest)?
-            .ok_or_else(|| format!("the argument `{name}` is missing"))
+        self.text(name, longest)?.ok_or_else(|| format!("the argument `{name}` is missing"))
     }
 
     /// A whole number from 1 to `largest`, which must be there.
     pub(super) fn count(&self, name: &str, largest: u64) -> Result<u64, String> {
-        let value = self
-            .0
-            .get(name)
-            .ok_or_else(|| format!("the argument `{name}` is missing"))?;
+        let value = self.0.get(name).ok_or_else(|| format!("the argument `{name}` is missing"))?;
         value
             .as_u64()
             .filter(|count| (1..=largest).contains(count))

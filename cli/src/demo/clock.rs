@@ -27,10 +27,7 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new() -> Self {
-        Self {
-            tick: Duration::from_secs(1),
-            countdowns: Vec::new(),
-        }
+        Self { tick: Duration::from_secs(1), countdowns: Vec::new() }
     }
 }
 
@@ -112,9 +109,7 @@ impl Server for Clock {
 
     fn answer(&mut self, request: &Request, reply: &Reply) -> Step {
         match request.method.as_str() {
-            "tools/call" => self
-                .call(request, reply)
-                .unwrap_or_else(|failure| Step::Done(Err(failure))),
+            "tools/call" => self.call(request, reply).unwrap_or_else(|failure| Step::Done(Err(failure))),
             method => Step::Done(Err(Failure::no_method(method))),
         }
     }
@@ -149,15 +144,9 @@ impl Clock {
         let seconds = Arguments::new(given, &["seconds"])?.count("seconds", LONGEST_COUNTDOWN)?;
         self.countdowns.retain(Countdown::counts);
         if self.countdowns.len() >= MOST_COUNTDOWNS {
-            return Err(format!(
-                "{MOST_COUNTDOWNS} countdowns are under way; wait for one to end"
-            ));
+            return Err(format!("{MOST_COUNTDOWNS} countdowns are under way; wait for one to end"));
         }
-        let token = request
-            .params
-            .get("_meta")
-            .and_then(|meta| meta.get("progressToken"))
-            .cloned();
+        let token = request.params.get("_meta").and_then(|meta| meta.get("progressToken")).cloned();
         let countdown = Countdown::start(seconds, self.tick, token, reply.clone())
             .map_err(|error| format!("the countdown could not be started: {error}"))?;
         self.countdowns.push(countdown);
@@ -167,10 +156,7 @@ impl Clock {
 
 fn now(given: Map<String, Value>) -> Result<Value, String> {
     let arguments = Arguments::new(given, &["offset"])?;
-    let offset = arguments
-        .text("offset", LONGEST)?
-        .unwrap_or("UTC")
-        .parse::<Offset>()?;
+    let offset = arguments.text("offset", LONGEST)?.unwrap_or("UTC").parse::<Offset>()?;
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     told(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX), offset)
 }

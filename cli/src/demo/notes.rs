@@ -56,16 +56,8 @@ impl Notes {
         let told = tools::call(&mut self.store, name, arguments)
             .ok_or_else(|| Failure::invalid(format!("Unknown tool: {name}")))?;
         Ok(match told {
-            Ok(Told {
-                text,
-                data,
-                changed: true,
-            }) => Step::Changed(tool_result(&text, Some(data))),
-            Ok(Told {
-                text,
-                data,
-                changed: false,
-            }) => Step::Done(Ok(tool_result(&text, Some(data)))),
+            Ok(Told { text, data, changed: true }) => Step::Changed(tool_result(&text, Some(data))),
+            Ok(Told { text, data, changed: false }) => Step::Done(Ok(tool_result(&text, Some(data)))),
             Err(wrong) => Step::Done(Ok(tool_error(&wrong))),
         })
     }

@@ -35,11 +35,7 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn new(code: i64, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            data: None,
-        }
+        Self { code, message: message.into(), data: None }
     }
 
     /// -32602: what is asked for is malformed or does not exist.

@@ -30,12 +30,7 @@ struct Listener {
 
 impl<S: Server> Session<S> {
     pub(super) fn new(server: S, outlet: Outlet) -> Self {
-        Self {
-            server,
-            outlet,
-            initialized: false,
-            listeners: Vec::new(),
-        }
+        Self { server, outlet, initialized: false, listeners: Vec::new() }
     }
 
     /// Takes one message; `None` stands for one that was too long to read.
@@ -73,10 +68,7 @@ impl<S: Server> Session<S> {
                 Ok(params) => self.request(id, method, params),
                 Err(failure) => self.reply(id, method, false).send(Err(failure)),
             },
-            Some(_) => refuse(
-                self,
-                Failure::new(-32600, "`id` must be a string or a whole number"),
-            ),
+            Some(_) => refuse(self, Failure::new(-32600, "`id` must be a string or a whole number")),
         }
     }
 
@@ -102,16 +94,8 @@ impl<S: Server> Session<S> {
             Err(failure) => return self.reply(id, method, true).send(Err(failure)),
         };
         let reply = self.reply(id, method, modern);
-        let request = Request {
-            method: method.into(),
-            params,
-            modern,
-        };
-        let step = if modern {
-            self.modern(&request, &reply)
-        } else {
-            self.legacy(&request, &reply)
-        };
+        let request = Request { method: method.into(), params, modern };
+        let step = if modern { self.modern(&request, &reply) } else { self.legacy(&request, &reply) };
         match step {
             Step::Done(answer) => reply.send(answer),
             Step::Changed(result) => {
@@ -139,10 +123,7 @@ impl<S: Server> Session<S> {
         match request.method.as_str() {
             "initialize" => {
                 let asked = request.params.get("protocolVersion").and_then(Value::as_str);
-                let version = LEGACY
-                    .into_iter()
-                    .find(|known| asked == Some(known))
-                    .unwrap_or(NEWEST_LEGACY);
+                let version = LEGACY.into_iter().find(|known| asked == Some(known)).unwrap_or(NEWEST_LEGACY);
                 self.initialized = true;
                 Step::Done(Ok(json!({
                     "protocolVersion": version,
@@ -180,15 +161,9 @@ impl<S: Server> Session<S> {
         if let Some(Value::Object(meta)) = reply.extra.as_mut().and_then(|extra| extra.get_mut("_meta")) {
             meta.insert(SUBSCRIPTION_KEY.into(), reply.id.clone());
         }
-        let accepted = if resources {
-            json!({ "resourcesListChanged": true })
-        } else {
-            json!({})
-        };
+        let accepted = if resources { json!({ "resourcesListChanged": true }) } else { json!({}) };
         let params = json!({ "_meta": { SUBSCRIPTION_KEY: reply.id }, "notifications": accepted });
-        reply
-            .outlet
-            .notify("notifications/subscriptions/acknowledged", params);
+        reply.outlet.notify("notifications/subscriptions/acknowledged", params);
         self.listeners.push(Listener { reply, resources });
         Step::Later
     }
@@ -199,9 +174,7 @@ impl<S: Server> Session<S> {
             self.outlet.send(&json!({ "jsonrpc": "2.0", "method": METHOD }));
         }
         for Listener { reply, .. } in self.listeners.iter().filter(|listener| listener.resources) {
-            reply
-                .outlet
-                .notify(METHOD, json!({ "_meta": { SUBSCRIPTION_KEY: reply.id } }));
+            reply.outlet.notify(METHOD, json!({ "_meta": { SUBSCRIPTION_KEY: reply.id } }));
         }
     }
 
@@ -222,16 +195,11 @@ fn era(params: &Map<String, Value>) -> Result<bool, Failure> {
     };
     if version != MODERN {
         let data = Some(json!({ "supported": [MODERN], "requested": version }));
-        return Err(Failure {
-            data,
-            ..Failure::new(-32022, "unsupported protocol version")
-        });
+        return Err(Failure { data, ..Failure::new(-32022, "unsupported protocol version") });
     }
     match meta.and_then(|meta| meta.get(CAPABILITIES_KEY)) {
         Some(Value::Object(_)) => Ok(true),
-        _ => Err(Failure::invalid(format!(
-            "`{CAPABILITIES_KEY}` must be an object"
-        ))),
+        _ => Err(Failure::invalid(format!("`{CAPABILITIES_KEY}` must be an object"))),
     }
 }
 

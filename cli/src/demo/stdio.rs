@@ -59,10 +59,8 @@ mod tests {
 
     fn lengths(input: &str) -> Vec<Option<usize>> {
         let mut lengths = Vec::new();
-        read_lines(&mut input.as_bytes(), |line| {
-            lengths.push(line.map(|line| line.trim_ascii().len()))
-        })
-        .unwrap();
+        read_lines(&mut input.as_bytes(), |line| lengths.push(line.map(|line| line.trim_ascii().len())))
+            .unwrap();
         lengths
     }
 

@@ -37,20 +37,8 @@ pub(crate) fn backend(
     defaults: &BackendDefaults,
 ) -> Option<Backend> {
     let fits = fitting(checker, here, &written);
-    let file::Backend {
-        command,
-        args,
-        env,
-        cwd,
-        url,
-        headers,
-        ca,
-        http2,
-        era,
-        session,
-        limits,
-        timeouts,
-    } = written;
+    let file::Backend { command, args, env, cwd, url, headers, ca, http2, era, session, limits, timeouts } =
+        written;
     let limits = limits::of_backend(limits, &defaults.limits);
     let timeouts = limits::timeouts_of_backend(checker, here, timeouts, &defaults.timeouts);
 
@@ -61,10 +49,9 @@ pub(crate) fn backend(
     let args: Vec<_> = args.unwrap_or_default().into_iter().map(|text| text.0).collect();
     for (index, argument) in args.iter().enumerate() {
         if argument.contains('\0') {
-            checker.error(checker.at(
-                &here.key("args").index(index),
-                "an argument must not hold a NUL character",
-            ));
+            checker.error(
+                checker.at(&here.key("args").index(index), "an argument must not hold a NUL character"),
+            );
         }
     }
     if let Some(command) = &command
@@ -79,24 +66,14 @@ pub(crate) fn backend(
     let mut backend = match (command, url) {
         (Some(command), _) => {
             let mut backend = Backend::stdio(name, "", args.iter().map(String::as_str));
-            backend.transport = Transport::Stdio(StdioBackend {
-                command,
-                args,
-                env,
-                cwd,
-            });
+            backend.transport = Transport::Stdio(StdioBackend { command, args, env, cwd });
             backend
         }
         (None, Some(Some(url))) => {
             let mut backend = Backend::http(name, url);
             if let Transport::Http(transport) = &mut backend.transport {
                 let http2 = http2.unwrap_or(transport.http2);
-                *transport = HttpBackend {
-                    url: transport.url.clone(),
-                    headers,
-                    ca,
-                    http2,
-                };
+                *transport = HttpBackend { url: transport.url.clone(), headers, ca, http2 };
             }
             backend
         }
@@ -104,19 +81,12 @@ pub(crate) fn backend(
     };
     backend.era = era.unwrap_or(backend.era);
     backend.session = session.unwrap_or(backend.session);
-    Some(Backend {
-        limits,
-        timeouts,
-        ..backend
-    })
+    Some(Backend { limits, timeouts, ..backend })
 }
 
 /// Reports what does not fit the way the backend is reached; whether exactly one way is named.
 fn fitting(checker: &mut Checker<'_>, here: &Path, written: &file::Backend) -> bool {
-    let stop = written
-        .timeouts
-        .as_ref()
-        .is_some_and(|timeouts| timeouts.stop.is_some());
+    let stop = written.timeouts.as_ref().is_some_and(|timeouts| timeouts.stop.is_some());
     let of_command = [
         ("args", written.args.is_some()),
         ("env", written.env.is_some()),
@@ -132,10 +102,8 @@ fn fitting(checker: &mut Checker<'_>, here: &Path, written: &file::Backend) -> b
         (Some(_), None) => (&of_url, "command", "url"),
         (None, Some(_)) => (&of_command, "url", "command"),
         (Some(_), Some(_)) => {
-            let finding = checker.at_key(
-                &here.key("url"),
-                "a backend has either `command` or `url`, not both",
-            );
+            let finding =
+                checker.at_key(&here.key("url"), "a backend has either `command` or `url`, not both");
             checker.error(finding.help("remove one, or make two backends of it"));
             return false;
         }
@@ -165,16 +133,14 @@ fn url(checker: &mut Checker<'_>, here: &Path, text: &str, ca: bool) -> Option<U
         Ok(url) if url.fragment().is_some() => checker.at(here, "the URL must not hold a fragment (`#…`)"),
         Ok(url) => {
             if ca && url.scheme() == "http" {
-                let here = here
-                    .split_last()
-                    .map_or_else(Path::default, |(_, parent)| parent.key("ca"));
+                let here = here.split_last().map_or_else(Path::default, |(_, parent)| parent.key("ca"));
                 checker.error(checker.at_key(&here, "`ca` fits an `https` URL; this one is `http`"));
             }
             return Some(url);
         }
-        Err(_) if !text.contains("://") => checker
-            .at(here, "not a URL")
-            .help("write it in full, such as `https://example.com/mcp`"),
+        Err(_) if !text.contains("://") => {
+            checker.at(here, "not a URL").help("write it in full, such as `https://example.com/mcp`")
+        }
         Err(error) => checker.at(here, format!("not a URL: {error}")),
     };
     checker.error(finding);
@@ -205,10 +171,8 @@ fn headers(
         }
         let text = value.expose();
         if text.trim() != text || !text.chars().all(|c| matches!(c, ' '..='~' | '\t')) {
-            let finding = checker.at(
-                &path,
-                "the header's value must be visible ASCII characters and inner spaces",
-            );
+            let finding =
+                checker.at(&path, "the header's value must be visible ASCII characters and inner spaces");
             checker.error(finding.help("look for line ends and blanks around it"));
         }
         headers.push((name, value.clone()));
@@ -228,10 +192,9 @@ fn variables(
         };
         let path = here.key(&name);
         if name.is_empty() || name.contains(['=', '\0']) {
-            checker.error(checker.at_key(
-                &path,
-                format!("{} is not the name of an environment variable", quote(&name)),
-            ));
+            checker.error(
+                checker.at_key(&path, format!("{} is not the name of an environment variable", quote(&name))),
+            );
         }
         if value.expose().contains('\0') {
             checker.error(checker.at(&path, "the variable's value must not hold a NUL character"));

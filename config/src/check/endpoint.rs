@@ -36,9 +36,8 @@ pub(super) fn endpoints(
         }
         endpoints.push(endpoint(checker, &here, name, written, backends));
     }
-    for unused in backends
-        .iter()
-        .filter(|name| !endpoints.iter().any(|endpoint| endpoint.backends.contains(name)))
+    for unused in
+        backends.iter().filter(|name| !endpoints.iter().any(|endpoint| endpoint.backends.contains(name)))
     {
         let here = Path::root("backends").key(unused);
         checker.warning(checker.at_key(&here, format!("no endpoint uses the backend {}", quote(unused))));
@@ -92,12 +91,7 @@ fn endpoint(
         prompts: filter(checker, &at("prompts"), prompts.allow, prompts.deny),
         resources: filter(checker, &at("resources"), resources.allow, resources.deny),
         tool_overrides: overrides(checker, &at("tools").key("overrides"), tools.overrides, &backends),
-        prompt_overrides: overrides(
-            checker,
-            &at("prompts").key("overrides"),
-            prompts.overrides,
-            &backends,
-        ),
+        prompt_overrides: overrides(checker, &at("prompts").key("overrides"), prompts.overrides, &backends),
         resource_order,
         conflicts,
         page_size: written.page_size.unwrap_or(Endpoint::PAGE_SIZE),
@@ -110,18 +104,13 @@ fn path(checker: &mut Checker<'_>, here: &Path, text: &str) {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@/".contains(c);
     let segments = || text.split('/').skip(1);
     let finding = if !text.starts_with('/') {
-        checker
-            .at(here, "the path must begin with `/`")
-            .help("write it like `/mcp`")
+        checker.at(here, "the path must begin with `/`").help("write it like `/mcp`")
     } else if !text.chars().all(plain) {
         checker.at(here, "the path may hold letters, digits and `-._~!$&'()*+,;=:@/`")
     } else if segments().next() == Some(".well-known") {
         checker.at(here, "paths under `/.well-known/` are weir's own")
     } else if text != "/" && segments().any(|segment| matches!(segment, "" | "." | "..")) {
-        checker.at(
-            here,
-            "the path must not hold empty, `.` or `..` segments, nor end with `/`",
-        )
+        checker.at(here, "the path must not hold empty, `.` or `..` segments, nor end with `/`")
     } else {
         return;
     };
@@ -132,18 +121,8 @@ fn path(checker: &mut Checker<'_>, here: &Path, text: &str) {
 /// are known names the beginning already holds one of either.
 fn members(checker: &mut Checker<'_>, here: &Path, listed: &[String], known: &[String], what: &str) {
     let listed = listed.get(..=MOST_MEMBERS).unwrap_or(listed);
-    for (index, name) in listed
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| !known.contains(name))
-    {
-        unknown(
-            checker,
-            &here.index(index),
-            name,
-            known,
-            &format!("unknown {what}"),
-        );
+    for (index, name) in listed.iter().enumerate().filter(|(_, name)| !known.contains(name)) {
+        unknown(checker, &here.index(index), name, known, &format!("unknown {what}"));
     }
     for index in repeated(listed) {
         let message = format!("the {what} stands in the list already");
@@ -163,10 +142,7 @@ fn unknown(checker: &mut Checker<'_>, here: &Path, name: &str, known: &[String],
     let names = || known.iter().map(String::as_str);
     let help = format!("known are {}", crate::report::quote_all(names()));
     let finding = if literal {
-        checker
-            .at(here, format!("{what} {}", quote(name)))
-            .help(help)
-            .guess(name, names())
+        checker.at(here, format!("{what} {}", quote(name))).help(help).guess(name, names())
     } else {
         checker.at(here, what).help(help)
     };
@@ -213,10 +189,7 @@ fn filter(
             finding.help("to offer nothing write `deny: [\"*\"]`; to offer everything leave it out"),
         );
     }
-    let filter = Filter {
-        allow: allow.unwrap_or_default(),
-        deny: deny.unwrap_or_default(),
-    };
+    let filter = Filter { allow: allow.unwrap_or_default(), deny: deny.unwrap_or_default() };
     for (key, patterns) in [("allow", &filter.allow), ("deny", &filter.deny)] {
         for (index, pattern) in patterns.iter().enumerate() {
             if let Err(error) = Glob::new(pattern) {
@@ -275,11 +248,7 @@ fn order(
 ) -> Vec<String> {
     let mut order = written.unwrap_or_default();
     members(checker, here, &order, backends, "backend");
-    let rest: Vec<_> = backends
-        .iter()
-        .filter(|name| !order.contains(name))
-        .cloned()
-        .collect();
+    let rest: Vec<_> = backends.iter().filter(|name| !order.contains(name)).cloned().collect();
     order.extend(rest);
     order
 }

@@ -24,13 +24,7 @@ impl BackendDefaults {
 }
 
 pub(super) fn front(written: file::Limits) -> Limits {
-    let file::Limits {
-        body,
-        headers,
-        depth,
-        requests,
-        sessions,
-    } = written;
+    let file::Limits { body, headers, depth, requests, sessions } = written;
     let defaults = Limits::default();
     Limits {
         body: body.map_or(defaults.body, |size| size.0),
@@ -42,15 +36,7 @@ pub(super) fn front(written: file::Limits) -> Limits {
 }
 
 pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts) -> Timeouts {
-    let file::Timeouts {
-        read,
-        write,
-        connection,
-        session,
-        keep_alive,
-        start,
-        drain,
-    } = written;
+    let file::Timeouts { read, write, connection, session, keep_alive, start, drain } = written;
     let defaults = Timeouts::default();
     let here = Path::root("timeouts");
     let mut some = |key, span, default| positive(checker, &here.key(key), span, default);
@@ -66,11 +52,7 @@ pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts)
 }
 
 pub(super) fn of_backend(written: Option<file::BackendLimits>, defaults: &BackendLimits) -> BackendLimits {
-    let file::BackendLimits {
-        message,
-        calls,
-        items,
-    } = written.unwrap_or_default();
+    let file::BackendLimits { message, calls, items } = written.unwrap_or_default();
     BackendLimits {
         message: message.map_or(defaults.message, |size| size.0),
         calls: calls.unwrap_or(defaults.calls),
@@ -85,14 +67,7 @@ pub(super) fn timeouts_of_backend(
     written: Option<file::BackendTimeouts>,
     defaults: &BackendTimeouts,
 ) -> BackendTimeouts {
-    let file::BackendTimeouts {
-        connect,
-        list,
-        idle,
-        call,
-        refresh,
-        stop,
-    } = written.unwrap_or_default();
+    let file::BackendTimeouts { connect, list, idle, call, refresh, stop } = written.unwrap_or_default();
     let here = here.key("timeouts");
     let mut some = |key, span, default| positive(checker, &here.key(key), span, default);
     BackendTimeouts {

@@ -18,10 +18,7 @@ pub(super) fn listener(checker: &mut Checker<'_>, written: file::Listener) -> Li
     let tls = written.tls.map(|tls| {
         let here = here.key("tls");
         let certificate = checker.existing_file(&here.key("certificate"), &tls.certificate);
-        Tls {
-            certificate,
-            key: checker.existing_file(&here.key("key"), &tls.key),
-        }
+        Tls { certificate, key: checker.existing_file(&here.key("key"), &tls.key) }
     });
     let allowed_origins = written.allowed_origins.unwrap_or_default();
     for (index, written) in allowed_origins.iter().enumerate() {
@@ -46,10 +43,7 @@ fn address(checker: &mut Checker<'_>, here: &Path, text: &str) -> Option<SocketA
     if let Ok(address) = text.parse() {
         return Some(address);
     }
-    let finding = checker.at(
-        here,
-        "expected an IP address and a port, such as `127.0.0.1:4483`",
-    );
+    let finding = checker.at(here, "expected an IP address and a port, such as `127.0.0.1:4483`");
     // The usual short forms, spelled out.
     let port = |text: Option<&str>| text.and_then(|text| text.parse::<u16>().ok());
     let (ip, port) = if let Some(port) = port(text.strip_prefix("localhost:")) {
@@ -62,24 +56,15 @@ fn address(checker: &mut Checker<'_>, here: &Path, text: &str) -> Option<SocketA
         checker.error(finding);
         return None;
     };
-    checker.error(finding.help(format!(
-        "did you mean {}?",
-        quote(&SocketAddr::new(ip, port).to_string())
-    )));
+    checker.error(finding.help(format!("did you mean {}?", quote(&SocketAddr::new(ip, port).to_string()))));
     None
 }
 
 /// An `Origin` as browsers send it.
 fn origin(checker: &mut Checker<'_>, here: &Path, text: &str) {
-    let web = Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"));
-    let finding = || {
-        checker.at(
-            here,
-            "expected an origin: scheme, host and port if it is not the default one",
-        )
-    };
+    let web = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let finding =
+        || checker.at(here, "expected an origin: scheme, host and port if it is not the default one");
     let finding = if text.contains('*') {
         checker.at(here, "origins hold no `*`").help("list each origin")
     } else if let Some(url) = web {
@@ -93,9 +78,7 @@ fn origin(checker: &mut Checker<'_>, here: &Path, text: &str) {
         let other = text.split_once("://").is_some_and(|(scheme, rest)| {
             let plain = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
             scheme.starts_with(|c: char| c.is_ascii_lowercase())
-                && scheme
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+.-".contains(c))
+                && scheme.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+.-".contains(c))
                 && !matches!(scheme, "http" | "https")
                 && !rest.is_empty()
                 && rest.chars().all(plain)
@@ -117,9 +100,9 @@ fn host(checker: &mut Checker<'_>, here: &Path, text: &str) {
     } else {
         match Host::parse(text) {
             Ok(host) if host.to_string() == text => return,
-            Ok(host) => checker
-                .at(here, EXPECTED)
-                .help(format!("it is sent as {}", quote(&host.to_string()))),
+            Ok(host) => {
+                checker.at(here, EXPECTED).help(format!("it is sent as {}", quote(&host.to_string())))
+            }
             Err(_) => checker.at(here, EXPECTED),
         }
     };

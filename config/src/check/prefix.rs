@@ -36,15 +36,10 @@ impl<'f> Format<'f> {
         }
         match literal.chars().find(|character| !is_name_character(*character)) {
             Some('{' | '}') => Err(format!("the format knows `{BACKEND}` and `{NAME}` only")),
-            Some(character) => Err(format!(
-                "{} is not allowed in names",
-                quote(character.encode_utf8(&mut [0; 4]))
-            )),
-            None => Ok(Self {
-                before,
-                after,
-                name_first,
-            }),
+            Some(character) => {
+                Err(format!("{} is not allowed in names", quote(character.encode_utf8(&mut [0; 4]))))
+            }
+            None => Ok(Self { before, after, name_first }),
         }
     }
 
@@ -58,25 +53,14 @@ impl<'f> Format<'f> {
     pub(crate) fn clash(&self, backends: &[String]) -> Option<(usize, usize)> {
         let fixed = |(index, backend): (usize, &String)| {
             let fixed = self.render(backend);
-            (
-                if self.name_first {
-                    fixed.chars().rev().collect()
-                } else {
-                    fixed
-                },
-                index,
-            )
+            (if self.name_first { fixed.chars().rev().collect() } else { fixed }, index)
         };
         let mut fixed: Vec<(String, usize)> = backends.iter().enumerate().map(fixed).collect();
         // What begins with a text follows it directly in sorted order.
         fixed.sort();
-        fixed
-            .iter()
-            .zip(fixed.iter().skip(1))
-            .find_map(|((a, first), (b, second))| {
-                b.starts_with(a.as_str())
-                    .then(|| (*first.min(second), *first.max(second)))
-            })
+        fixed.iter().zip(fixed.iter().skip(1)).find_map(|((a, first), (b, second))| {
+            b.starts_with(a.as_str()).then(|| (*first.min(second), *first.max(second)))
+        })
     }
 
     /// A usual format under which all backends can be told apart.
@@ -103,11 +87,7 @@ pub(super) fn check(
         return;
     };
     let (fixed_a, fixed_b) = (parsed.render(a), parsed.render(b));
-    let shared = if fixed_a.len() > fixed_b.len() {
-        fixed_a
-    } else {
-        fixed_b
-    };
+    let shared = if fixed_a.len() > fixed_b.len() { fixed_a } else { fixed_b };
     let verb = if parsed.name_first { "ends" } else { "begins" };
     let message = format!(
         "the backends {} and {} cannot be told apart: with the format {}, a name that {verb} with {} may belong to either",
@@ -162,19 +142,10 @@ mod tests {
         for (format, expected) in [
             ("", "the format must hold `{backend}`"),
             ("{name}", "the format must hold `{backend}`"),
-            (
-                "{backend}{backend}",
-                "the format may hold `{backend}` and `{name}` once each",
-            ),
-            (
-                "{backend}{name}{name}",
-                "the format may hold `{backend}` and `{name}` once each",
-            ),
+            ("{backend}{backend}", "the format may hold `{backend}` and `{name}` once each"),
+            ("{backend}{name}{name}", "the format may hold `{backend}` and `{name}` once each"),
             ("{name}{backend}{name}", "the format may hold `{name}` once"),
-            (
-                "{backend}_{tool}",
-                "the format knows `{backend}` and `{name}` only",
-            ),
+            ("{backend}_{tool}", "the format knows `{backend}` and `{name}` only"),
             ("{backend}/", "`/` is not allowed in names"),
         ] {
             assert_eq!(Format::parse(format).unwrap_err(), expected, "{format}");

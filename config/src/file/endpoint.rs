@@ -146,38 +146,15 @@ pub(crate) trait Override {
 
 impl Override for ToolOverride {
     fn into_model(self) -> model::Override {
-        let Self {
-            hide,
-            name,
-            title,
-            description,
-            annotations,
-        } = self;
-        model::Override {
-            hide: hide.unwrap_or_default(),
-            name,
-            title,
-            description,
-            annotations,
-        }
+        let Self { hide, name, title, description, annotations } = self;
+        model::Override { hide: hide.unwrap_or_default(), name, title, description, annotations }
     }
 }
 
 impl Override for PromptOverride {
     fn into_model(self) -> model::Override {
-        let Self {
-            hide,
-            name,
-            title,
-            description,
-        } = self;
-        model::Override {
-            hide: hide.unwrap_or_default(),
-            name,
-            title,
-            description,
-            annotations: None,
-        }
+        let Self { hide, name, title, description } = self;
+        model::Override { hide: hide.unwrap_or_default(), name, title, description, annotations: None }
     }
 }
 

@@ -122,24 +122,14 @@ impl Backend {
         args: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
         let args = args.into_iter().map(Into::into).collect();
-        let transport = StdioBackend {
-            command: command.into(),
-            args,
-            env: Vec::new(),
-            cwd: None,
-        };
+        let transport = StdioBackend { command: command.into(), args, env: Vec::new(), cwd: None };
         Self::new(name.into(), Transport::Stdio(transport), SessionScope::Shared)
     }
 
     /// A remote server with every default.
     pub fn http(name: impl Into<String>, url: Url) -> Self {
         let http2 = url.scheme() == "https";
-        let transport = HttpBackend {
-            url,
-            headers: Vec::new(),
-            ca: None,
-            http2,
-        };
+        let transport = HttpBackend { url, headers: Vec::new(), ca: None, http2 };
         Self::new(name.into(), Transport::Http(transport), SessionScope::Client)
     }
 
@@ -157,11 +147,7 @@ impl Backend {
 
 impl Default for BackendLimits {
     fn default() -> Self {
-        Self {
-            message: 16 << 20,
-            calls: 256,
-            items: 10_000,
-        }
+        Self { message: 16 << 20, calls: 256, items: 10_000 }
     }
 }
 

@@ -38,13 +38,7 @@ pub struct Timeouts {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            body: 4 << 20,
-            headers: 64 << 10,
-            depth: 64,
-            requests: 8192,
-            sessions: 65_536,
-        }
+        Self { body: 4 << 20, headers: 64 << 10, depth: 64, requests: 8192, sessions: 65_536 }
     }
 }
 

@@ -25,10 +25,7 @@ impl<'t> Snippets<'t> {
             scalars.sort_by_key(|(extent, _)| extent.start);
             scalars
         });
-        Self {
-            lines: text.lines().collect(),
-            scalars,
-        }
+        Self { lines: text.lines().collect(), scalars }
     }
 
     /// The line of a place and the column of the place in it.
@@ -85,15 +82,10 @@ fn mask_scalars(text: &str, line: usize, scalars: &[(Extent, bool)]) -> Vec<Cell
 /// The line with its key and its punctuation, but every other letter and digit hidden: without a tree nothing
 /// tells which of them are secret.
 fn mask_words(text: &str) -> Vec<Cell> {
-    let key = text
-        .find(": ")
-        .or_else(|| text.strip_suffix(':').map(str::len))
-        .unwrap_or(0);
+    let key = text.find(": ").or_else(|| text.strip_suffix(':').map(str::len)).unwrap_or(0);
     let name = text.get(..key).unwrap_or_default();
-    let is_key = name
-        .trim_start_matches([' ', '-'])
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "_-.\"".contains(c));
+    let is_key =
+        name.trim_start_matches([' ', '-']).chars().all(|c| c.is_ascii_alphanumeric() || "_-.\"".contains(c));
     let keep = if is_key { name.chars().count() } else { 0 };
     let hide = |(index, character): (usize, char)| {
         let hidden = index >= keep && !(character.is_ascii_punctuation() || character.is_whitespace());
@@ -104,10 +96,7 @@ fn mask_words(text: &str) -> Vec<Cell> {
 
 /// The cells as text, cut around the column where they are many.
 fn frame(mut cells: Vec<Cell>, column: usize) -> (String, usize) {
-    while cells
-        .last()
-        .is_some_and(|(_, character)| character.is_whitespace())
-    {
+    while cells.last().is_some_and(|(_, character)| character.is_whitespace()) {
         cells.pop();
     }
     let caret = cells.iter().take_while(|(found, _)| *found < column).count();
@@ -120,26 +109,14 @@ fn frame(mut cells: Vec<Cell>, column: usize) -> (String, usize) {
     };
     let printable = |character: char| if character.is_control() { ' ' } else { character };
     if cells.len() <= WIDEST {
-        return (
-            cells
-                .into_iter()
-                .map(|(_, character)| printable(character))
-                .collect(),
-            caret + 1,
-        );
+        return (cells.into_iter().map(|(_, character)| printable(character)).collect(), caret + 1);
     }
     let skip = caret.saturating_sub(BEFORE);
     let mut text = String::new();
     if skip > 0 {
         text.push('…');
     }
-    text.extend(
-        cells
-            .iter()
-            .skip(skip)
-            .take(WIDEST)
-            .map(|(_, character)| printable(*character)),
-    );
+    text.extend(cells.iter().skip(skip).take(WIDEST).map(|(_, character)| printable(*character)));
     if skip + WIDEST < cells.len() {
         text.push('…');
     }

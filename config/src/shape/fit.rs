@@ -104,8 +104,7 @@ impl Fit<'_, '_> {
                     let message = format!("unknown field {}", quote(&key.text));
                     let finding = Finding::new(key.extent.start, &here, message);
                     if table.closed {
-                        self.report
-                            .error(finding.help(fields(table)).guess(&key.text, known));
+                        self.report.error(finding.help(fields(table)).guess(&key.text, known));
                     } else {
                         self.report.warning(finding.help("it is ignored"));
                     }
@@ -114,8 +113,7 @@ impl Fit<'_, '_> {
         }
         for name in &table.required {
             if node.get(name).is_none_or(|(_, node)| node.is_null()) {
-                self.report
-                    .error(Finding::new(at, path, format!("missing field {}", quote(name))));
+                self.report.error(Finding::new(at, path, format!("missing field {}", quote(name))));
             }
         }
         Some(Value::Object(map))
@@ -136,11 +134,7 @@ impl Fit<'_, '_> {
         let Resolved { text, loose, literal } = resolved;
         // A text that came from elsewhere may be a secret in the wrong place: it is not repeated.
         let named = |what: &str| {
-            if literal {
-                format!("{} {what}", quote(&text))
-            } else {
-                format!("the value {what}")
-            }
+            if literal { format!("{} {what}", quote(&text)) } else { format!("the value {what}") }
         };
         let problem = match shape {
             Shape::Text if literal && loose && describe_plain(&text) != "a string" => {
@@ -162,22 +156,16 @@ impl Fit<'_, '_> {
             },
             Shape::Integer { min, max } => match text.parse::<u64>() {
                 Ok(number) if loose && (*min..=*max).contains(&number) => return Some(number.into()),
-                Ok(_) if loose => Finding::new(
-                    node.extent.start,
-                    path,
-                    named(&format!("is not between {min} and {max}")),
-                ),
+                Ok(_) if loose => {
+                    Finding::new(node.extent.start, path, named(&format!("is not between {min} and {max}")))
+                }
                 _ => return self.mismatch(node, shape, path),
             },
             Shape::Choice(words) if !words.contains(&text) => {
                 let words = || words.iter().map(String::as_str);
                 let message = named(&format!("is not one of {}", quote_all(words())));
                 let finding = Finding::new(node.extent.start, path, message);
-                if literal {
-                    finding.guess(&text, words())
-                } else {
-                    finding
-                }
+                if literal { finding.guess(&text, words()) } else { finding }
             }
             _ => return Some(Value::String(text)),
         };
@@ -192,8 +180,7 @@ impl Fit<'_, '_> {
             _ => {
                 let message = format!("expected {}, found a mapping", shape.describe());
                 let finding = Finding::new(node.extent.start, path, message);
-                self.report
-                    .error(finding.help("to refer to a value write `{env: NAME}` or `{file: PATH}`"));
+                self.report.error(finding.help("to refer to a value write `{env: NAME}` or `{file: PATH}`"));
                 return None;
             }
         };
@@ -201,17 +188,9 @@ impl Fit<'_, '_> {
         let Value::String(name) = self.scalar(source, &Shape::Text, &here)? else {
             return None;
         };
-        let resolved = if key == "env" {
-            self.expander.variable(&name)
-        } else {
-            self.expander.file(&name)
-        };
+        let resolved = if key == "env" { self.expander.variable(&name) } else { self.expander.file(&name) };
         match resolved {
-            Ok(text) => Some(Resolved {
-                text,
-                loose: true,
-                literal: false,
-            }),
+            Ok(text) => Some(Resolved { text, loose: true, literal: false }),
             Err(problem) => {
                 self.unresolved(problem, source.extent.start, &here);
                 None
@@ -221,33 +200,14 @@ impl Fit<'_, '_> {
 
     fn expand(&mut self, text: &str, plain: bool, node: &Node, path: &Path) -> Option<Resolved> {
         match self.expander.expand(text) {
-            Ok(None) => Some(Resolved {
-                text: text.to_owned(),
-                loose: plain,
-                literal: true,
-            }),
-            Ok(Some(text)) => Some(Resolved {
-                text,
-                loose: true,
-                literal: false,
-            }),
+            Ok(None) => Some(Resolved { text: text.to_owned(), loose: plain, literal: true }),
+            Ok(Some(text)) => Some(Resolved { text, loose: true, literal: false }),
             Err(problems) => {
                 let Place { line, column } = node.extent.start;
                 for problem in problems {
                     // In unquoted text on one line, what was read is what was written.
-                    let offset = if plain && node.extent.end.line == line {
-                        problem.offset
-                    } else {
-                        0
-                    };
-                    self.unresolved(
-                        problem,
-                        Place {
-                            line,
-                            column: column + offset,
-                        },
-                        path,
-                    );
+                    let offset = if plain && node.extent.end.line == line { problem.offset } else { 0 };
+                    self.unresolved(problem, Place { line, column: column + offset }, path);
                 }
                 None
             }
@@ -285,11 +245,7 @@ impl Fit<'_, '_> {
         let finding = Finding::new(node.extent.start, path, message);
         let quoted = matches!(&node.value, tree::Value::Scalar { text, plain: false }
             if matches!(shape, Shape::Boolean | Shape::Integer { .. }) && describe_plain(text) != "a string");
-        self.report.error(if quoted {
-            finding.help("write it without quotes")
-        } else {
-            finding
-        });
+        self.report.error(if quoted { finding.help("write it without quotes") } else { finding });
         None
     }
 }
@@ -300,16 +256,10 @@ fn entries(node: &Node) -> impl Iterator<Item = (&tree::Key, &Node)> {
         tree::Value::Table(entries) => Some(entries),
         _ => None,
     };
-    entries
-        .into_iter()
-        .flat_map(tree::Entries::iter)
-        .map(|(key, node)| (key, node))
+    entries.into_iter().flat_map(tree::Entries::iter).map(|(key, node)| (key, node))
 }
 
 /// The keys that a mapping may have, as advice.
 fn fields(table: &Table) -> String {
-    format!(
-        "known fields are {}",
-        quote_all(table.fields.keys().map(String::as_str))
-    )
+    format!("known fields are {}", quote_all(table.fields.keys().map(String::as_str)))
 }

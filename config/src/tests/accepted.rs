@@ -15,20 +15,13 @@ fn a_file_of_one_backend_has_every_default() {
     let config = config("backends:\n  time: {command: mcp-server-time, args: [--local-timezone, UTC]}\n");
     let expected = Config {
         listener: Listener::default(),
-        backends: vec![Backend::stdio(
-            "time",
-            "mcp-server-time",
-            ["--local-timezone", "UTC"],
-        )],
+        backends: vec![Backend::stdio("time", "mcp-server-time", ["--local-timezone", "UTC"])],
         endpoints: vec![Endpoint::over("default", "/mcp", ["time"])],
         limits: Limits::default(),
         timeouts: Timeouts::default(),
     };
     assert_eq!(config, expected);
-    assert_eq!(
-        config.endpoints[0].conflicts,
-        Conflicts::Prefix("{backend}_".to_owned())
-    );
+    assert_eq!(config.endpoints[0].conflicts, Conflicts::Prefix("{backend}_".to_owned()));
 }
 
 #[test]
@@ -48,27 +41,18 @@ fn every_key_reaches_the_model() {
     fs::write(folder.path().join("token"), "Bearer abc\r\n").unwrap();
     let file = folder.path().join("weir.yaml");
     fs::write(&file, include_str!("every_key.yaml")).unwrap();
-    let Loaded {
-        config,
-        warnings,
-        watched,
-    } = load(&file, &super::Variables).unwrap_or_else(|e| panic!("{e}"));
+    let Loaded { config, warnings, watched } =
+        load(&file, &super::Variables).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(warnings, []);
     let at = |name: &str| folder.path().join(name);
-    assert_eq!(
-        watched,
-        ["ca.pem", "cert.pem", "key.pem", "token", "weir.yaml"].map(at)
-    );
+    assert_eq!(watched, ["ca.pem", "cert.pem", "key.pem", "token", "weir.yaml"].map(at));
 
     let seconds = Duration::from_secs;
     assert_eq!(
         config.listener,
         Listener {
             address: "0.0.0.0:9000".parse().unwrap(),
-            tls: Some(Tls {
-                certificate: at("cert.pem"),
-                key: at("key.pem")
-            }),
+            tls: Some(Tls { certificate: at("cert.pem"), key: at("key.pem") }),
             http2: false,
             h2c: false,
             allowed_origins: vec!["https://app.example.com".to_owned()],
@@ -76,11 +60,7 @@ fn every_key_reaches_the_model() {
             workers: 2,
         }
     );
-    let shared = BackendTimeouts {
-        connect: seconds(1),
-        list: seconds(2),
-        ..BackendTimeouts::default()
-    };
+    let shared = BackendTimeouts { connect: seconds(1), list: seconds(2), ..BackendTimeouts::default() };
     let time = Backend {
         name: "time".to_owned(),
         transport: Transport::Stdio(StdioBackend {
@@ -94,16 +74,8 @@ fn every_key_reaches_the_model() {
         }),
         era: EraSetting::Modern,
         session: SessionScope::Client,
-        limits: BackendLimits {
-            message: 1 << 20,
-            calls: 7,
-            items: 10_000,
-        },
-        timeouts: BackendTimeouts {
-            connect: seconds(3),
-            stop: Duration::ZERO,
-            ..shared.clone()
-        },
+        limits: BackendLimits { message: 1 << 20, calls: 7, items: 10_000 },
+        timeouts: BackendTimeouts { connect: seconds(3), stop: Duration::ZERO, ..shared.clone() },
     };
     let github = Backend {
         name: "github".to_owned(),
@@ -115,24 +87,13 @@ fn every_key_reaches_the_model() {
         }),
         era: EraSetting::Legacy,
         session: SessionScope::Shared,
-        limits: BackendLimits {
-            message: 1 << 20,
-            calls: 256,
-            items: 5,
-        },
-        timeouts: BackendTimeouts {
-            idle: seconds(4),
-            call: seconds(5),
-            refresh: seconds(6),
-            ..shared
-        },
+        limits: BackendLimits { message: 1 << 20, calls: 256, items: 5 },
+        timeouts: BackendTimeouts { idle: seconds(4), call: seconds(5), refresh: seconds(6), ..shared },
     };
     assert_eq!(config.backends, [time, github]);
 
-    let filter = |allow: &str, deny: &str| Filter {
-        allow: vec![allow.to_owned()],
-        deny: vec![deny.to_owned()],
-    };
+    let filter =
+        |allow: &str, deny: &str| Filter { allow: vec![allow.to_owned()], deny: vec![deny.to_owned()] };
     let change = Override {
         hide: true,
         name: Some("find_issues".to_owned()),
@@ -140,14 +101,9 @@ fn every_key_reaches_the_model() {
         description: Some("D".to_owned()),
         annotations: None,
     };
-    let annotations = [
-        ("readOnlyHint".to_owned(), true.into()),
-        ("x".to_owned(), serde_json::json!({"y": [1, 2.5, "z"]})),
-    ];
-    let tool = Override {
-        annotations: Some(annotations.into()),
-        ..change.clone()
-    };
+    let annotations =
+        [("readOnlyHint".to_owned(), true.into()), ("x".to_owned(), serde_json::json!({"y": [1, 2.5, "z"]}))];
+    let tool = Override { annotations: Some(annotations.into()), ..change.clone() };
     let of = |name: &str, change| [("github".to_owned(), [(name.to_owned(), change)].into())].into();
     let main = Endpoint {
         name: "main".to_owned(),
@@ -163,21 +119,10 @@ fn every_key_reaches_the_model() {
         page_size: 10,
         instructions: Some("Ask.\nThen act.\n".to_owned()),
     };
-    let plain = Endpoint {
-        conflicts: Conflicts::Manual,
-        ..Endpoint::over("plain", "/plain", ["time", "github"])
-    };
+    let plain =
+        Endpoint { conflicts: Conflicts::Manual, ..Endpoint::over("plain", "/plain", ["time", "github"]) };
     assert_eq!(config.endpoints, [main, plain]);
-    assert_eq!(
-        config.limits,
-        Limits {
-            body: 1024,
-            headers: 2048,
-            depth: 3,
-            requests: 4,
-            sessions: 5
-        }
-    );
+    assert_eq!(config.limits, Limits { body: 1024, headers: 2048, depth: 3, requests: 4, sessions: 5 });
     assert_eq!(
         config.timeouts,
         Timeouts {
@@ -204,9 +149,7 @@ timeouts:
     assert!(!config.listener.http2 && !config.listener.h2c);
     let mut expected = Backend::stdio("a", "x", ["9000", "${PORT}"]);
     if let Transport::Stdio(transport) = &mut expected.transport {
-        transport
-            .env
-            .push(("P".to_owned(), Secret::new("9000".to_owned())));
+        transport.env.push(("P".to_owned(), Secret::new("9000".to_owned())));
     }
     expected.limits.calls = 9000;
     assert_eq!(config.backends, [expected]);
@@ -216,10 +159,7 @@ timeouts:
 #[test]
 fn json_is_read_as_it_is() {
     let text = "\u{feff}{\n\t\"backends\":{\n\t\t\"a\":{\"command\":\"x\",\"args\":[\"\\/\\ud83d\\ude00\\\\ud83d\\u00e9\"]}\n\t}\n}\n";
-    assert_eq!(
-        config(text).backends,
-        [Backend::stdio("a", "x", ["/\u{1f600}\\ud83dé"])]
-    );
+    assert_eq!(config(text).backends, [Backend::stdio("a", "x", ["/\u{1f600}\\ud83dé"])]);
 }
 
 #[test]
@@ -229,10 +169,7 @@ fn http2_follows_the_scheme() {
     );
     let http2 =
         |backend: &Backend| matches!(&backend.transport, Transport::Http(transport) if transport.http2);
-    assert_eq!(
-        config.backends.iter().map(http2).collect::<Vec<_>>(),
-        [true, false, true]
-    );
+    assert_eq!(config.backends.iter().map(http2).collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(config.backends[1].session, SessionScope::Client);
 }
 
@@ -271,16 +208,8 @@ fn a_file_that_cannot_be_read_is_named() {
     let read = |content: &[u8]| {
         let file: PathBuf = folder.path().join("weir.yaml");
         fs::write(&file, content).unwrap();
-        load(&file, &ProcessEnvironment).unwrap_err().diagnostics()[0]
-            .message
-            .clone()
+        load(&file, &ProcessEnvironment).unwrap_err().diagnostics()[0].message.clone()
     };
-    assert_eq!(
-        read(&vec![b' '; (1 << 20) + 1]),
-        "cannot read the configuration: it is larger than 1024 KiB"
-    );
-    assert_eq!(
-        read(b"a: \xff"),
-        "cannot read the configuration: it is not UTF-8 text"
-    );
+    assert_eq!(read(&vec![b' '; (1 << 20) + 1]), "cannot read the configuration: it is larger than 1024 KiB");
+    assert_eq!(read(b"a: \xff"), "cannot read the configuration: it is not UTF-8 text");
 }

@@ -43,14 +43,7 @@ fn a_long_line_is_cut_around_the_place() {
     let errors = super::read(&text).unwrap_err();
     let finding = &errors.diagnostics()[0];
     assert!(finding.snippet.chars().count() <= 162, "{}", finding.snippet);
-    assert_eq!(
-        finding
-            .snippet
-            .chars()
-            .skip(finding.caret - 1)
-            .collect::<String>(),
-        "now}}"
-    );
+    assert_eq!(finding.snippet.chars().skip(finding.caret - 1).collect::<String>(), "now}}");
 }
 
 #[test]
@@ -59,25 +52,14 @@ fn what_is_not_yaml_is_refused() {
         (String::new(), &["1:1 : the file is empty"]),
         ("# nothing\n".into(), &["1:1 : the file is empty"]),
         ("x\n".into(), &["1:1 : expected a mapping, found a string"]),
-        (
-            "a: b: c\n".into(),
-            &["1:5 : not valid YAML: mapping values are not allowed in this context"],
-        ),
-        (
-            "a: 1\n---\nb: 2\n".into(),
-            &["2:1 : a second YAML document begins here; a file holds one"],
-        ),
+        ("a: b: c\n".into(), &["1:5 : not valid YAML: mapping values are not allowed in this context"]),
+        ("a: 1\n---\nb: 2\n".into(), &["2:1 : a second YAML document begins here; a file holds one"]),
         ("[a]: 1\n".into(), &["1:1 : a key must be a plain name"]),
-        (
-            format!("{}1", "- ".repeat(66)),
-            &["1:131 : nested deeper than 64 levels"],
-        ),
+        (format!("{}1", "- ".repeat(66)), &["1:131 : nested deeper than 64 levels"]),
         (
             "backends: {a: {command: ${X}}}\n".into(),
-            &[
-                "1:26 : not valid YAML: while parsing a flow mapping, did not find expected ',' or '}' \
-               (inside `{…}` and `[…]` write references in quotes: \"${NAME}\")",
-            ],
+            &["1:26 : not valid YAML: while parsing a flow mapping, did not find expected ',' or '}' \
+               (inside `{…}` and `[…]` write references in quotes: \"${NAME}\")"],
         ),
         (
             "backends:\n  a: &x {command: y}\n  b: *x\n  c: {command: !!str z}\n".into(),
@@ -109,18 +91,9 @@ fn what_does_not_fit_the_schema_is_refused() {
             ],
         ),
         ("backends:\n".into(), &["1:1 : missing field `backends`"]),
-        (
-            "backends: []\n".into(),
-            &["1:11 backends: expected a mapping, found a list"],
-        ),
-        (
-            backend("command: [x]"),
-            &["1:25 backends.a.command: expected a string, found a list"],
-        ),
-        (
-            backend("command: x, args: y"),
-            &["1:34 backends.a.args: expected a list, found a string"],
-        ),
+        ("backends: []\n".into(), &["1:11 backends: expected a mapping, found a list"]),
+        (backend("command: [x]"), &["1:25 backends.a.command: expected a string, found a list"]),
+        (backend("command: x, args: y"), &["1:34 backends.a.args: expected a list, found a string"]),
         (
             backend("command: {env: A, file: B}"),
             &["1:25 backends.a.command: expected a string, found a mapping \
@@ -160,10 +133,8 @@ fn what_does_not_fit_the_schema_is_refused() {
         ),
         (
             endpoint("prompts: {overrides: {a: {p: {annotations: {}}}}}"),
-            &[
-                "2:60 endpoints.main.prompts.overrides.a.p.annotations: unknown field `annotations` \
-               (known fields are `description`, `hide`, `name`, `title`)",
-            ],
+            &["2:60 endpoints.main.prompts.overrides.a.p.annotations: unknown field `annotations` \
+               (known fields are `description`, `hide`, `name`, `title`)"],
         ),
     ]);
 }
@@ -211,13 +182,8 @@ limits: {body: 0}
 "
     .replace("${NONE}", "\"${NONE}\"");
     assert_eq!(
-        messages(&text)
-            .iter()
-            .map(|text| text.split(' ').next().unwrap())
-            .collect::<Vec<_>>(),
-        [
-            "1:12", "3:7", "4:24", "4:46", "5:16", "6:3", "8:3", "8:20", "9:16"
-        ]
+        messages(&text).iter().map(|text| text.split(' ').next().unwrap()).collect::<Vec<_>>(),
+        ["1:12", "3:7", "4:24", "4:46", "5:16", "6:3", "8:3", "8:20", "9:16"]
     );
     // A list without end helps nobody.
     let many = (0..300).map(|index| format!("x{index}: 1\n")).collect::<String>();

@@ -30,19 +30,10 @@ fn the_examples_are_in_order() {
     for (name, endpoints) in [("examples/weir.yaml", 2), ("examples/mcp.json", 1)] {
         let loaded = load(&file(name), &unset).unwrap_or_else(|errors| panic!("{errors}"));
         assert_eq!(loaded.warnings, [], "{name}");
-        let names: Vec<_> = loaded
-            .config
-            .backends
-            .iter()
-            .map(|backend| backend.name.as_str())
-            .collect();
+        let names: Vec<_> = loaded.config.backends.iter().map(|backend| backend.name.as_str()).collect();
         assert_eq!(names, ["time", "git"], "{name}");
         assert!(
-            loaded
-                .config
-                .backends
-                .iter()
-                .all(|backend| matches!(backend.transport, Transport::Stdio(_)))
+            loaded.config.backends.iter().all(|backend| matches!(backend.transport, Transport::Stdio(_)))
         );
         assert_eq!(loaded.config.endpoints.len(), endpoints, "{name}");
     }
@@ -52,9 +43,9 @@ fn the_examples_are_in_order() {
 fn visit(schema: &Value, path: &str, see: &mut dyn FnMut(&str, &Value)) {
     see(path, schema);
     match schema {
-        Value::Object(keywords) => keywords
-            .iter()
-            .for_each(|(key, value)| visit(value, &format!("{path}/{key}"), see)),
+        Value::Object(keywords) => {
+            keywords.iter().for_each(|(key, value)| visit(value, &format!("{path}/{key}"), see))
+        }
         Value::Array(values) => values.iter().for_each(|value| visit(value, path, see)),
         _ => {}
     }
@@ -68,10 +59,7 @@ fn every_key_is_documented_and_every_type_is_understood() {
             return;
         };
         for (key, property) in properties {
-            assert!(
-                property.get("description").is_some(),
-                "{path}/{key} has no documentation"
-            );
+            assert!(property.get("description").is_some(), "{path}/{key} has no documentation");
             assert_ne!(Shape::of_part(property, &schema), Shape::Any, "{path}/{key}");
         }
     });
@@ -81,20 +69,14 @@ fn every_key_is_documented_and_every_type_is_understood() {
 fn the_schema_is_for_editors() {
     let schema = schema();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
-    assert_eq!(
-        schema["$defs"]["Timeouts"]["properties"]["read"]["default"],
-        "30s"
-    );
+    assert_eq!(schema["$defs"]["Timeouts"]["properties"]["read"]["default"], "30s");
     visit(&schema, "", &mut |path, value| {
         let name = path.rsplit('/').next().unwrap_or_default();
         assert!(!name.starts_with("x-"), "{path}");
         let Some(reference) = value.get("$ref").and_then(Value::as_str) else {
             return;
         };
-        assert!(
-            schema.pointer(reference.trim_start_matches('#')).is_some(),
-            "{path} refers to {reference}"
-        );
+        assert!(schema.pointer(reference.trim_start_matches('#')).is_some(), "{path} refers to {reference}");
     });
 }
 

@@ -15,23 +15,15 @@ fn servers_become_backends_of_one_endpoint() {
     let config = read(text).unwrap_or_else(|errors| panic!("{errors}")).config;
     let mut time = Backend::stdio("time", "mcp-server-time", ["-p", "9000"]);
     if let Transport::Stdio(transport) = &mut time.transport {
-        transport
-            .env
-            .push(("T".to_owned(), Secret::new("hunter2".to_owned())));
+        transport.env.push(("T".to_owned(), Secret::new("hunter2".to_owned())));
     }
     let http = |name: &str| Backend::http(name, format!("https://example.com/{name}").parse().unwrap());
     let mut a = http("a");
     if let Transport::Http(transport) = &mut a.transport {
-        transport.headers.push((
-            "Authorization".to_owned(),
-            Secret::new("Bearer hunter2".to_owned()),
-        ));
+        transport.headers.push(("Authorization".to_owned(), Secret::new("Bearer hunter2".to_owned())));
     }
     assert_eq!(config.backends, [time, a, http("b"), http("c")]);
-    assert_eq!(
-        config.endpoints,
-        [Endpoint::over("default", "/mcp", ["time", "a", "b", "c"])]
-    );
+    assert_eq!(config.endpoints, [Endpoint::over("default", "/mcp", ["time", "a", "b", "c"])]);
     assert_eq!(warnings(text), "");
 }
 
@@ -57,20 +49,14 @@ weir.yaml:2:33: unknown field `autoApprove`
   |                                 ^
   = help: it is ignored"
     );
-    assert_eq!(
-        read(text).unwrap().config.backends,
-        [Backend::stdio("My-Server", "x", [""; 0])]
-    );
+    assert_eq!(read(text).unwrap().config.backends, [Backend::stdio("My-Server", "x", [""; 0])]);
 }
 
 #[test]
 fn names_that_cannot_be_told_apart_get_another_format() {
     let text = "mcpServers:\n  git: {command: x}\n  git_hub: {command: y}\n";
     let loaded = read(text).unwrap();
-    assert_eq!(
-        loaded.config.endpoints[0].conflicts,
-        Conflicts::Prefix("{backend}__".to_owned())
-    );
+    assert_eq!(loaded.config.endpoints[0].conflicts, Conflicts::Prefix("{backend}__".to_owned()));
     assert_eq!(
         warnings(text),
         "\
@@ -85,14 +71,8 @@ weir.yaml:3:3: names of this server and another cannot be told apart with the fo
 fn what_a_gateway_cannot_do_is_refused() {
     for (text, expected) in [
         ("mcpServers: {}", "1:1: no server is configured"),
-        (
-            "mcpServers: {a: {type: stdio}}",
-            "1:24: a server of type `stdio` needs `command`",
-        ),
-        (
-            "mcpServers: {a: {type: http, command: x}}",
-            "1:24: a server of this type needs `url`",
-        ),
+        ("mcpServers: {a: {type: stdio}}", "1:24: a server of type `stdio` needs `command`"),
+        ("mcpServers: {a: {type: http, command: x}}", "1:24: a server of this type needs `url`"),
         ("mcpServers: {a: {}}", "1:14: a backend needs `command` or `url`"),
         (
             "mcpServers: {a: {type: sse, url: 'http://x'}}",
@@ -102,28 +82,15 @@ fn what_a_gateway_cannot_do_is_refused() {
             "mcpServers: {a: {type: ws}}",
             "1:24: `ws` is not one of `stdio`, `http`, `streamable-http`, `streamableHttp`, `sse`",
         ),
-        (
-            "mcpServers: {a: {url: 'http://x', httpUrl: 'http://y'}}",
-            "1:35: `httpUrl` is a second address",
-        ),
-        (
-            "mcpServers: {a b: {command: x}, a-b: {command: x}}",
-            "1:33: `a b` and `a-b` both become `a-b`",
-        ),
+        ("mcpServers: {a: {url: 'http://x', httpUrl: 'http://y'}}", "1:35: `httpUrl` is a second address"),
+        ("mcpServers: {a b: {command: x}, a-b: {command: x}}", "1:33: `a b` and `a-b` both become `a-b`"),
         (
             "mcpServers: {a: {command: x, env: {K: '${input:key}'}}}",
             "1:39: `${input:key}` asks the user for a value, which a gateway cannot",
         ),
-        (
-            "mcpServers: {a: {command: x}}\nlistener: {}",
-            "2:1: `listener` does not go with `mcpServers`",
-        ),
+        ("mcpServers: {a: {command: x}}\nlistener: {}", "2:1: `listener` does not go with `mcpServers`"),
     ] {
         let errors = errors(text);
-        assert_eq!(
-            errors.lines().next().unwrap(),
-            format!("weir.yaml:{expected}"),
-            "{text}"
-        );
+        assert_eq!(errors.lines().next().unwrap(), format!("weir.yaml:{expected}"), "{text}");
     }
 }

@@ -11,10 +11,7 @@ fn backends_that_cannot_work_are_refused() {
             }),
             &["1:1 backends: 1001 backends are configured, and at most 1000 may be"],
         ),
-        (
-            "backends: {}\n".into(),
-            &["1:1 backends: no backend is configured (name at least one MCP server)"],
-        ),
+        ("backends: {}\n".into(), &["1:1 backends: no backend is configured (name at least one MCP server)"]),
         (
             "backends: {'a b': {command: x}}\n".into(),
             &[
@@ -28,10 +25,8 @@ fn backends_that_cannot_work_are_refused() {
         ),
         (
             backend("command: x, url: 'http://x'"),
-            &[
-                "1:28 backends.a.url: a backend has either `command` or `url`, not both \
-               (remove one, or make two backends of it)",
-            ],
+            &["1:28 backends.a.url: a backend has either `command` or `url`, not both \
+               (remove one, or make two backends of it)"],
         ),
         (
             backend("command: '', ca: /dev/null"),
@@ -57,20 +52,12 @@ fn backends_that_cannot_work_are_refused() {
             backend("url: example.com"),
             &["1:21 backends.a.url: not a URL (write it in full, such as `https://example.com/mcp`)"],
         ),
-        (
-            backend("url: 'http://'"),
-            &["1:21 backends.a.url: not a URL: empty host"],
-        ),
-        (
-            backend("url: 'http://x/#y'"),
-            &["1:21 backends.a.url: the URL must not hold a fragment (`#…`)"],
-        ),
+        (backend("url: 'http://'"), &["1:21 backends.a.url: not a URL: empty host"]),
+        (backend("url: 'http://x/#y'"), &["1:21 backends.a.url: the URL must not hold a fragment (`#…`)"]),
         (
             backend("url: 'https://u:p@x'"),
-            &[
-                "1:21 backends.a.url: the URL must not hold a user name or password \
-               (send them in a header: `headers: {Authorization: {env: NAME}}`)",
-            ],
+            &["1:21 backends.a.url: the URL must not hold a user name or password \
+               (send them in a header: `headers: {Authorization: {env: NAME}}`)"],
         ),
         (
             backend("url: 'http://x', headers: {a b: c, Host: d, X: 'e\u{e9}', x: f}"),
@@ -201,10 +188,8 @@ fn endpoints_that_cannot_work_are_refused() {
         ),
         (
             endpoint("conflicts: {format: 'x{name}'}"),
-            &[
-                "2:50 endpoints.main.conflicts.format: the format must hold `{backend}` \
-               (write it like `{backend}_` or `{backend}.{name}`)",
-            ],
+            &["2:50 endpoints.main.conflicts.format: the format must hold `{backend}` \
+               (write it like `{backend}_` or `{backend}.{name}`)"],
         ),
     ]);
 }
@@ -217,10 +202,7 @@ fn backends_that_cannot_be_told_apart_are_refused() {
     let text = "backends:\n  a: {command: x}\n  a_b: {command: y}\n";
     check(&[
         (text.into(), &[&format!("3:3 backends.a_b: {MESSAGE}")]),
-        (
-            format!("{text}endpoints: {{m: {{path: /m}}}}\n"),
-            &[&format!("4:13 endpoints.m: {MESSAGE}")],
-        ),
+        (format!("{text}endpoints: {{m: {{path: /m}}}}\n"), &[&format!("4:13 endpoints.m: {MESSAGE}")]),
         (
             format!("{text}endpoints: {{m: {{path: /m, backends: [a_b, a]}}}}\n"),
             &[&format!(
@@ -229,13 +211,8 @@ fn backends_that_cannot_be_told_apart_are_refused() {
             )],
         ),
     ]);
-    for strategy in [
-        "priority",
-        "manual",
-        "none",
-        "{format: '{backend}__'}",
-        "{format: '{name}_{backend}'}",
-    ] {
+    for strategy in ["priority", "manual", "none", "{format: '{backend}__'}", "{format: '{name}_{backend}'}"]
+    {
         let text = format!("{text}endpoints: {{m: {{path: /m, conflicts: {strategy}}}}}\n");
         assert!(super::read(&text).is_ok(), "{text}");
     }

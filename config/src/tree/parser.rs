@@ -9,10 +9,7 @@ const DEEPEST: usize = 64;
 
 /// The file's one document; `None` when it is empty or cannot be read on, which is reported.
 pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node> {
-    let mut builder = Builder {
-        parser: Parser::new_from_str(text),
-        report,
-    };
+    let mut builder = Builder { parser: Parser::new_from_str(text), report };
     match builder.document() {
         Ok(node) => node,
         Err(Stopped::At(finding)) => {
@@ -68,8 +65,7 @@ impl<'a> Builder<'a, '_> {
             }
         }
         if document.is_none() {
-            self.report
-                .error(Finding::new(Place::START, &Path::default(), "the file is empty"));
+            self.report.error(Finding::new(Place::START, &Path::default(), "the file is empty"));
         }
         Ok(document)
     }
@@ -83,32 +79,14 @@ impl<'a> Builder<'a, '_> {
         let (value, end) = match event {
             Event::Scalar(text, style, ..) => {
                 let plain = style == ScalarStyle::Plain;
-                (
-                    Value::Scalar {
-                        text: text.into_owned(),
-                        plain,
-                    },
-                    extent.end,
-                )
+                (Value::Scalar { text: text.into_owned(), plain }, extent.end)
             }
             Event::SequenceStart(..) => self.list(path, depth)?,
             Event::MappingStart(..) => self.table(path, depth)?,
             // An alias was reported; it stands for nothing.
-            _ => (
-                Value::Scalar {
-                    text: String::new(),
-                    plain: true,
-                },
-                extent.end,
-            ),
+            _ => (Value::Scalar { text: String::new(), plain: true }, extent.end),
         };
-        Ok(Node {
-            value,
-            extent: Extent {
-                start: extent.start,
-                end,
-            },
-        })
+        Ok(Node { value, extent: Extent { start: extent.start, end } })
     }
 
     fn list(&mut self, path: &Path, depth: usize) -> Result<(Value, Place), Stopped> {
@@ -144,13 +122,7 @@ impl<'a> Builder<'a, '_> {
                     self.report.error(Finding::new(extent.start, &here, message));
                     self.report.hide(node.extent);
                 }
-                None => entries.push(
-                    Key {
-                        text: text.into_owned(),
-                        extent,
-                    },
-                    node,
-                ),
+                None => entries.push(Key { text: text.into_owned(), extent }, node),
             }
         }
     }
@@ -170,8 +142,7 @@ impl<'a> Builder<'a, '_> {
         }
         if tag {
             let finding = Finding::new(extent.start, path, "YAML tags are not supported");
-            self.report
-                .error(finding.help("remove it; put text in quotes to make it a string"));
+            self.report.error(finding.help("remove it; put text in quotes to make it a string"));
         }
     }
 }
@@ -196,15 +167,9 @@ fn stop(span: Span, message: impl Into<String>) -> Stopped {
 }
 
 fn extent(span: Span) -> Extent {
-    Extent {
-        start: place(span.start),
-        end: place(span.end),
-    }
+    Extent { start: place(span.start), end: place(span.end) }
 }
 
 fn place(marker: Marker) -> Place {
-    Place {
-        line: marker.line(),
-        column: marker.col() + 1,
-    }
+    Place { line: marker.line(), column: marker.col() + 1 }
 }

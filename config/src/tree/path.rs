@@ -42,9 +42,7 @@ impl Path {
 
     /// The last step and the path before it.
     pub(crate) fn split_last(&self) -> Option<(&Step, Self)> {
-        self.0
-            .split_last()
-            .map(|(last, parent)| (last, Self(parent.to_vec())))
+        self.0.split_last().map(|(last, parent)| (last, Self(parent.to_vec())))
     }
 }
 

@@ -34,13 +34,7 @@ pub(crate) struct Conflict {
 
 impl std::fmt::Display for Conflict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} `{}` is offered by {}",
-            self.list,
-            self.name,
-            self.backends.join(", ")
-        )
+        write!(f, "{} `{}` is offered by {}", self.list, self.name, self.backends.join(", "))
     }
 }
 
@@ -55,11 +49,7 @@ pub(crate) fn build(
 ) -> Result<(Catalog, Vec<Conflict>), Vec<Conflict>> {
     let filters = [&endpoint.tools, &endpoint.prompts, &endpoint.resources].map(|filter| {
         ItemFilter::new(filter).map_err(|error| {
-            vec![Conflict {
-                list: "pattern",
-                name: error.to_string(),
-                backends: Vec::new(),
-            }]
+            vec![Conflict { list: "pattern", name: error.to_string(), backends: Vec::new() }]
         })
     });
     let [tool_filter, prompt_filter, resource_filter] = filters;
@@ -81,11 +71,8 @@ pub(crate) fn build(
     }
     let [_, _, resources, templates] = &shelves;
     let ordered = |shelf: &Shelf| {
-        let mut owners: Vec<(usize, Arc<str>)> = shelf
-            .entries
-            .iter()
-            .map(|entry| (entry.backend, entry.original.clone()))
-            .collect();
+        let mut owners: Vec<(usize, Arc<str>)> =
+            shelf.entries.iter().map(|entry| (entry.backend, entry.original.clone())).collect();
         owners.sort_by_key(|(owner, _)| order.iter().position(|at| at == owner));
         owners
     };
@@ -100,10 +87,7 @@ pub(crate) fn build(
         generation,
         offers: offers(stocks),
         instructions: instructions(endpoint, stocks),
-        templates: ordered(templates)
-            .into_iter()
-            .map(|(owner, uri)| (Template::new(&uri), owner))
-            .collect(),
+        templates: ordered(templates).into_iter().map(|(owner, uri)| (Template::new(&uri), owner)).collect(),
         schemes,
         sole_owner: match owners.as_slice() {
             [owner] if stocks.iter().all(|stock| stock.inventory.is_some()) => Some(*owner),
@@ -126,9 +110,7 @@ fn with_feature(stocks: &[Stock], has: impl Fn(&Inventory) -> bool) -> impl Iter
 /// A backend that has never answered may still offer anything.
 fn offers(stocks: &[Stock]) -> Offers {
     let any = |has: fn(&Inventory) -> bool| {
-        stocks
-            .iter()
-            .any(|stock| stock.inventory.as_ref().is_none_or(|inventory| has(inventory)))
+        stocks.iter().any(|stock| stock.inventory.as_ref().is_none_or(|inventory| has(inventory)))
     };
     Offers {
         tools: any(|inventory| inventory.features.tools),
@@ -169,22 +151,14 @@ fn named_shelf(
     filter: &ItemFilter,
     conflicts: &mut Vec<Conflict>,
 ) -> Shelf {
-    let overrides = if list == List::Tools {
-        &endpoint.tool_overrides
-    } else {
-        &endpoint.prompt_overrides
-    };
+    let overrides = if list == List::Tools { &endpoint.tool_overrides } else { &endpoint.prompt_overrides };
     let mut candidates: Vec<Entry> = Vec::new();
     let mut offered: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
     for (backend, stock) in stocks.iter().enumerate() {
         let Some(inventory) = &stock.inventory else {
             continue;
         };
-        let items = if list == List::Tools {
-            &inventory.tools
-        } else {
-            &inventory.prompts
-        };
+        let items = if list == List::Tools { &inventory.tools } else { &inventory.prompts };
         let changes = overrides.get(&stock.name);
         for item in items {
             let Some(entry) = named_entry(endpoint, backend, &stock.name, item, changes, filter) else {
@@ -198,23 +172,15 @@ fn named_shelf(
             }
         }
     }
-    let names = |owners: &[usize]| {
-        owners
-            .iter()
-            .filter_map(|&at| Some(stocks.get(at)?.name.clone()))
-            .collect()
-    };
+    let names =
+        |owners: &[usize]| owners.iter().filter_map(|&at| Some(stocks.get(at)?.name.clone())).collect();
     let mut shelf = Shelf::default();
     for (name, owners) in offered.iter().filter(|(_, owners)| owners.len() > 1) {
         let backends: Vec<String> = names(owners);
         if endpoint.conflicts != Conflicts::Priority {
             shelf.ambiguous.insert(name.to_string(), backends.clone());
         }
-        conflicts.push(Conflict {
-            list: list.key(),
-            name: name.to_string(),
-            backends,
-        });
+        conflicts.push(Conflict { list: list.key(), name: name.to_string(), backends });
     }
     candidates.retain(|entry| match offered.get(&entry.exposed).map(Vec::as_slice) {
         Some([_]) => true,
@@ -253,11 +219,7 @@ fn named_entry(
         description: change.and_then(|change| change.description.clone()),
         annotations: change
             .and_then(|change| change.annotations.as_ref())
-            .map(|set| {
-                set.iter()
-                    .map(|(key, value)| (key.clone(), value.to_string()))
-                    .collect()
-            })
+            .map(|set| set.iter().map(|(key, value)| (key.clone(), value.to_string())).collect())
             .unwrap_or_default(),
     };
     Some(Entry {
@@ -278,17 +240,9 @@ fn uri_shelf(stocks: &[Stock], list: List, order: &[usize], filter: &ItemFilter)
         let Some(inventory) = stocks.get(backend).and_then(|stock| stock.inventory.as_ref()) else {
             continue;
         };
-        let items = if list == List::Resources {
-            &inventory.resources
-        } else {
-            &inventory.templates
-        };
+        let items = if list == List::Resources { &inventory.resources } else { &inventory.templates };
         for item in items {
-            let uri = if list == List::Resources {
-                item.uri()
-            } else {
-                item.uri_template()
-            };
+            let uri = if list == List::Resources { item.uri() } else { item.uri_template() };
             let Some(uri) = uri.filter(|uri| filter.allows(uri)) else {
                 continue;
             };
@@ -313,10 +267,6 @@ fn uri_shelf(stocks: &[Stock], list: List, order: &[usize], filter: &ItemFilter)
 }
 
 fn shelve(shelf: &mut Shelf, entries: Vec<Entry>) {
-    shelf.by_name = entries
-        .iter()
-        .enumerate()
-        .map(|(at, entry)| (entry.exposed.clone(), at))
-        .collect();
+    shelf.by_name = entries.iter().enumerate().map(|(at, entry)| (entry.exposed.clone(), at)).collect();
     shelf.entries = entries;
 }

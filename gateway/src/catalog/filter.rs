@@ -13,11 +13,7 @@ impl ItemFilter {
     /// Compiles `filter`; its patterns were checked when the configuration was read.
     pub(crate) fn new(filter: &weir_config::Filter) -> Result<Self, globset::Error> {
         Ok(Self {
-            allow: if filter.allow.is_empty() {
-                None
-            } else {
-                Some(set(&filter.allow)?)
-            },
+            allow: if filter.allow.is_empty() { None } else { Some(set(&filter.allow)?) },
             deny: set(&filter.deny)?,
         })
     }

@@ -6,11 +6,7 @@ pub(crate) fn prefixed(format: &str, backend: &str, name: &str) -> String {
     // The backend goes in first, so that a tool whose name looks like a placeholder stays as it is.
     match format.split_once("{name}") {
         Some((before, after)) => {
-            format!(
-                "{}{name}{}",
-                before.replace("{backend}", backend),
-                after.replace("{backend}", backend)
-            )
+            format!("{}{name}{}", before.replace("{backend}", backend), after.replace("{backend}", backend))
         }
         None => format!("{}{name}", format.replace("{backend}", backend)),
     }
@@ -23,10 +19,7 @@ mod tests {
     #[test]
     fn formats() {
         assert_eq!(prefixed("{backend}_", "git", "log"), "git_log");
-        assert_eq!(
-            prefixed("{backend}__{name}", "git", "{backend}"),
-            "git__{backend}"
-        );
+        assert_eq!(prefixed("{backend}__{name}", "git", "{backend}"), "git__{backend}");
         assert_eq!(prefixed("{name}.{backend}", "git", "log"), "log.git");
     }
 }

@@ -67,15 +67,9 @@ fn step(part: &Part, uri: &[u8], reached: &[bool]) -> Vec<bool> {
     let mut next = vec![false; reached.len()];
     match part {
         Part::Literal(literal) => {
-            let starts = reached
-                .iter()
-                .enumerate()
-                .filter(|&(_, &is)| is)
-                .map(|(at, _)| at);
+            let starts = reached.iter().enumerate().filter(|&(_, &is)| is).map(|(at, _)| at);
             for at in starts {
-                if uri
-                    .get(at..)
-                    .is_some_and(|rest| rest.starts_with(literal.as_bytes()))
+                if uri.get(at..).is_some_and(|rest| rest.starts_with(literal.as_bytes()))
                     && let Some(slot) = next.get_mut(at + literal.len())
                 {
                     *slot = true;

@@ -11,10 +11,7 @@ fn items(json: &str) -> Vec<Item> {
 
 fn stock(name: &str, tools: &[&str], resources: &[&str], templates: &[&str]) -> Stock {
     let list = |key: &str, names: &[&str]| {
-        let items: Vec<String> = names
-            .iter()
-            .map(|name| format!(r#"{{"{key}":"{name}"}}"#))
-            .collect();
+        let items: Vec<String> = names.iter().map(|name| format!(r#"{{"{key}":"{name}"}}"#)).collect();
         items.join(",")
     };
     let inventory = Inventory {
@@ -31,27 +28,16 @@ fn stock(name: &str, tools: &[&str], resources: &[&str], templates: &[&str]) -> 
         resources: items(&format!("[{}]", list("uri", resources))),
         templates: items(&format!("[{}]", list("uriTemplate", templates))),
     };
-    Stock {
-        name: name.to_owned(),
-        inventory: Some(Arc::new(inventory)),
-    }
+    Stock { name: name.to_owned(), inventory: Some(Arc::new(inventory)) }
 }
 
 fn endpoint(conflicts: Conflicts) -> Endpoint {
     let backends = ["a", "b"].map(String::from).to_vec();
-    Endpoint {
-        conflicts,
-        ..Endpoint::over("e", "/mcp", backends)
-    }
+    Endpoint { conflicts, ..Endpoint::over("e", "/mcp", backends) }
 }
 
 fn names(catalog: &Catalog, list: List) -> Vec<String> {
-    catalog
-        .shelf(list)
-        .entries
-        .iter()
-        .map(|entry| entry.exposed.to_string())
-        .collect()
+    catalog.shelf(list).entries.iter().map(|entry| entry.exposed.to_string()).collect()
 }
 
 fn two() -> Vec<Stock> {
@@ -66,61 +52,34 @@ fn strategies() {
     let (catalog, conflicts) = build(&endpoint(Conflicts::Prefix("{backend}_".into())), &two(), 1).unwrap();
     assert_eq!(names(&catalog, List::Tools), ["a_x", "a_y", "b_y", "b_z"]);
     assert!(conflicts.is_empty());
-    let Found::Entry(entry) = catalog.named(List::Tools, "b_y") else {
-        panic!()
-    };
-    assert_eq!(
-        (entry.backend, &*entry.original, entry.rename.as_deref()),
-        (1, "y", Some(&b"\"y\""[..]))
-    );
+    let Found::Entry(entry) = catalog.named(List::Tools, "b_y") else { panic!() };
+    assert_eq!((entry.backend, &*entry.original, entry.rename.as_deref()), (1, "y", Some(&b"\"y\""[..])));
     assert!(matches!(catalog.named(List::Tools, "y"), Found::Nothing));
 
     let (catalog, conflicts) = build(&endpoint(Conflicts::Priority), &two(), 1).unwrap();
     assert_eq!(names(&catalog, List::Tools), ["x", "y", "z"]);
     assert_eq!(conflicts[0].to_string(), "tools `y` is offered by a, b");
-    assert!(matches!(
-        catalog.named(List::Tools, "y"),
-        Found::Entry(Entry { backend: 0, .. })
-    ));
+    assert!(matches!(catalog.named(List::Tools, "y"), Found::Entry(Entry { backend: 0, .. })));
 
     let (catalog, _) = build(&endpoint(Conflicts::None), &two(), 1).unwrap();
     assert_eq!(names(&catalog, List::Tools), ["x", "z"]);
     assert!(matches!(catalog.named(List::Tools, "y"), Found::Ambiguous(backends) if backends == ["a", "b"]));
 
-    assert_eq!(
-        build(&endpoint(Conflicts::Manual), &two(), 1).unwrap_err().len(),
-        1
-    );
+    assert_eq!(build(&endpoint(Conflicts::Manual), &two(), 1).unwrap_err().len(), 1);
     let mut resolved = endpoint(Conflicts::Manual);
-    let change = Override {
-        name: Some("y2".into()),
-        title: Some("T".into()),
-        ..Override::default()
-    };
+    let change = Override { name: Some("y2".into()), title: Some("T".into()), ..Override::default() };
     resolved.tool_overrides = BTreeMap::from([("b".into(), BTreeMap::from([("y".into(), change)]))]);
     let (catalog, _) = build(&resolved, &two(), 1).unwrap();
     assert_eq!(names(&catalog, List::Tools), ["x", "y", "y2", "z"]);
-    assert_eq!(
-        catalog.shelf(List::Tools).entries[2].rendered,
-        r#"{"title":"T","name":"y2"}"#
-    );
+    assert_eq!(catalog.shelf(List::Tools).entries[2].rendered, r#"{"title":"T","name":"y2"}"#);
 }
 
 #[test]
 fn filters_and_hiding() {
     let mut spec = endpoint(Conflicts::Prefix("{backend}_".into()));
-    spec.tools = Filter {
-        allow: vec!["a_*".into(), "b_z".into()],
-        deny: vec!["*_y".into()],
-    };
-    spec.resources = Filter {
-        allow: Vec::new(),
-        deny: vec!["r:2".into(), "t:secret*".into()],
-    };
-    let hidden = Override {
-        hide: true,
-        ..Override::default()
-    };
+    spec.tools = Filter { allow: vec!["a_*".into(), "b_z".into()], deny: vec!["*_y".into()] };
+    spec.resources = Filter { allow: Vec::new(), deny: vec!["r:2".into(), "t:secret*".into()] };
+    let hidden = Override { hide: true, ..Override::default() };
     spec.tool_overrides = BTreeMap::from([("b".into(), BTreeMap::from([("z".into(), hidden)]))]);
     let (catalog, _) = build(&spec, &two(), 1).unwrap();
     assert_eq!(names(&catalog, List::Tools), ["a_x"]);
@@ -163,11 +122,7 @@ fn resources_route_by_owner_template_and_scheme() {
     );
     let alone = vec![stock("a", &[], &["r:1"], &[]), stock("b", &["x"], &[], &[])];
     let (catalog, _) = build(&spec, &alone, 1).unwrap();
-    assert_eq!(
-        owner(&catalog, "other:1"),
-        Some(0),
-        "only one backend has resources"
-    );
+    assert_eq!(owner(&catalog, "other:1"), Some(0), "only one backend has resources");
 }
 
 #[test]
@@ -175,10 +130,7 @@ fn every_page_size_shows_every_item_once() {
     let many: Vec<String> = (0..23).map(|at| format!("t{at}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     for page_size in [1, 2, 5, 22, 23, 24, 1000] {
-        let spec = Endpoint {
-            page_size,
-            ..endpoint(Conflicts::Priority)
-        };
+        let spec = Endpoint { page_size, ..endpoint(Conflicts::Priority) };
         let (catalog, _) = build(&spec, &[stock("a", &many, &[], &[])], 1).unwrap();
         let (mut seen, mut at) = (Vec::new(), Some(0));
         while let Some(first) = at {
@@ -196,10 +148,7 @@ fn every_page_size_shows_every_item_once() {
         }
         assert_eq!(seen, many, "page size {page_size}");
         assert!(catalog.shelf(List::Tools).page(1).is_none() || page_size == 1);
-        assert_eq!(
-            catalog.shelf(List::Prompts).page(0).unwrap().body,
-            r#"{"prompts":[]"#
-        );
+        assert_eq!(catalog.shelf(List::Prompts).page(0).unwrap().body, r#"{"prompts":[]"#);
     }
 }
 

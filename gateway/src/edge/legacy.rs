@@ -14,7 +14,7 @@ use weir_backends::SessionKey;
 use weir_protocol::{Era, Kind, Method, Revision, code, headers, json};
 
 /// Answers one POST.
-pub(crate) async fn post(post: Post, client: &mut Client) -> Result<(), Gone> {
+pub(crate) async fn post(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
     let method = post.envelope.method(&post.body);
     if method == Method::Initialize && post.envelope.kind == Kind::Request {
         return initialize(post, client).await;
@@ -28,9 +28,7 @@ pub(crate) async fn post(post: Post, client: &mut Client) -> Result<(), Gone> {
         Kind::Notification => {
             if method == Method::Cancelled {
                 let id = post.envelope.params.as_ref().and_then(|params| params.request_id);
-                visit
-                    .session
-                    .cancel(id.map(|span| span.of(&post.body)).unwrap_or_default());
+                visit.session.cancel(id.map(|span| span.of(&post.body)).unwrap_or_default());
             }
             client.empty(202).await
         }
@@ -39,12 +37,8 @@ pub(crate) async fn post(post: Post, client: &mut Client) -> Result<(), Gone> {
     }
 }
 
-async fn initialize(post: Post, client: &mut Client) -> Result<(), Gone> {
-    let asked = post
-        .envelope
-        .params
-        .as_ref()
-        .and_then(|params| params.protocol_version);
+async fn initialize(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
+    let asked = post.envelope.params.as_ref().and_then(|params| params.protocol_version);
     let Some(asked) = asked.and_then(|span| json::as_str(span.of(&post.body))) else {
         let fault = rescue::invalid_params("`params.protocolVersion` must be a string");
         return post.fault(client, &fault).await;
@@ -71,23 +65,15 @@ async fn initialize(post: Post, client: &mut Client) -> Result<(), Gone> {
 }
 
 /// The session that the request names, and its revision against the header's.
-fn visit(core: &Core, endpoint: usize, client: &Client) -> Result<Visit, Fault> {
+fn visit(core: &Core, endpoint: usize, client: &Client<'_>) -> Result<Visit, Fault> {
     let mut ids = client.headers().get_all(headers::SESSION_ID).iter();
     let (Some(id), None) = (ids.next(), ids.next()) else {
         let message = "`Mcp-Session-Id` must be sent exactly once; open a session with `initialize` first";
         return Err(Fault::new(400, code::SERVER_ERROR, message));
     };
-    let visit = id
-        .to_str()
-        .ok()
-        .and_then(|id| core.sessions.visit(endpoint, id))
-        .ok_or_else(|| {
-            Fault::new(
-                404,
-                code::SERVER_ERROR - 1,
-                "session not found; open a new one with `initialize`",
-            )
-        })?;
+    let visit = id.to_str().ok().and_then(|id| core.sessions.visit(endpoint, id)).ok_or_else(|| {
+        Fault::new(404, code::SERVER_ERROR - 1, "session not found; open a new one with `initialize`")
+    })?;
     // Before 2025-06-18 there was no such header; since then a revision that was not agreed on is refused.
     match client.header(headers::PROTOCOL_VERSION) {
         Some(named) if Revision::parse(named).is_none_or(|revision| revision.era() != Era::Legacy) => {
@@ -101,39 +87,33 @@ fn visit(core: &Core, endpoint: usize, client: &Client) -> Result<Visit, Fault> 
     }
 }
 
-async fn dispatch(post: Post, client: &mut Client, method: Method, visit: Visit) -> Result<(), Gone> {
+async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method, visit: Visit) -> Result<(), Gone> {
     if let Some(list) = listing::list_of(method) {
-        return listing::answer(&post, client, list, Era::Legacy).await;
+        return listing::answer(post, client, list, Era::Legacy).await;
     }
     match method {
         Method::Ping => post.result(client, "{}").await,
         Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
             let cancellable = visit.session.cancellable(&post.id());
             let key = SessionKey::Client(visit.session.number);
-            let cancelled = Some(cancellable.cancelled.clone());
-            post.call(client, method, Era::Legacy, false, key, cancelled)
-                .await
+            post.call(client, method, false, key, Some(cancellable)).await
         }
         _ => {
             let name = post.envelope.method_name(&post.body).unwrap_or_default();
-            post.fault(client, &rescue::unknown_method(Era::Legacy, &name))
-                .await
+            post.fault(client, &rescue::unknown_method(Era::Legacy, &name)).await
         }
     }
 }
 
-async fn refuse(client: &mut Client, fault: &Fault) -> Result<(), Gone> {
+async fn refuse(client: &mut Client<'_>, fault: &Fault) -> Result<(), Gone> {
     client.json(fault.status, &[fault.body(None)]).await
 }
 
 /// Answers a GET: the stream that carries announcements.
-pub(crate) async fn get(core: &Arc<Core>, index: usize, client: &mut Client) -> Result<(), Gone> {
+pub(crate) async fn get(core: &Arc<Core>, index: usize, client: &mut Client<'_>) -> Result<(), Gone> {
     if !client.accepts().stream {
-        let fault = Fault::new(
-            406,
-            code::INVALID_REQUEST,
-            "a GET is answered by a `text/event-stream`; accept it",
-        );
+        let fault =
+            Fault::new(406, code::INVALID_REQUEST, "a GET is answered by a `text/event-stream`; accept it");
         return refuse(client, &fault).await;
     }
     let visit = match visit(core, index, client) {
@@ -155,7 +135,7 @@ pub(crate) async fn get(core: &Arc<Core>, index: usize, client: &mut Client) -> 
 }
 
 /// Answers a DELETE: the end of a session.
-pub(crate) async fn delete(core: &Arc<Core>, index: usize, client: &mut Client) -> Result<(), Gone> {
+pub(crate) async fn delete(core: &Arc<Core>, index: usize, client: &mut Client<'_>) -> Result<(), Gone> {
     match visit(core, index, client) {
         Ok(visit) => {
             core.end_session(visit.session.number);

@@ -20,7 +20,7 @@ pub(super) fn list_of(method: Method) -> Option<List> {
 }
 
 /// Answers one page of `list`.
-pub(super) async fn answer(post: &Post, client: &mut Client, list: List, era: Era) -> Result<(), Gone> {
+pub(super) async fn answer(post: &Post, client: &mut Client<'_>, list: List, era: Era) -> Result<(), Gone> {
     match page(post, list, era) {
         Ok(parts) => client.json(200, &parts).await,
         Err(fault) => post.fault(client, &fault).await,
@@ -29,19 +29,15 @@ pub(super) async fn answer(post: &Post, client: &mut Client, list: List, era: Er
 
 fn page(post: &Post, list: List, era: Era) -> Result<[Bytes; 3], Fault> {
     let endpoint = &post.endpoint;
-    let cursor = post
-        .envelope
-        .params
-        .as_ref()
-        .and_then(|params| params.cursor)
-        .map(|span| span.of(&post.body));
+    let cursor =
+        post.envelope.params.as_ref().and_then(|params| params.cursor).map(|span| span.of(&post.body));
     let (catalog, first) = match cursor {
         None | Some(b"null") => (endpoint.catalog(), 0),
-        Some(raw) => json::as_str(raw)
-            .and_then(|cursor| endpoint.resume(list, &cursor))
-            .ok_or_else(|| {
+        Some(raw) => {
+            json::as_str(raw).and_then(|cursor| endpoint.resume(list, &cursor)).ok_or_else(|| {
                 rescue::invalid_params("this cursor is not valid any more; list again from the start")
-            })?,
+            })?
+        }
     };
     let page = catalog
         .shelf(list)
@@ -52,10 +48,7 @@ fn page(post: &Post, list: List, era: Era) -> Result<[Bytes; 3], Fault> {
     head.extend_from_slice(b",\"result\":");
     let mut tail = String::new();
     if let Some(next) = page.next {
-        tail.push_str(&format!(
-            ",\"nextCursor\":\"{}\"",
-            endpoint.cursor(list, &catalog, next)
-        ));
+        tail.push_str(&format!(",\"nextCursor\":\"{}\"", endpoint.cursor(list, &catalog, next)));
     }
     if era == Era::Modern {
         tail.push_str(&format!(

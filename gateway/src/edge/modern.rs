@@ -14,19 +14,16 @@ use weir_backends::SessionKey;
 use weir_protocol::{Era, Kind, Method, Revision, code, headers, json, meta, sse};
 
 /// Answers one POST.
-pub(crate) async fn post(post: Post, client: &mut Client) -> Result<(), Gone> {
+pub(crate) async fn post(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
     match post.envelope.kind {
         // The one notification that a client may send cancels by id, which over HTTP closing the stream does.
         Kind::Notification => client.empty(202).await,
         Kind::Response => {
-            let fault = Fault::new(
-                400,
-                code::INVALID_REQUEST,
-                "a client sends no responses in this revision",
-            );
+            let fault =
+                Fault::new(400, code::INVALID_REQUEST, "a client sends no responses in this revision");
             post.fault(client, &fault).await
         }
-        Kind::Request => match check(&post, client.headers()) {
+        Kind::Request => match check(post, client.headers()) {
             Ok(method) => dispatch(post, client, method).await,
             Err(fault) => post.fault(client, &fault).await,
         },
@@ -38,9 +35,8 @@ fn check(post: &Post, headers: &HeaderMap) -> Result<Method, Fault> {
     let body = &post.body;
     let missing = |key: &str| Fault::new(400, code::INVALID_PARAMS, format!("`params._meta` lacks `{key}`"));
     let read = post.meta.as_ref();
-    let version = read
-        .and_then(|read| read.protocol_version)
-        .ok_or_else(|| missing(meta::PROTOCOL_VERSION))?;
+    let version =
+        read.and_then(|read| read.protocol_version).ok_or_else(|| missing(meta::PROTOCOL_VERSION))?;
     let version = json::as_str(version.of(body)).ok_or_else(|| missing(meta::PROTOCOL_VERSION))?;
     let capabilities = read.and_then(|read| read.client_capabilities);
     if !capabilities.is_some_and(|span| span.of(body).starts_with(b"{")) {
@@ -51,15 +47,9 @@ fn check(post: &Post, headers: &HeaderMap) -> Result<Method, Fault> {
     agrees(headers, headers::METHOD, &name)?;
     if version != Revision::LATEST.as_str() {
         let asked = String::from_utf8_lossy(&json::string(&version)).into_owned();
-        let data = format!(
-            r#"{{"supported":["{}"],"requested":{asked}}}"#,
-            Revision::LATEST.as_str()
-        );
+        let data = format!(r#"{{"supported":["{}"],"requested":{asked}}}"#, Revision::LATEST.as_str());
         let fault = Fault::new(400, code::UNSUPPORTED_VERSION, "unsupported protocol version");
-        return Err(Fault {
-            data: Some(data.into()),
-            ..fault
-        });
+        return Err(Fault { data: Some(data.into()), ..fault });
     }
     let method = Method::parse(&name);
     if !method.is_request_of(Era::Modern) {
@@ -91,20 +81,16 @@ fn agrees(headers: &HeaderMap, name: &'static str, expected: &str) -> Result<(),
     }
 }
 
-async fn dispatch(post: Post, client: &mut Client, method: Method) -> Result<(), Gone> {
+async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method) -> Result<(), Gone> {
     if let Some(list) = listing::list_of(method) {
-        return listing::answer(&post, client, list, Era::Modern).await;
+        return listing::answer(post, client, list, Era::Modern).await;
     }
     match method {
-        Method::Discover => {
-            post.result(client, &discover_result(&post.endpoint.catalog()))
-                .await
-        }
+        Method::Discover => post.result(client, &discover_result(&post.endpoint.catalog())).await,
         Method::Listen => listen(post, client).await,
         _ => {
             let cacheable = method == Method::ResourcesRead;
-            post.call(client, method, Era::Modern, cacheable, SessionKey::Shared, None)
-                .await
+            post.call(client, method, cacheable, SessionKey::Shared, None).await
         }
     }
 }
@@ -119,12 +105,8 @@ struct Filter {
 }
 
 /// Opens a stream of announcements (2026-07-28 `basic/patterns/subscriptions`).
-async fn listen(post: Post, client: &mut Client) -> Result<(), Gone> {
-    let raw = post
-        .envelope
-        .params
-        .as_ref()
-        .and_then(|params| params.notifications);
+async fn listen(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
+    let raw = post.envelope.params.as_ref().and_then(|params| params.notifications);
     let filter: Result<Filter, _> = match raw {
         Some(span) => serde_json::from_slice(span.of(&post.body)),
         None => Ok(Filter::default()),
@@ -137,34 +119,22 @@ async fn listen(post: Post, client: &mut Client) -> Result<(), Gone> {
         }
     };
     if !post.accepts.stream {
-        let fault = Fault::new(
-            406,
-            code::INVALID_REQUEST,
-            "this request is answered by a `text/event-stream`",
-        );
+        let fault =
+            Fault::new(406, code::INVALID_REQUEST, "this request is answered by a `text/event-stream`");
         return post.fault(client, &fault).await;
     }
     let wanted = [
         (filter.tools_list_changed, Topic::Tools, "toolsListChanged"),
         (filter.prompts_list_changed, Topic::Prompts, "promptsListChanged"),
-        (
-            filter.resources_list_changed,
-            Topic::Resources,
-            "resourcesListChanged",
-        ),
+        (filter.resources_list_changed, Topic::Resources, "resourcesListChanged"),
     ];
-    let accepted: Vec<(Topic, &str)> = wanted
-        .into_iter()
-        .filter_map(|(wanted, topic, key)| wanted.then_some((topic, key)))
-        .collect();
+    let accepted: Vec<(Topic, &str)> =
+        wanted.into_iter().filter_map(|(wanted, topic, key)| wanted.then_some((topic, key))).collect();
     // Subscribed before it is acknowledged, so that nothing is missed in between.
     let subscription = post.endpoint.hub.subscribe();
     client.begin_stream().await?;
     let id = post.id();
-    let keys: Vec<String> = accepted
-        .iter()
-        .map(|(_, key)| format!("\"{key}\":true"))
-        .collect();
+    let keys: Vec<String> = accepted.iter().map(|(_, key)| format!("\"{key}\":true")).collect();
     let acknowledged = format!(
         r#"{{"jsonrpc":"2.0","method":"{}","params":{{"notifications":{{{}}},"_meta":{{"{}":{}}}}}}}"#,
         Method::Acknowledged.as_str(),

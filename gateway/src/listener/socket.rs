@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 
 /// Writes are held back up to this many bytes; a larger one goes out with what was held before it.
 const HELD: usize = 8 << 10;
@@ -27,21 +28,39 @@ pub(crate) struct Socket {
     held: Vec<u8>,
     /// How much of `held` has been sent.
     sent: usize,
+    /// How long a client may take for its first bytes.
+    first: Duration,
+    /// How long the client may take nothing of what is written to it.
+    patience: Duration,
+    /// Runs while the client takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            held: Vec::new(),
-            sent: 0,
+    pub(crate) fn new(stream: TcpStream, first: Duration, patience: Duration) -> Self {
+        Self { stream, held: Vec::new(), sent: 0, first, patience, stalled: None }
+    }
+
+    /// Writes to the client; fails when it has taken nothing for too long.
+    fn poll_out(&mut self, cx: &mut Context<'_>, from: Source<'_>) -> Poll<io::Result<usize>> {
+        let bytes = match from {
+            Source::Held => self.held.get(self.sent..).unwrap_or_default(),
+            Source::Given(bytes) => bytes,
+        };
+        if let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            self.stalled = None;
+            return Poll::Ready(written);
         }
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Sends what is held back.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(rest) = self.held.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
+        while self.sent < self.held.len() {
+            let sent = ready!(self.poll_out(cx, Source::Held))?;
             if sent == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -55,6 +74,11 @@ impl Socket {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+enum Source<'a> {
+    Held,
+    Given(&'a [u8]),
 }
 
 impl AsyncRead for Socket {
@@ -73,7 +97,7 @@ impl AsyncWrite for Socket {
             ready!(self.poll_send(cx))?;
         }
         if bytes.len() > HELD {
-            return Pin::new(&mut self.stream).poll_write(cx, bytes);
+            return self.poll_out(cx, Source::Given(bytes));
         }
         self.held.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
@@ -122,24 +146,26 @@ impl GetSocketDigest for Socket {
     }
 }
 
-/// How often, and after which pause, a beginning that may become the HTTP/2 preface is looked at again.
-const LOOKS: usize = 200;
+/// After which pause a beginning that may become the HTTP/2 preface is looked at again.
 const PAUSE: Duration = Duration::from_millis(10);
 
 #[async_trait]
 impl Peek for Socket {
     /// Fills `buf` without consuming anything. Only the HTTP/2 preface is ever looked for, so the wait ends as soon as
-    /// what is there cannot be its beginning: a short HTTP/1 request must not wait for bytes that never come.
+    /// what is there cannot be its beginning: a short HTTP/1 request must not wait for bytes that never come. `buf` then
+    /// holds no preface, which is all that is asked.
     async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
         const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-        for _ in 0..LOOKS {
-            let length = self.stream.peek(buf).await?;
-            let seen = buf.get(..length).unwrap_or_default();
-            if length == 0 || length == buf.len() || !PREFACE.starts_with(seen) {
-                return Ok(length == buf.len());
+        let looking = async {
+            loop {
+                let length = self.stream.peek(buf).await?;
+                let seen = buf.get(..length).unwrap_or_default();
+                if length == 0 || length == buf.len() || !PREFACE.starts_with(seen) {
+                    return Ok(true);
+                }
+                tokio::time::sleep(PAUSE).await;
             }
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(false)
+        };
+        tokio::time::timeout(self.first, looking).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
     }
 }

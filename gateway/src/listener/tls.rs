@@ -33,10 +33,7 @@ impl Certificate {
     /// Reads the files.
     pub(crate) fn read(files: &Tls) -> Result<Arc<Self>, GatewayError> {
         let current = ArcSwap::from_pointee(read(files).map_err(GatewayError::Tls)?);
-        Ok(Arc::new(Self {
-            files: files.clone(),
-            current,
-        }))
+        Ok(Arc::new(Self { files: files.clone(), current }))
     }
 
     /// The side of the handshake that pingora drives.
@@ -47,11 +44,7 @@ impl Certificate {
             .map_err(|error| GatewayError::Tls(error.to_string()))?
             .with_no_client_auth()
             .with_cert_resolver(self.clone());
-        let protocols: &[&[u8]] = if http2 {
-            &[b"h2", b"http/1.1"]
-        } else {
-            &[b"http/1.1"]
-        };
+        let protocols: &[&[u8]] = if http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Acceptor::from_server_config(Arc::new(config)))
     }
@@ -71,10 +64,9 @@ impl Certificate {
                     self.current.store(Arc::new(key));
                     tracing::info!("the TLS certificate was read again");
                 }
-                Err(error) => tracing::error!(
-                    error,
-                    "the new TLS certificate is not used, the last good one stays"
-                ),
+                Err(error) => {
+                    tracing::error!(error, "the new TLS certificate is not used, the last good one stays")
+                }
             }
         }
     }
@@ -90,16 +82,12 @@ fn read(files: &Tls) -> Result<CertifiedKey, String> {
         .and_then(Iterator::collect)
         .map_err(|error| format!("certificate {}: {error}", files.certificate.display()))?;
     if chain.is_empty() {
-        return Err(format!(
-            "certificate {}: the file holds no certificate",
-            files.certificate.display()
-        ));
+        return Err(format!("certificate {}: the file holds no certificate", files.certificate.display()));
     }
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| format!("key {}: {error}", files.key.display()))?;
     let key = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())
         .map_err(|error| format!("key {}: {error}", files.key.display()))?;
-    key.keys_match()
-        .map_err(|error| format!("the certificate is not the key's: {error}"))?;
+    key.keys_match().map_err(|error| format!("the certificate is not the key's: {error}"))?;
     Ok(key)
 }

@@ -15,10 +15,7 @@ fn a_call_is_read_as_spans() {
     assert_eq!(envelope.method(bytes), Method::ToolsCall);
     let params = envelope.params.as_ref().unwrap();
     assert_eq!(params.name.unwrap().text(bytes), r#""echo""#);
-    assert_eq!(
-        params.arguments.unwrap().text(bytes),
-        r#"{"n":12345678901234567890123,"name":"inner"}"#
-    );
+    assert_eq!(params.arguments.unwrap().text(bytes), r#"{"n":12345678901234567890123,"name":"inner"}"#);
     assert!(body[params.start..].starts_with(r#""name""#));
     let meta = envelope.meta(bytes).unwrap().unwrap();
     assert_eq!(meta.progress_token.unwrap().text(bytes), "7");
@@ -28,15 +25,9 @@ fn a_call_is_read_as_spans() {
 fn kinds() {
     let table = [
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, Kind::Request),
-        (
-            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
-            Kind::Notification,
-        ),
+        (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, Kind::Notification),
         (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, Kind::Response),
-        (
-            r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}"#,
-            Kind::Response,
-        ),
+        (r#"{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}"#, Kind::Response),
         (r#"{"m\u0065thod":"ping","jsonrpc":"2.0","id":-3}"#, Kind::Request),
     ];
     for (body, kind) in table {
@@ -50,11 +41,7 @@ fn what_is_no_message_says_why() {
         ("", -32700, "EOF"),
         ("{", -32700, "EOF"),
         ("nonsense", -32700, "expected"),
-        (
-            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"} x",
-            -32700,
-            "trailing",
-        ),
+        ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"} x", -32700, "trailing"),
         ("[]", -32600, "batches"),
         ("[1,", -32700, "EOF"),
         ("7", -32600, "JSON-RPC message"),
@@ -63,48 +50,20 @@ fn what_is_no_message_says_why() {
         (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, -32600, "`id`"),
         (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, -32600, "`id`"),
         (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, -32600, "`id`"),
-        (
-            r#"{"jsonrpc":"2.0","id":"\ud800","method":"ping"}"#,
-            -32600,
-            "`id`",
-        ),
+        (r#"{"jsonrpc":"2.0","id":"\ud800","method":"ping"}"#, -32600, "`id`"),
         (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, -32600, "`method`"),
         (r#"{"jsonrpc":"2.0","id":1}"#, -32600, "`method`"),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#,
-            -32600,
-            "duplicate key `id`",
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":"x","params":[]}"#,
-            -32600,
-            "`params`",
-        ),
+        (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, -32600, "duplicate key `id`"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"x","params":[]}"#, -32600, "`params`"),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"name":"a","n\u0061me":"b"}}"#,
             -32600,
             "duplicate key `name`",
         ),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":3}}"#,
-            -32600,
-            "_meta",
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"method":"x","p\u0061rams":{}}"#,
-            -32600,
-            "plainly",
-        ),
-        (
-            r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
-            -32600,
-            "not both",
-        ),
-        (
-            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\u{0}\"}",
-            -32700,
-            "control character",
-        ),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":3}}"#, -32600, "_meta"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"x","p\u0061rams":{}}"#, -32600, "plainly"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, -32600, "not both"),
+        ("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\u{0}\"}", -32700, "control character"),
     ];
     for (body, code, text) in table {
         let error = parse(body).unwrap_err();

@@ -21,12 +21,7 @@ fn the_mark_is_read_whole_or_not_at_all() {
     let read = |reports: String| wards(reports.as_bytes()).instance;
     let whole = read(format!("={mark}\n+17\n"));
     assert_eq!(whole.as_ref().map(|instance| instance.as_str()), Some(mark));
-    for broken in [
-        format!("={mark}"),
-        format!("={mark}0\n"),
-        format!("={}\n", &mark[1..]),
-        "=\n".into(),
-    ] {
+    for broken in [format!("={mark}"), format!("={mark}0\n"), format!("={}\n", &mark[1..]), "=\n".into()] {
         assert_eq!(read(broken.clone()), None, "{broken:?}");
     }
 }
@@ -40,23 +35,14 @@ fn what_was_registered_and_not_released_is_left() {
 
 #[test]
 fn lines_that_are_no_report_kill_nobody() {
-    assert_eq!(
-        left(b"+0\n+1\n+-5\n+\n17\n*17\n+17x\n+99999999999999\n\xff\xfe\n\n"),
-        [""; 0]
-    );
-    assert_eq!(
-        left(b"+17"),
-        [""; 0],
-        "a number cut off in the middle is another's"
-    );
+    assert_eq!(left(b"+0\n+1\n+-5\n+\n17\n*17\n+17x\n+99999999999999\n\xff\xfe\n\n"), [""; 0]);
+    assert_eq!(left(b"+17"), [""; 0], "a number cut off in the middle is another's");
     assert_eq!(left(format!("+{}\n+17\n", "9".repeat(100)).as_bytes()), ["17"]);
 }
 
 /// The next incarnation of a guardian that writes its process id and then what it is told to a named pipe.
 fn reports(fifo: &Path) -> (i32, impl Iterator<Item = String> + use<>) {
-    let mut lines = BufReader::new(File::open(fifo).unwrap())
-        .lines()
-        .map(Result::unwrap);
+    let mut lines = BufReader::new(File::open(fifo).unwrap()).lines().map(Result::unwrap);
     (lines.next().unwrap().parse().unwrap(), lines)
 }
 
@@ -82,10 +68,7 @@ fn a_guardian_that_dies_is_replaced_and_told_everything() {
 
     let (successor, mut lines) = reports(&fifo);
     assert_ne!(successor, pid);
-    assert_eq!(
-        lines.by_ref().take(3).collect::<Vec<_>>(),
-        [&mark, "+70001", "+70003"]
-    );
+    assert_eq!(lines.by_ref().take(3).collect::<Vec<_>>(), [&mark, "+70001", "+70003"]);
     drop(guardian);
     assert_eq!(lines.next(), None, "the guardian ends with its last handle");
 }

@@ -18,13 +18,7 @@ fn guardian() -> Guardian {
 
 fn spec(command: &str, args: &[&str]) -> ProcessSpec {
     let args = args.iter().map(ToString::to_string).collect();
-    ProcessSpec {
-        name: "demo".into(),
-        command: command.into(),
-        args,
-        env: vec![],
-        cwd: None,
-    }
+    ProcessSpec { name: "demo".into(), command: command.into(), args, env: vec![], cwd: None }
 }
 
 fn shell(script: &str) -> (Process, Lines<BufReader<ChildStdout>>) {
@@ -44,13 +38,7 @@ async fn rest(mut lines: Lines<BufReader<ChildStdout>>) -> Vec<String> {
 #[tokio::test]
 async fn speaks_through_its_pipes_with_environment_and_directory() {
     let folder = tempfile::tempdir().unwrap();
-    let mut spec = spec(
-        "sh",
-        &[
-            "-c",
-            "read line; echo \"$line $GREETING ${PATH:+inherited}\"; pwd",
-        ],
-    );
+    let mut spec = spec("sh", &["-c", "read line; echo \"$line $GREETING ${PATH:+inherited}\"; pwd"]);
     spec.env = vec![("GREETING".into(), "hello".into())];
     spec.cwd = Some(folder.path().into());
     let mut process = Process::spawn(&spec, &guardian()).unwrap();
@@ -79,11 +67,7 @@ async fn a_child_carries_the_mark_of_its_guardian_whatever_it_is_configured_to()
 async fn wait_tells_the_status_and_can_be_dropped_halfway() {
     let (mut process, _lines) = shell("read line; exit 7");
     let stdin = process.take_stdin();
-    assert!(
-        tokio::time::timeout(Duration::ZERO, process.wait())
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::ZERO, process.wait()).await.is_err());
     drop(stdin);
     assert_eq!(process.wait().await.code(), Some(7));
     assert_eq!(process.wait().await.code(), Some(7));
@@ -142,13 +126,7 @@ async fn dropping_kills_the_group() {
 async fn a_leader_killed_from_outside_is_told_by_its_signal() {
     let (mut process, _lines) = shell("exec sleep 3600");
     let stdin = process.take_stdin();
-    assert!(
-        Command::new("kill")
-            .args(["-KILL", &process.pid().to_string()])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-KILL", &process.pid().to_string()]).status().unwrap().success());
     assert_eq!(process.wait().await.signal(), Some(9));
     drop(stdin);
 }
@@ -168,10 +146,7 @@ async fn the_guardian_is_told_of_start_and_end() {
     process.stop(NEVER).await;
     drop(guardian);
     std::fs::read(&fifo).unwrap();
-    assert_eq!(
-        std::fs::read_to_string(&file).unwrap(),
-        format!("={mark}\n+{pid}\n-{pid}\n")
-    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("={mark}\n+{pid}\n-{pid}\n"));
 }
 
 fn refused(spec: &ProcessSpec) -> RuntimeError {
@@ -194,39 +169,20 @@ async fn refusals_say_what_to_do() {
     let mut elsewhere = spec("cat", &[]);
     elsewhere.cwd = Some(PathBuf::from("/no/such/directory"));
     let error = refused(&elsewhere);
-    assert!(
-        matches!(&error, RuntimeError::MissingDirectory { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(&error, RuntimeError::MissingDirectory { .. }), "{error:?}");
     elsewhere.cwd = Some(PathBuf::from("/dev/null"));
-    assert!(matches!(
-        refused(&elsewhere),
-        RuntimeError::MissingDirectory { .. }
-    ));
+    assert!(matches!(refused(&elsewhere), RuntimeError::MissingDirectory { .. }));
 
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("server");
     std::fs::write(&script, "#!/no/such/interpreter\n").unwrap();
     let error = refused(&spec(script.to_str().unwrap(), &[]));
-    assert!(
-        matches!(&error, RuntimeError::PermissionDenied { .. }),
-        "{error:?}"
-    );
-    assert!(
-        Command::new("chmod")
-            .arg("+x")
-            .arg(&script)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(matches!(&error, RuntimeError::PermissionDenied { .. }), "{error:?}");
+    assert!(Command::new("chmod").arg("+x").arg(&script).status().unwrap().success());
     let error = refused(&spec(script.to_str().unwrap(), &[]));
     assert!(error.to_string().contains("interpreter"), "{error}");
 
-    assert!(matches!(
-        refused(&spec("cat", &["\0"])),
-        RuntimeError::Spawn { .. }
-    ));
+    assert!(matches!(refused(&spec("cat", &["\0"])), RuntimeError::Spawn { .. }));
 }
 
 #[test]

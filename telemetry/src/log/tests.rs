@@ -34,10 +34,7 @@ fn shown(filter: &str, json: bool, ansi: bool) -> String {
 fn check(filter: &str, expected: &[&str]) {
     let text = shown(filter, false, false);
     let all = ["weir debug", "weir info", "pingora info", "pingora warn"];
-    let seen = all
-        .into_iter()
-        .filter(|line| text.contains(line))
-        .collect::<Vec<_>>();
+    let seen = all.into_iter().filter(|line| text.contains(line)).collect::<Vec<_>>();
     assert_eq!(seen, expected, "{filter}: {text}");
 }
 
@@ -46,10 +43,7 @@ fn the_filter_decides_and_pingora_is_quiet() {
     check("info", &["weir info", "pingora warn"]);
     check("debug", &["weir debug", "weir info", "pingora warn"]);
     check("WARN", &["pingora warn"]);
-    check(
-        "info,weir_gateway=debug",
-        &["weir debug", "weir info", "pingora warn"],
-    );
+    check("info,weir_gateway=debug", &["weir debug", "weir info", "pingora warn"]);
     check("warn, pingora_core=info", &["pingora info", "pingora warn"]);
     check("off,pingora=trace", &["pingora info", "pingora warn"]);
 }
@@ -57,19 +51,13 @@ fn the_filter_decides_and_pingora_is_quiet() {
 #[test]
 fn lines_are_text_or_json() {
     let text = shown("info", false, false);
-    assert!(
-        text.contains("INFO weir_gateway::router: weir info backend=\"notes\""),
-        "{text}"
-    );
+    assert!(text.contains("INFO weir_gateway::router: weir info backend=\"notes\""), "{text}");
     assert!(!text.contains('\x1b'));
     assert!(shown("info", false, true).contains('\x1b'));
     let json = shown("info", true, false);
     let line = json.lines().next().unwrap();
     assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
-    assert!(
-        line.contains(r#""level":"INFO","message":"weir info","backend":"notes""#),
-        "{line}"
-    );
+    assert!(line.contains(r#""level":"INFO","message":"weir info","backend":"notes""#), "{line}");
 }
 
 #[test]

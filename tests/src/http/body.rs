@@ -59,10 +59,7 @@ impl Body {
     fn read_at_most(&mut self, left: u64, buffer: &mut [u8]) -> io::Result<u64> {
         let count = (&mut self.reader).take(left).read(buffer)? as u64;
         if count == 0 && left > 0 && !buffer.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the body was cut off",
-            ));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the body was cut off"));
         }
         Ok(count)
     }

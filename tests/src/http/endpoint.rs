@@ -9,39 +9,32 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// The path, with its leading slash.
     pub path: String,
+    /// Whether it is reached over TLS, which the raw client does not speak.
+    pub tls: bool,
 }
 
 impl Endpoint {
-    /// Reads an `http` URL whose host is an address.
+    /// Reads an `http` or `https` URL whose host is an address.
     pub fn parse(url: &str) -> Self {
-        let rest = url
-            .strip_prefix("http://")
-            .unwrap_or_else(|| panic!("no http URL: {url:?}"));
+        let (tls, rest) = match url.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
+            _ => panic!("no http or https URL: {url:?}"),
+        };
         let (address, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let address = address
-            .parse()
-            .unwrap_or_else(|error| panic!("no address in {url:?}: {error}"));
-        Self {
-            address,
-            path: if path.is_empty() {
-                "/".to_owned()
-            } else {
-                path.to_owned()
-            },
-        }
+        let address = address.parse().unwrap_or_else(|error| panic!("no address in {url:?}: {error}"));
+        Self { address, path: if path.is_empty() { "/".to_owned() } else { path.to_owned() }, tls }
     }
 
     /// The same server at another path.
     #[must_use]
     pub fn at(&self, path: &str) -> Self {
-        Self {
-            address: self.address,
-            path: path.to_owned(),
-        }
+        Self { address: self.address, path: path.to_owned(), tls: self.tls }
     }
 
     /// The URL that clients are given.
     pub fn url(&self) -> String {
-        format!("http://{}{}", self.address, self.path)
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.address, self.path)
     }
 }

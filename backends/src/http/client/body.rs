@@ -2,7 +2,7 @@
 
 use super::cause;
 use super::wire::WireBody;
-use crate::BackendError;
+use crate::{BackendError, Cause};
 use crate::deadlines::Deadlines;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -27,7 +27,10 @@ impl Body {
                             return Some(Ok(data));
                         }
                     }
-                    Err(error) => return Some(Err(BackendError::Gone(cause(&error)))),
+                    Err(error) => {
+                        let cause = Cause::private("the connection broke", cause(&error));
+                        return Some(Err(BackendError::Gone(cause)));
+                    }
                 }
             },
         }

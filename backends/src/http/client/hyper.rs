@@ -4,7 +4,7 @@ use super::{
     ACCEPT, Body, HttpClient, IDLE, IDLE_CONNECTIONS, Incoming, Outgoing, USER_AGENT, Verb, cause, of_map,
     roots,
 };
-use crate::BackendError;
+use crate::{BackendError, Cause};
 use ::http::header::{self, HeaderMap};
 use ::http::{HeaderName, HeaderValue, Method, Request, Uri};
 use bytes::Bytes;
@@ -57,7 +57,7 @@ impl HyperClient {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| BackendError::Unreachable(error.to_string()))?
+            .map_err(|error| BackendError::Unreachable(Cause::private("TLS cannot be set up", error)))?
             .with_root_certificates(roots::read(http.ca.as_deref())?)
             .with_no_client_auth();
         let settings = Arc::new(Settings {
@@ -70,11 +70,7 @@ impl HyperClient {
         let mut headers = headers.clone();
         headers.insert(header::ACCEPT, HeaderValue::from_static(ACCEPT));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        Ok(Self {
-            uri: uri.clone(),
-            headers,
-            settings,
-        })
+        Ok(Self { uri: uri.clone(), headers, settings })
     }
 
     fn pool(&self) -> Pool {
@@ -85,10 +81,7 @@ impl HyperClient {
             // A new backend is rare, and a good moment to let go of the pools of those that are gone.
             pools.retain(|_, (settings, _)| settings.strong_count() > 0);
             let pool = self.settings.pool();
-            pools.insert(
-                self.settings.number,
-                (Arc::downgrade(&self.settings), pool.clone()),
-            );
+            pools.insert(self.settings.number, (Arc::downgrade(&self.settings), pool.clone()));
             pool
         })
     }
@@ -100,9 +93,7 @@ impl Settings {
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(self.connect));
-        let builder = HttpsConnectorBuilder::new()
-            .with_tls_config((*self.tls).clone())
-            .https_or_http();
+        let builder = HttpsConnectorBuilder::new().with_tls_config((*self.tls).clone()).https_or_http();
         let connector = if self.http2 {
             builder.enable_http1().enable_http2().wrap_connector(tcp)
         } else {
@@ -138,9 +129,9 @@ impl HttpClient for HyperClient {
         }
         let response = self.pool().request(request).await.map_err(|error| {
             if error.is_connect() {
-                BackendError::Unreachable(cause(&error))
+                BackendError::Unreachable(Cause::private("no connection could be opened", cause(&error)))
             } else {
-                BackendError::Gone(cause(&error))
+                BackendError::Gone(Cause::private("the connection broke", cause(&error)))
             }
         })?;
         let (head, body) = response.into_parts();

@@ -7,7 +7,7 @@ mod head;
 mod pool;
 
 use super::{ACCEPT, Body, HttpClient, Incoming, Outgoing, USER_AGENT, Verb};
-use crate::BackendError;
+use crate::{BackendError, Cause};
 use ::http::Uri;
 use ::http::header::HeaderMap;
 use bytes::{Bytes, BytesMut};
@@ -48,9 +48,8 @@ struct Connection {
 
 impl WireClient {
     pub(super) fn new(uri: &Uri, headers: &HeaderMap, connect: Duration) -> Result<Self, BackendError> {
-        let authority = uri
-            .authority()
-            .ok_or_else(|| BackendError::Unreachable("the URL has no host".into()))?;
+        let authority =
+            uri.authority().ok_or_else(|| BackendError::unreachable("the URL has no host"))?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let begin = |verb: &str, content: &str| {
             let mut begin = format!(
@@ -64,11 +63,7 @@ impl WireClient {
         };
         Ok(Self {
             // The resolver wants an IPv6 address without its brackets.
-            host: authority
-                .host()
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned(),
+            host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: authority.port_u16().unwrap_or(80),
             connect,
             post: begin("POST", "content-type: application/json\r\n"),
@@ -79,7 +74,9 @@ impl WireClient {
     }
 
     async fn open(&self) -> Result<Connection, BackendError> {
-        let unreachable = |error: io::Error| BackendError::Unreachable(error.to_string());
+        let unreachable = |error: io::Error| {
+            BackendError::Unreachable(Cause::private("no connection could be opened", error))
+        };
         let opening = async {
             let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
             for address in tokio::net::lookup_host((self.host.as_str(), self.port)).await? {
@@ -96,13 +93,9 @@ impl WireClient {
         match tokio::time::timeout(self.connect, opening).await {
             Ok(opened) => {
                 let stream = opened.map_err(unreachable)?;
-                Ok(Connection {
-                    stream,
-                    read: BytesMut::new(),
-                    write: Vec::new(),
-                })
+                Ok(Connection { stream, read: BytesMut::new(), write: Vec::new() })
             }
-            Err(_) => Err(BackendError::Unreachable(format!(
+            Err(_) => Err(BackendError::unreachable(format!(
                 "no connection within {} s",
                 self.connect.as_secs_f32()
             ))),
@@ -131,10 +124,7 @@ impl HttpClient for WireClient {
             Some(connection) => connection,
             None => self.open().await?,
         };
-        connection
-            .send(self.begin(request.verb), &request)
-            .await
-            .map_err(gone)?;
+        connection.send(self.begin(request.verb), &request).await.map_err(gone)?;
         let head = connection.head().await?;
         let mut body = WireBody {
             connection: Some(connection),
@@ -145,17 +135,12 @@ impl HttpClient for WireClient {
         if body.framing == Framing::Length(0) {
             body.finish();
         }
-        Ok(Incoming {
-            status: head.status,
-            media: head.media,
-            session: head.session,
-            body: Body::Wire(body),
-        })
+        Ok(Incoming { status: head.status, media: head.media, session: head.session, body: Body::Wire(body) })
     }
 }
 
 fn gone(error: io::Error) -> BackendError {
-    BackendError::Gone(error.to_string())
+    BackendError::Gone(Cause::private("the connection broke", error))
 }
 
 impl Connection {
@@ -185,7 +170,7 @@ impl Connection {
     async fn fill(&mut self) -> Result<(), BackendError> {
         self.read.reserve(READ);
         match self.stream.read_buf(&mut self.read).await.map_err(gone)? {
-            0 => Err(BackendError::Gone("it closed the connection".to_owned())),
+            0 => Err(BackendError::gone("it closed the connection")),
             _ => Ok(()),
         }
     }
@@ -205,9 +190,7 @@ impl Connection {
                 return Ok(head);
             }
         }
-        Err(BackendError::Protocol(
-            "its answers are all interim ones".to_owned(),
-        ))
+        Err(BackendError::Protocol("its answers are all interim ones".to_owned()))
     }
 }
 
@@ -230,9 +213,7 @@ impl WireBody {
             };
             let piece = match &mut self.framing {
                 Framing::Length(left) => {
-                    let length = usize::try_from(*left)
-                        .unwrap_or(usize::MAX)
-                        .min(connection.read.len());
+                    let length = usize::try_from(*left).unwrap_or(usize::MAX).min(connection.read.len());
                     *left -= length as u64;
                     (length > 0).then(|| connection.read.split_to(length).freeze())
                 }

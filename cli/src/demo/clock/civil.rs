@@ -50,11 +50,7 @@ pub(super) fn parse_time(text: &str, offset: Offset) -> Result<i64, String> {
         let mut date = date.splitn(3, '-');
         let year = number(date.next()?, 4, 1, LAST_YEAR)?;
         let month = number(date.next()?, 2, 1, 12)?;
-        let longest = months(year)
-            .into_iter()
-            .zip(1..)
-            .find(|(_, number)| *number == month)?
-            .0;
+        let longest = months(year).into_iter().zip(1..).find(|(_, number)| *number == month)?.0;
         let day = number(date.next()?, 2, 1, longest)?;
         let mut time = time.splitn(3, ':');
         let hour = number(time.next()?, 2, 0, 23)?;
@@ -76,41 +72,20 @@ pub(super) fn format_time(unix: i64, offset: Offset) -> Result<String, String> {
         .ok_or_else(|| format!("there the time is not in the years 1 to {LAST_YEAR}"))?;
     let second = local.rem_euclid(SECONDS_PER_DAY);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let zone = if offset.0 == 0 {
-        "Z".into()
-    } else {
-        offset.to_string()
-    };
-    Ok(format!(
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{zone}"
-    ))
+    let zone = if offset.0 == 0 { "Z".into() } else { offset.to_string() };
+    Ok(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{zone}"))
 }
 
 /// A number of exactly `digits` digits within the bounds.
 fn number(text: &str, digits: usize, least: i64, most: i64) -> Option<i64> {
     let plain = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|number| plain && (least..=most).contains(number))
+    text.parse().ok().filter(|number| plain && (least..=most).contains(number))
 }
 
 /// The lengths of a year's months.
 fn months(year: i64) -> [i64; 12] {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    [
-        31,
-        if leap { 29 } else { 28 },
-        31,
-        30,
-        31,
-        30,
-        31,
-        31,
-        30,
-        31,
-        30,
-        31,
-    ]
+    [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 }
 
 /// Days from 0001-01-01 to the first day of `year`.
@@ -121,19 +96,13 @@ fn days_before(year: i64) -> i64 {
 
 /// Days since 1970-01-01 of a date that exists.
 fn days(year: i64, month: i64, day: i64) -> i64 {
-    let before_month = months(year)
-        .into_iter()
-        .zip(1..month)
-        .map(|(length, _)| length)
-        .sum::<i64>();
+    let before_month = months(year).into_iter().zip(1..month).map(|(length, _)| length).sum::<i64>();
     days_before(year) + before_month + day - 1 - EPOCH
 }
 
 /// The date that many days after 1970-01-01, if its year is one of ours.
 fn date(days: i64) -> Option<(i64, i64, i64)> {
-    let days = days
-        .checked_add(EPOCH)
-        .filter(|days| (0..days_before(LAST_YEAR + 1)).contains(days))?;
+    let days = days.checked_add(EPOCH).filter(|days| (0..days_before(LAST_YEAR + 1)).contains(days))?;
     // No year has more than 366 days, so this is never too late and at most a few years too early.
     let mut year = days / 366 + 1;
     while days_before(year + 1) <= days {
@@ -188,10 +157,7 @@ mod tests {
         let offset = |text: &str| text.parse::<Offset>().unwrap();
         let unix = parse_time("2026-12-31T23:30", offset("-05:30")).unwrap();
         assert_eq!(format_time(unix, UTC).as_deref(), Ok("2027-01-01T05:00:00Z"));
-        assert_eq!(
-            format_time(unix, offset("+14:00")).as_deref(),
-            Ok("2027-01-01T19:00:00+14:00")
-        );
+        assert_eq!(format_time(unix, offset("+14:00")).as_deref(), Ok("2027-01-01T19:00:00+14:00"));
         assert!(format_time(253_402_300_799, offset("+00:01")).is_err());
         assert!(format_time(i64::MAX, offset("+00:01")).is_err());
         assert!(format_time(i64::MIN, offset("-00:01")).is_err());

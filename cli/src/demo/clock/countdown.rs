@@ -23,11 +23,7 @@ impl Countdown {
         let thread = Builder::new()
             .name("countdown".into())
             .spawn(move || count(ticks, tick, token.as_ref(), &reply, &cancelled))?;
-        Ok(Self {
-            id,
-            thread,
-            _cancel: cancel,
-        })
+        Ok(Self { id, thread, _cancel: cancel })
     }
 
     /// Whether it is the answer to the request `id`.

@@ -4,10 +4,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 fn quick(tick: Duration) -> Client<Clock> {
-    Client::legacy(Clock {
-        tick,
-        countdowns: Vec::new(),
-    })
+    Client::legacy(Clock { tick, countdowns: Vec::new() })
 }
 
 fn call(name: &str, arguments: Value) -> Value {
@@ -27,10 +24,7 @@ fn tells_the_time() {
 
 #[test]
 fn converts_times() {
-    let answer = call(
-        "convert",
-        json!({ "time": "2026-11-20T10:30", "from": "+02:00", "to": "-05:00" }),
-    );
+    let answer = call("convert", json!({ "time": "2026-11-20T10:30", "from": "+02:00", "to": "-05:00" }));
     let data = json!({ "time": "2026-11-20T03:30:00-05:00", "offset": "-05:00", "unix": 1_795_163_400 });
     assert_eq!(answer["result"]["structuredContent"], data);
 }
@@ -40,21 +34,9 @@ fn what_is_wrong_is_said() {
     for (name, arguments, part) in [
         ("now", json!({ "offset": "CET" }), "+02:00"),
         ("now", json!({ "zone": "UTC" }), "`zone`"),
-        (
-            "convert",
-            json!({ "time": "noon", "from": "UTC", "to": "UTC" }),
-            "\"noon\"",
-        ),
-        (
-            "convert",
-            json!({ "time": "2026-11-20T10:30", "from": "UTC" }),
-            "`to`",
-        ),
-        (
-            "convert",
-            json!({ "time": 5, "from": "UTC", "to": "UTC" }),
-            "`time`",
-        ),
+        ("convert", json!({ "time": "noon", "from": "UTC", "to": "UTC" }), "\"noon\""),
+        ("convert", json!({ "time": "2026-11-20T10:30", "from": "UTC" }), "`to`"),
+        ("convert", json!({ "time": 5, "from": "UTC", "to": "UTC" }), "`time`"),
         ("countdown", json!({}), "`seconds`"),
         ("countdown", json!({ "seconds": 0 }), "1 to 60"),
         ("countdown", json!({ "seconds": 61 }), "1 to 60"),
@@ -62,10 +44,7 @@ fn what_is_wrong_is_said() {
     ] {
         let result = call(name, arguments)["result"].clone();
         assert_eq!(result["isError"], true, "{result}");
-        assert!(
-            result["content"][0]["text"].as_str().unwrap().contains(part),
-            "{result}"
-        );
+        assert!(result["content"][0]["text"].as_str().unwrap().contains(part), "{result}");
     }
     assert_eq!(call("later", json!({}))["error"]["code"], -32602);
     let answer = quick(Duration::ZERO).ask("tools/call", json!({ "name": "now", "arguments": [] }));
@@ -83,10 +62,7 @@ fn counts_down_with_progress() {
         let progress = client.next();
         assert_eq!(progress["method"], "notifications/progress");
         let params = &progress["params"];
-        assert_eq!(
-            (&params["progressToken"], &params["progress"]),
-            (&json!("t"), &json!(passed))
-        );
+        assert_eq!((&params["progressToken"], &params["progress"]), (&json!("t"), &json!(passed)));
         assert_eq!(params["total"], 3);
     }
     let answer = client.next();

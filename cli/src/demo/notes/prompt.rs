@@ -39,18 +39,11 @@ pub(super) fn get(store: &Store, request: &Request) -> Result<Value, Failure> {
         .get(ARGUMENT)
         .and_then(Value::as_str)
         .ok_or_else(|| Failure::invalid(format!("the argument `{ARGUMENT}` must be a string")))?;
-    let lines = store
-        .all()
-        .filter(|note| note.topic == topic)
-        .map(Note::line)
-        .collect::<Vec<_>>();
+    let lines = store.all().filter(|note| note.topic == topic).map(Note::line).collect::<Vec<_>>();
     let text = if lines.is_empty() {
         format!("There are no notes about {topic}. Say so, and ask what to note.")
     } else {
-        format!(
-            "Summarise these notes about {topic} in a few sentences:\n\n{}",
-            lines.join("\n")
-        )
+        format!("Summarise these notes about {topic} in a few sentences:\n\n{}", lines.join("\n"))
     };
     Ok(json!({
         "description": format!("A summary of the notes about {topic}"),
@@ -73,15 +66,10 @@ pub(super) fn complete(store: &Store, request: &Request) -> Result<Value, Failur
             store.all().map(|note| note.id.to_string()).collect()
         }
         _ => {
-            return Err(Failure::invalid(
-                "there is nothing to complete under that `ref` and argument",
-            ));
+            return Err(Failure::invalid("there is nothing to complete under that `ref` and argument"));
         }
     };
-    let mut values = candidates
-        .into_iter()
-        .filter(|value| value.starts_with(begin))
-        .collect::<Vec<_>>();
+    let mut values = candidates.into_iter().filter(|value| value.starts_with(begin)).collect::<Vec<_>>();
     let total = values.len();
     values.truncate(MOST_VALUES);
     Ok(json!({ "completion": { "values": values, "total": total, "hasMore": total > MOST_VALUES } }))

@@ -62,10 +62,7 @@ pub(super) fn read(store: &Store, request: &Request) -> Result<Value, Failure> {
         None => {
             // The legacy era has a code of its own, which the modern one forbids.
             let code = if request.modern { -32602 } else { -32002 };
-            Err(Failure {
-                data: Some(json!({ "uri": uri })),
-                ..Failure::new(code, "Resource not found")
-            })
+            Err(Failure { data: Some(json!({ "uri": uri })), ..Failure::new(code, "Resource not found") })
         }
     }
 }

@@ -48,11 +48,7 @@ impl Store {
             return Err(format!("there are {MOST} notes already; delete one first"));
         }
         self.last += 1;
-        let note = Note {
-            id: self.last,
-            topic: topic.into(),
-            text: text.into(),
-        };
+        let note = Note { id: self.last, topic: topic.into(), text: text.into() };
         Ok(self.notes.entry(self.last).or_insert(note))
     }
 
@@ -84,7 +80,5 @@ impl Store {
 
 /// A note's number from its one way of being written.
 pub(super) fn number(text: &str) -> Option<u64> {
-    text.parse::<u64>()
-        .ok()
-        .filter(|number| number.to_string() == text)
+    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
 }

@@ -14,21 +14,9 @@ fn call(client: &mut Client<Notes>, name: &str, arguments: Value) -> Value {
 
 fn filled() -> Client<Notes> {
     let mut client = Client::legacy(Notes::default());
-    call(
-        &mut client,
-        "add_note",
-        json!({ "text": "Buy bread", "topic": "home" }),
-    );
-    call(
-        &mut client,
-        "add_note",
-        json!({ "text": "Read the RFC", "topic": "work" }),
-    );
-    call(
-        &mut client,
-        "add_note",
-        json!({ "text": "Call Ada", "topic": "work" }),
-    );
+    call(&mut client, "add_note", json!({ "text": "Buy bread", "topic": "home" }));
+    call(&mut client, "add_note", json!({ "text": "Read the RFC", "topic": "work" }));
+    call(&mut client, "add_note", json!({ "text": "Call Ada", "topic": "work" }));
     client
 }
 
@@ -41,26 +29,14 @@ fn ids(result: &Value) -> Vec<&str> {
 fn notes_are_added_listed_found_and_deleted() {
     let mut client = filled();
     assert_eq!(ids(&call(&mut client, "list_notes", json!({}))), ["1", "2", "3"]);
-    assert_eq!(
-        ids(&call(&mut client, "list_notes", json!({ "topic": "work" }))),
-        ["2", "3"]
-    );
-    assert_eq!(
-        ids(&call(&mut client, "search_notes", json!({ "query": "rfc" }))),
-        ["2"]
-    );
-    assert_eq!(
-        ids(&call(&mut client, "search_notes", json!({ "query": "HOME" }))),
-        ["1"]
-    );
+    assert_eq!(ids(&call(&mut client, "list_notes", json!({ "topic": "work" }))), ["2", "3"]);
+    assert_eq!(ids(&call(&mut client, "search_notes", json!({ "query": "rfc" }))), ["2"]);
+    assert_eq!(ids(&call(&mut client, "search_notes", json!({ "query": "HOME" }))), ["1"]);
     assert_eq!(
         call(&mut client, "delete_note", json!({ "id": "2" }))["structuredContent"]["text"],
         "Read the RFC"
     );
-    assert_eq!(
-        call(&mut client, "delete_note", json!({ "id": "2" }))["isError"],
-        true
-    );
+    assert_eq!(call(&mut client, "delete_note", json!({ "id": "2" }))["isError"], true);
     let added = call(&mut client, "add_note", json!({ "text": "Again" }));
     assert_eq!(
         added["structuredContent"],
@@ -83,21 +59,14 @@ fn what_is_wrong_is_said() {
         ("delete_note", json!({ "id": "01" })),
         ("search_notes", json!({ "query": "" })),
     ] {
-        assert_eq!(
-            call(&mut client, name, arguments.clone())["isError"],
-            true,
-            "{name} {arguments}"
-        );
+        assert_eq!(call(&mut client, name, arguments.clone())["isError"], true, "{name} {arguments}");
     }
     let answer = client.ask("tools/call", json!({ "name": "burn_notes" }));
     assert_eq!(answer["error"]["code"], -32602);
     for _ in 3..1000 {
         call(&mut client, "add_note", json!({ "text": "x" }));
     }
-    assert_eq!(
-        call(&mut client, "add_note", json!({ "text": "x" }))["isError"],
-        true
-    );
+    assert_eq!(call(&mut client, "add_note", json!({ "text": "x" }))["isError"], true);
 }
 
 #[test]
@@ -105,10 +74,7 @@ fn notes_are_resources_page_by_page() {
     let mut client = filled();
     let read = client.ask("resources/read", json!({ "uri": "notes://1" }));
     assert_eq!(read["result"]["contents"][0]["text"], "Buy bread");
-    assert_eq!(
-        client.ask("resources/read", json!({ "uri": "notes://9" }))["error"]["code"],
-        -32002
-    );
+    assert_eq!(client.ask("resources/read", json!({ "uri": "notes://9" }))["error"]["code"], -32002);
     let modern = client.ask_modern(json!(5), "resources/read", json!({ "uri": "notes://9" }));
     assert_eq!(modern["error"]["code"], -32602);
     assert_eq!(modern["error"]["data"]["uri"], "notes://9");
@@ -126,15 +92,9 @@ fn notes_are_resources_page_by_page() {
         }
     }
     assert_eq!(sizes, [100, 100, 50]);
-    assert_eq!(
-        client.ask("resources/list", json!({ "cursor": "x" }))["error"]["code"],
-        -32602
-    );
+    assert_eq!(client.ask("resources/list", json!({ "cursor": "x" }))["error"]["code"], -32602);
     let templates = client.ask("resources/templates/list", json!({}));
-    assert_eq!(
-        templates["result"]["resourceTemplates"][0]["uriTemplate"],
-        "notes://{id}"
-    );
+    assert_eq!(templates["result"]["resourceTemplates"][0]["uriTemplate"], "notes://{id}");
 }
 
 #[test]
@@ -143,27 +103,18 @@ fn the_prompt_and_its_completion_know_the_topics() {
     let prompts = client.ask("prompts/list", json!({}));
     assert_eq!(prompts["result"]["prompts"][0]["name"], "summarise_notes");
     let mut get = |arguments: Value| {
-        client.ask(
-            "prompts/get",
-            json!({ "name": "summarise_notes", "arguments": arguments }),
-        )
+        client.ask("prompts/get", json!({ "name": "summarise_notes", "arguments": arguments }))
     };
     let got = get(json!({ "topic": "work" }));
     let text = got["result"]["messages"][0]["content"]["text"].as_str().unwrap();
     assert!(text.contains("Call Ada") && !text.contains("bread"), "{text}");
     assert!(get(json!({ "topic": "none" }))["result"].is_object());
     assert_eq!(get(json!({}))["error"]["code"], -32602);
-    assert_eq!(
-        client.ask("prompts/get", json!({ "name": "x" }))["error"]["code"],
-        -32602
-    );
+    assert_eq!(client.ask("prompts/get", json!({ "name": "x" }))["error"]["code"], -32602);
 
     let mut complete = |reference: Value, argument: &str, value: &str| {
         let argument = json!({ "name": argument, "value": value });
-        let answer = client.ask(
-            "completion/complete",
-            json!({ "ref": reference, "argument": argument }),
-        );
+        let answer = client.ask("completion/complete", json!({ "ref": reference, "argument": argument }));
         answer["result"]["completion"]["values"].clone()
     };
     let prompt = json!({ "type": "ref/prompt", "name": "summarise_notes" });
@@ -178,10 +129,7 @@ fn the_prompt_and_its_completion_know_the_topics() {
 fn a_legacy_client_hears_of_changes_before_the_answer() {
     let mut client = Client::legacy(Notes::default());
     let add = json!({ "name": "add_note", "arguments": { "text": "x" } });
-    assert_eq!(
-        client.ask("tools/call", add),
-        json!({ "jsonrpc": "2.0", "method": CHANGED })
-    );
+    assert_eq!(client.ask("tools/call", add), json!({ "jsonrpc": "2.0", "method": CHANGED }));
     assert_eq!(client.next()["id"], 1);
 }
 
@@ -194,10 +142,7 @@ fn a_modern_client_hears_of_what_it_listens_for() {
         let first = client.ask_modern(id.clone(), "subscriptions/listen", wanted.clone());
         assert_eq!(first["method"], "notifications/subscriptions/acknowledged");
         assert_eq!(first["params"]["_meta"][key], id);
-        assert_eq!(
-            first["params"]["notifications"],
-            json!({ "resourcesListChanged": true })
-        );
+        assert_eq!(first["params"]["notifications"], json!({ "resourcesListChanged": true }));
     }
     let other = json!({ "notifications": { "toolsListChanged": true } });
     let first = client.ask_modern(json!(2), "subscriptions/listen", other);
@@ -205,10 +150,7 @@ fn a_modern_client_hears_of_what_it_listens_for() {
 
     let add = json!({ "name": "add_note", "arguments": { "text": "x" } });
     let heard = client.ask_modern(json!(3), "tools/call", add.clone());
-    assert_eq!(
-        (&heard["method"], &heard["params"]["_meta"][key]),
-        (&json!(CHANGED), &json!(1))
-    );
+    assert_eq!((&heard["method"], &heard["params"]["_meta"][key]), (&json!(CHANGED), &json!(1)));
     assert_eq!(client.next()["params"]["_meta"][key], "one");
     assert_eq!(client.next()["id"], 3);
 
@@ -219,10 +161,7 @@ fn a_modern_client_hears_of_what_it_listens_for() {
     assert_eq!(client.next()["id"], 4);
 
     let last = client.close();
-    assert_eq!(
-        last.iter().map(|end| &end["id"]).collect::<Vec<_>>(),
-        [&json!("one"), &json!(2)]
-    );
+    assert_eq!(last.iter().map(|end| &end["id"]).collect::<Vec<_>>(), [&json!("one"), &json!(2)]);
     assert_eq!(last[0]["result"]["_meta"][key], "one");
     assert_eq!(last[0]["result"]["resultType"], "complete");
 }

@@ -80,10 +80,7 @@ pub(super) fn list() -> Value {
             "list_notes",
             "List notes",
             "Lists all notes, or those of one topic.",
-            (
-                json!({ "topic": word("Only the notes of this topic.") }),
-                json!([])
-            ),
+            (json!({ "topic": word("Only the notes of this topic.") }), json!([])),
             &notes,
             reads.clone(),
         ),
@@ -91,10 +88,7 @@ pub(super) fn list() -> Value {
             "search_notes",
             "Search notes",
             "Finds the notes whose text or topic contains some words, whatever their case.",
-            (
-                json!({ "query": word("The words to look for.") }),
-                json!(["query"])
-            ),
+            (json!({ "query": word("The words to look for.") }), json!(["query"])),
             &notes,
             reads,
         ),
@@ -102,10 +96,7 @@ pub(super) fn list() -> Value {
             "delete_note",
             "Delete a note",
             "Deletes one note for good.",
-            (
-                json!({ "id": word("The note's id, as add_note and list_notes tell it.") }),
-                json!(["id"])
-            ),
+            (json!({ "id": word("The note's id, as add_note and list_notes tell it.") }), json!(["id"])),
             &note,
             writes(true, true),
         ),
@@ -131,32 +122,20 @@ fn add(store: &mut Store, given: Map<String, Value>) -> Result<Told, String> {
     let arguments = Arguments::new(given, &["text", "topic"])?;
     let topic = arguments.text("topic", LONGEST_WORD)?.unwrap_or(NO_TOPIC);
     let note = store.add(topic, arguments.required_text("text", LONGEST_TEXT)?)?;
-    Ok(Told {
-        text: format!("Noted as {}.", note.uri()),
-        data: note.data(),
-        changed: true,
-    })
+    Ok(Told { text: format!("Noted as {}.", note.uri()), data: note.data(), changed: true })
 }
 
 fn select(store: &Store, given: Map<String, Value>) -> Result<Told, String> {
     let arguments = Arguments::new(given, &["topic"])?;
     let topic = arguments.text("topic", LONGEST_WORD)?;
-    Ok(told(
-        store
-            .all()
-            .filter(|note| topic.is_none_or(|topic| note.topic == topic)),
-    ))
+    Ok(told(store.all().filter(|note| topic.is_none_or(|topic| note.topic == topic))))
 }
 
 fn search(store: &Store, given: Map<String, Value>) -> Result<Told, String> {
     let arguments = Arguments::new(given, &["query"])?;
     let query = arguments.required_text("query", LONGEST_WORD)?.to_lowercase();
     let contains = |text: &str| text.to_lowercase().contains(&query);
-    Ok(told(
-        store
-            .all()
-            .filter(|note| contains(&note.text) || contains(&note.topic)),
-    ))
+    Ok(told(store.all().filter(|note| contains(&note.text) || contains(&note.topic))))
 }
 
 fn delete(store: &mut Store, given: Map<String, Value>) -> Result<Told, String> {
@@ -165,11 +144,7 @@ fn delete(store: &mut Store, given: Map<String, Value>) -> Result<Told, String> 
     let note = store
         .delete(id)
         .ok_or_else(|| format!("there is no note {id:?}; list_notes tells which there are"))?;
-    Ok(Told {
-        text: format!("Deleted {}.", note.uri()),
-        data: note.data(),
-        changed: true,
-    })
+    Ok(Told { text: format!("Deleted {}.", note.uri()), data: note.data(), changed: true })
 }
 
 fn told<'a>(notes: impl Iterator<Item = &'a Note>) -> Told {
@@ -177,16 +152,8 @@ fn told<'a>(notes: impl Iterator<Item = &'a Note>) -> Told {
     let text = if notes.is_empty() {
         "No notes.".into()
     } else {
-        notes
-            .iter()
-            .map(|note| note.line())
-            .collect::<Vec<_>>()
-            .join("\n")
+        notes.iter().map(|note| note.line()).collect::<Vec<_>>().join("\n")
     };
     let data = json!({ "notes": notes.iter().map(|note| note.data()).collect::<Vec<_>>() });
-    Told {
-        text,
-        data,
-        changed: false,
-    }
+    Told { text, data, changed: false }
 }

@@ -16,10 +16,7 @@ impl<S: Server> Client<S> {
     /// A client that has said nothing yet.
     pub(in crate::demo) fn new(server: S) -> Self {
         let (lines, said) = sync_channel(1000);
-        Self {
-            session: Session::new(server, Outlet::new(lines)),
-            said,
-        }
+        Self { session: Session::new(server, Outlet::new(lines)), said }
     }
 
     /// A client that has initialized.
@@ -59,10 +56,7 @@ impl<S: Server> Client<S> {
     /// Ends the conversation and gives everything not read yet.
     pub(in crate::demo) fn close(self) -> Vec<Value> {
         self.session.close();
-        self.said
-            .iter()
-            .map(|line| serde_json::from_str(&line).unwrap())
-            .collect()
+        self.said.iter().map(|line| serde_json::from_str(&line).unwrap()).collect()
     }
 }
 
@@ -77,10 +71,7 @@ fn a_legacy_client_gets_the_version_it_asks_for() {
         ("1999-01-01", "2025-11-25"),
     ] {
         let mut client = Client::new(Clock::new());
-        let answer = client.ask(
-            "initialize",
-            json!({ "protocolVersion": asked, "capabilities": {} }),
-        );
+        let answer = client.ask("initialize", json!({ "protocolVersion": asked, "capabilities": {} }));
         assert_eq!(answer["result"]["protocolVersion"], answered);
         assert_eq!(answer["result"]["serverInfo"]["name"], "weir-demo-clock");
         assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
@@ -100,28 +91,13 @@ fn a_modern_client_needs_no_handshake() {
     assert_eq!(result["cacheScope"], "public");
     assert!(result["ttlMs"].is_u64());
     assert_eq!(result["capabilities"]["resources"]["listChanged"], true);
-    assert_eq!(
-        result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"],
-        "weir-demo-notes"
-    );
-    for method in [
-        "tools/list",
-        "resources/list",
-        "resources/templates/list",
-        "prompts/list",
-    ] {
+    assert_eq!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "weir-demo-notes");
+    for method in ["tools/list", "resources/list", "resources/templates/list", "prompts/list"] {
         let result = client.ask_modern(json!(2), method, json!({}))["result"].clone();
-        assert!(
-            result["ttlMs"].is_u64() && result["cacheScope"].is_string(),
-            "{method}: {result}"
-        );
+        assert!(result["ttlMs"].is_u64() && result["cacheScope"].is_string(), "{method}: {result}");
     }
     for method in ["initialize", "ping", "logging/setLevel", "resources/subscribe"] {
-        assert_eq!(
-            client.ask_modern(json!(3), method, json!({}))["error"]["code"],
-            -32601,
-            "{method}"
-        );
+        assert_eq!(client.ask_modern(json!(3), method, json!({}))["error"]["code"], -32601, "{method}");
     }
     // Having been asked in the modern way first does not keep the legacy way from working.
     assert!(client.ask("initialize", json!({}))["result"].is_object());
@@ -143,10 +119,7 @@ fn envelopes_that_lack_something_are_refused() {
         assert_eq!(answer["error"]["code"], code, "{answer}");
     }
     let answer = client.ask("tools/list", json!({ "_meta": { version: "2027-01-01" } }));
-    assert_eq!(
-        answer["error"]["data"],
-        json!({ "supported": ["2026-07-28"], "requested": "2027-01-01" })
-    );
+    assert_eq!(answer["error"]["data"], json!({ "supported": ["2026-07-28"], "requested": "2027-01-01" }));
 }
 
 #[test]

@@ -55,11 +55,7 @@ impl Chunked {
                     }
                     let length = usize::try_from(left).unwrap_or(usize::MAX).min(read.len());
                     let left = left - length as u64;
-                    self.state = if left == 0 {
-                        State::DataEnd
-                    } else {
-                        State::Data(left)
-                    };
+                    self.state = if left == 0 { State::DataEnd } else { State::Data(left) };
                     return Ok(Some(read.split_to(length).freeze()));
                 }
                 State::DataEnd => {
@@ -99,9 +95,7 @@ fn take_line(read: &mut BytesMut) -> Result<Option<Bytes>, BackendError> {
         Some(end) => {
             let line = read.split_to(end + 1).freeze();
             let line = line.slice(..end);
-            line.strip_suffix(b"\r")
-                .map(|line| Some(Bytes::copy_from_slice(line)))
-                .ok_or_else(broken)
+            line.strip_suffix(b"\r").map(|line| Some(Bytes::copy_from_slice(line))).ok_or_else(broken)
         }
         None if read.len() >= LONGEST_LINE => Err(broken()),
         None => Ok(None),
@@ -110,16 +104,10 @@ fn take_line(read: &mut BytesMut) -> Result<Option<Bytes>, BackendError> {
 
 /// The size that a line names; extensions behind it are ignored.
 fn size(line: &[u8]) -> Result<u64, BackendError> {
-    let digits = line
-        .split(|&byte| byte == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii_end();
+    let digits = line.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii_end();
     let valid = (1..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit);
     let digits = std::str::from_utf8(digits).ok().filter(|_| valid);
-    digits
-        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-        .ok_or_else(broken)
+    digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).ok_or_else(broken)
 }
 
 #[cfg(test)]
@@ -139,7 +127,7 @@ mod tests {
             read.extend_from_slice(more);
         }
         if !chunked.has_ended() {
-            return Err(BackendError::Gone("incomplete".into()));
+            return Err(BackendError::gone("incomplete"));
         }
         Ok((body, read.to_vec()))
     }

@@ -79,11 +79,7 @@ impl Head {
                     return Err(protocol("its answer is compressed, which was not asked for"));
                 }
             } else if name.eq_ignore_ascii_case("connection") {
-                reusable &= !header
-                    .value
-                    .to_ascii_lowercase()
-                    .windows(5)
-                    .any(|part| part == b"close");
+                reusable &= !header.value.to_ascii_lowercase().windows(5).any(|part| part == b"close");
             }
         }
         let framing = match (status, chunked, told) {
@@ -97,13 +93,7 @@ impl Head {
             (_, false, None) => Framing::Close,
         };
         reusable &= framing != Framing::Close && status != 101;
-        let head = Self {
-            status,
-            media: media(content_type),
-            session,
-            framing,
-            reusable,
-        };
+        let head = Self { status, media: media(content_type), session, framing, reusable };
         if status == 101 {
             return Err(protocol("it switched to a protocol that nobody asked for"));
         }
@@ -141,16 +131,8 @@ mod tests {
                 false,
             ),
             ("HTTP/1.1 200 OK\r\n\r\n", Framing::Close, false),
-            (
-                "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n",
-                Framing::Length(3),
-                false,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 3\r\n\r\n",
-                Framing::Length(3),
-                false,
-            ),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n", Framing::Length(3), false),
+            ("HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 3\r\n\r\n", Framing::Length(3), false),
             ("HTTP/1.1 204 No Content\r\n\r\n", Framing::Length(0), true),
         ];
         for (text, framing, reusable) in table {

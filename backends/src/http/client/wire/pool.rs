@@ -35,9 +35,7 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new() -> Self {
-        Self {
-            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
-        }
+        Self { number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// The connection used last that is still open.

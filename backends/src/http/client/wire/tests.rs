@@ -7,9 +7,7 @@ use tokio::net::TcpListener;
 /// Yields its URI and how many connections it took.
 async fn server(answers: Vec<Vec<&'static str>>) -> (Uri, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let uri = format!("http://{}/mcp?x=1", listener.local_addr().unwrap())
-        .parse()
-        .unwrap();
+    let uri = format!("http://{}/mcp?x=1", listener.local_addr().unwrap()).parse().unwrap();
     let task = tokio::spawn(async move {
         let mut requests = Vec::new();
         for connection in answers {
@@ -30,11 +28,7 @@ async fn server(answers: Vec<Vec<&'static str>>) -> (Uri, tokio::task::JoinHandl
 
 fn post(body: &'static str) -> Outgoing {
     let headers = vec![("mcp-session-id", HeaderValue::from_static("s1"))];
-    Outgoing {
-        verb: Verb::Post,
-        headers,
-        body: Bytes::from_static(body.as_bytes()),
-    }
+    Outgoing { verb: Verb::Post, headers, body: Bytes::from_static(body.as_bytes()) }
 }
 
 async fn text(client: &WireClient, request: Outgoing) -> Result<String, BackendError> {
@@ -72,14 +66,8 @@ async fn closed_and_unclean_connections_are_not_used_again() {
     let close = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
     let more = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\n";
     let until_close = "HTTP/1.1 200 OK\r\n\r\nhello";
-    let (uri, served) = server(vec![
-        vec![FIVE],
-        vec![close],
-        vec![more],
-        vec![until_close],
-        vec![FIVE],
-    ])
-    .await;
+    let (uri, served) =
+        server(vec![vec![FIVE], vec![close], vec![more], vec![until_close], vec![FIVE]]).await;
     let client = WireClient::new(&uri, &HeaderMap::new(), Duration::from_secs(5)).unwrap();
     for _ in 0..5 {
         assert_eq!(text(&client, post("{}")).await.unwrap(), "hello");
@@ -95,10 +83,7 @@ async fn broken_answers_are_errors() {
         ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", "went away"),
         ("HTTP/1.1 200 OK\r\nContent-", "went away"),
         ("nonsense\r\n\r\n", "broke the protocol"),
-        (
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-            "broke the protocol",
-        ),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "broke the protocol"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n", "went away"),
     ] {
         let (uri, served) = server(vec![vec![answer]]).await;
@@ -109,8 +94,5 @@ async fn broken_answers_are_errors() {
     }
     let nobody = "http://127.0.0.1:1/".parse().unwrap();
     let client = WireClient::new(&nobody, &HeaderMap::new(), Duration::from_secs(5)).unwrap();
-    assert!(matches!(
-        text(&client, post("{}")).await,
-        Err(BackendError::Unreachable(_))
-    ));
+    assert!(matches!(text(&client, post("{}")).await, Err(BackendError::Unreachable(_))));
 }

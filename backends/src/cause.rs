@@ -1,0 +1,41 @@
+//! Why a backend failed, told apart by who may read it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A cause with two faces: [`Display`](fmt::Display) shows what a caller may read; the detail, which may name
+/// addresses, directories and programs, is for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    public: Cow<'static, str>,
+    detail: Option<String>,
+}
+
+impl Cause {
+    /// A cause that anybody may read.
+    pub fn public(text: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            public: text.into(),
+            detail: None,
+        }
+    }
+
+    /// A cause of which callers read `text` only.
+    pub fn private(text: &'static str, detail: impl fmt::Display) -> Self {
+        Self {
+            public: Cow::Borrowed(text),
+            detail: Some(detail.to_string()),
+        }
+    }
+
+    /// What only the log may say.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.public)
+    }
+}
