@@ -75,7 +75,7 @@ pub fn connect_http(
     http: &weir_config::HttpBackend,
     handle: &Handle,
 ) -> Result<Arc<dyn Backend>, BackendError> {
-    HttpBackend::new(spec, http, handle.clone())
+    HttpBackend::connect(spec, http, handle.clone())
 }
 
 /// Makes the backend of `spec`. Nothing is started or connected yet; background work runs on `handle`.
@@ -89,6 +89,6 @@ pub fn connect(
 ) -> Result<Arc<dyn Backend>, BackendError> {
     Ok(match &spec.transport {
         Transport::Http(http) => connect_http(spec, http, handle)?,
-        Transport::Stdio(stdio) => StdioBackend::new(spec, stdio, guardian.clone(), handle.clone()),
+        Transport::Stdio(stdio) => StdioBackend::connect(spec, stdio, guardian.clone(), handle.clone()),
     })
 }

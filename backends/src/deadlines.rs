@@ -1,7 +1,10 @@
 //! When an exchange must have moved, and when it must have ended.
 
 use crate::BackendError;
+use futures_util::poll;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use weir_config::BackendTimeouts;
@@ -35,6 +38,11 @@ impl Deadlines {
     /// Waits for the next sign of life. The silence is counted from the last one, however often the wait itself is given
     /// up and begun again in between.
     pub(crate) async fn watch<F: Future>(&self, future: F) -> Result<F::Output, BackendError> {
+        let mut future = pin!(future);
+        // What is there already needs no timer.
+        if let Poll::Ready(output) = poll!(&mut future) {
+            return Ok(output);
+        }
         let silent_since = self.start + Duration::from_millis(self.alive.load(Ordering::Relaxed));
         let (idle, end) = (silent_since + self.idle, self.start + self.total);
         match timeout_at(idle.min(end), future).await {

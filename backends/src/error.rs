@@ -1,6 +1,7 @@
 //! What can go wrong with a backend.
 
 use crate::Cause;
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// A backend failed a call, a list or its handshake. The text is made for the caller: it names no address, directory or
@@ -68,7 +69,54 @@ pub enum BackendError {
 impl BackendError {
     /// Whether the backend has certainly not seen the request, so that sending it again repeats nothing.
     pub fn is_unseen(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Busy { .. } | Self::SessionLost | Self::Stopping)
+        matches!(
+            self,
+            Self::Unreachable(_)
+                | Self::Busy { .. }
+                | Self::SessionLost
+                | Self::SessionEnded
+                | Self::Stopping
+        )
+    }
+
+    /// What is known beyond the text: addresses, directories, the words of the operating system. For the operator's eyes
+    /// only.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Unreachable(cause) | Self::Gone(cause) => cause.detail(),
+            _ => None,
+        }
+    }
+
+    /// The text and the detail together, for the operator.
+    pub fn explained(&self) -> String {
+        match self.detail() {
+            Some(detail) => format!("{self} ({detail})"),
+            None => self.to_string(),
+        }
+    }
+
+    pub(crate) fn unreachable(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::Unreachable(Cause::public(text))
+    }
+
+    pub(crate) fn gone(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::Gone(Cause::public(text))
+    }
+
+    /// Whether this may be the fault of one list, so that the others are fetched all the same.
+    pub(crate) fn concerns_one_list(&self) -> bool {
+        matches!(self, Self::Answered { .. } | Self::Protocol(_) | Self::TooLarge { .. })
+    }
+
+    /// Whether this speaks against what was found out about the server's era. Silence, a refused credential and a broken
+    /// gateway in between do not.
+    pub(crate) fn contradicts_era(&self) -> bool {
+        match self {
+            Self::Protocol(_) | Self::SessionLost => true,
+            Self::Refused { status } => is_era_evidence(*status),
+            _ => false,
+        }
     }
 }
 

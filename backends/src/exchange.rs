@@ -94,6 +94,10 @@ pub struct Exchange {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most calls are ready at once, and a box would cost each of them an allocation"
+)]
 enum Source {
     Ready(Option<Outcome>),
     Http(Box<HttpEvents>),
@@ -105,8 +109,8 @@ impl Exchange {
         Self { source: Source::Ready(Some(outcome)), _place: None }
     }
 
-    pub(crate) fn http(events: HttpEvents, place: OwnedSemaphorePermit) -> Self {
-        Self { source: Source::Http(Box::new(events)), _place: Some(place) }
+    pub(crate) fn http(events: Box<HttpEvents>, place: OwnedSemaphorePermit) -> Self {
+        Self { source: Source::Http(events), _place: Some(place) }
     }
 
     pub(crate) fn stdio(call: PendingCall, place: OwnedSemaphorePermit) -> Self {
@@ -124,10 +128,9 @@ impl Exchange {
     /// The next event; after an outcome or an error nothing more may be asked. Cancel-safe.
     pub async fn next(&mut self) -> Result<Event, BackendError> {
         match &mut self.source {
-            Source::Ready(outcome) => outcome
-                .take()
-                .map(Event::Outcome)
-                .ok_or_else(|| BackendError::gone("the exchange has ended")),
+            Source::Ready(outcome) => {
+                outcome.take().map(Event::Outcome).ok_or_else(|| BackendError::gone("the exchange has ended"))
+            }
             Source::Http(events) => events.next().await,
             Source::Stdio(call) => call.next().await,
         }

@@ -14,7 +14,5 @@ pub(crate) fn launch<T: Clone + Send + Sync + 'static>(
     work: impl Future<Output = Result<T, BackendError>> + Send + 'static,
 ) -> Flight<T> {
     let task = handle.spawn(work);
-    async move { task.await.unwrap_or(Err(BackendError::Stopping)) }
-        .boxed()
-        .shared()
+    async move { task.await.unwrap_or(Err(BackendError::Stopping)) }.boxed().shared()
 }

@@ -5,26 +5,28 @@ mod era;
 mod events;
 mod listen;
 mod post;
+mod resumption;
 mod session;
 
 pub(crate) use events::HttpEvents;
 
 use crate::changes::Announcer;
 use crate::exchange::{Event, Exchange};
-use crate::inventory::{self, Requester};
-use crate::{Backend, BackendError, Call, Changes, Features, Inventory, Message, SessionKey, message};
+use crate::inventory::{Lists, Requester};
+use crate::{Backend, BackendError, Call, Changes, Inventory, Message, SessionKey, message};
 use async_trait::async_trait;
 use bytes::Bytes;
 use client::Client;
+use era::Verdict;
 use http::HeaderMap;
 use parking_lot::Mutex;
 use post::Attempt;
-use session::Sessions;
+use session::{Sessions, UpstreamSession};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
-use weir_config::{EraSetting, SessionScope};
+use weir_config::SessionScope;
 use weir_policies::Permit;
 use weir_protocol::{Era, Method};
 
@@ -36,8 +38,10 @@ pub(crate) struct Shared {
     timeouts: weir_config::BackendTimeouts,
     client: Client,
     next_id: AtomicU64,
-    era: Mutex<Option<Features>>,
+    verdict: Verdict,
     sessions: Sessions,
+    /// Places for sessions that are being ended.
+    endings: Semaphore,
     changes: Announcer,
     closed: AtomicBool,
     handle: Handle,
@@ -50,12 +54,23 @@ impl Shared {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn features(&self) -> Option<Features> {
-        self.era.lock().clone()
+    fn is_open(&self) -> Result<(), BackendError> {
+        if self.closed.load(Ordering::Relaxed) { Err(BackendError::Stopping) } else { Ok(()) }
     }
 
-    fn known_era(&self) -> Option<Era> {
-        self.era.lock().as_ref().map(|features| features.revision.era())
+    /// Ends a session in the background.
+    fn end(self: &Arc<Self>, session: Option<Arc<UpstreamSession>>) {
+        if let Some(session) = session {
+            let shared = self.clone();
+            self.handle.spawn(async move { session::end(&shared, &session).await });
+        }
+    }
+
+    /// A request failed with `error`.
+    fn doubt(self: &Arc<Self>, error: &BackendError) {
+        if self.verdict.doubt(error) {
+            self.end(self.sessions.take_shared());
+        }
     }
 }
 
@@ -63,16 +78,14 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct HttpBackend {
     shared: Arc<Shared>,
-    setting: EraSetting,
     scope: SessionScope,
     places: Arc<Semaphore>,
-    /// Lets one task at a time find out the era.
-    detecting: tokio::sync::Mutex<()>,
+    lists: Lists,
     listener: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
 impl HttpBackend {
-    pub(crate) fn new(
+    pub(crate) fn connect(
         spec: &weir_config::Backend,
         http: &weir_config::HttpBackend,
         handle: Handle,
@@ -82,18 +95,13 @@ impl HttpBackend {
             let name = http::HeaderName::try_from(name.as_str());
             let value = http::HeaderValue::try_from(value.expose());
             let (Ok(name), Ok(mut value)) = (name, value) else {
-                return Err(BackendError::Unreachable(
-                    "a configured header is not a valid HTTP header".into(),
-                ));
+                return Err(BackendError::unreachable("a configured header is not a valid HTTP header"));
             };
             value.set_sensitive(true);
             headers.append(name, value);
         }
-        let uri: http::Uri = http
-            .url
-            .as_str()
-            .parse()
-            .map_err(|_| BackendError::Unreachable("the URL is not valid".into()))?;
+        let uri: http::Uri =
+            http.url.as_str().parse().map_err(|_| BackendError::unreachable("the URL is not valid"))?;
         let client = Client::new(http, &uri, &headers, spec.timeouts.connect)?;
         let shared = Arc::new_cyclic(|myself| Shared {
             name: spec.name.clone(),
@@ -101,8 +109,9 @@ impl HttpBackend {
             timeouts: spec.timeouts.clone(),
             client,
             next_id: AtomicU64::new(1),
-            era: Mutex::new(None),
+            verdict: Verdict::new(spec.era),
             sessions: Sessions::default(),
+            endings: Semaphore::new(session::ENDINGS),
             changes: Announcer::default(),
             closed: AtomicBool::new(false),
             handle,
@@ -110,27 +119,11 @@ impl HttpBackend {
         });
         Ok(Arc::new(Self {
             shared,
-            setting: spec.era,
             scope: spec.session,
             places: Arc::new(Semaphore::new(spec.limits.calls)),
-            detecting: tokio::sync::Mutex::new(()),
+            lists: Lists::new(&spec.name, spec.limits.items),
             listener: Mutex::new(None),
         }))
-    }
-
-    /// The era, found out where it is not known yet.
-    async fn era(&self) -> Result<Era, BackendError> {
-        if let Some(era) = self.shared.known_era() {
-            return Ok(era);
-        }
-        let _one = self.detecting.lock().await;
-        if let Some(era) = self.shared.known_era() {
-            return Ok(era);
-        }
-        let features = era::detect(&self.shared, self.setting).await?;
-        let era = features.revision.era();
-        *self.shared.era.lock() = Some(features);
-        Ok(era)
     }
 
     /// The stream of change notifications is open, or being opened again.
@@ -143,19 +136,30 @@ impl HttpBackend {
     }
 
     async fn send(&self, call: &Call, era: Era, key: SessionKey) -> Result<Attempt, BackendError> {
-        let id = self.shared.next_id();
+        let shared = &self.shared;
+        let id = shared.next_id();
         let body = message::of_call(call, id, era);
         match era {
-            Era::Modern => post::modern(&self.shared, call.method, call.target.as_deref(), id, body).await,
+            Era::Modern => post::modern(shared, call.method, call.target.as_deref(), id, body).await,
             Era::Legacy => {
-                let session = self.shared.sessions.open(&self.shared, key).await?;
-                let sent = post::legacy(&self.shared, &session, id, body).await;
+                let session = shared.sessions.open(shared, key).await?;
+                let sent = post::legacy(shared, &session, id, body).await;
                 if matches!(sent, Err(BackendError::SessionLost)) {
-                    self.shared.sessions.forget(key, &session);
+                    shared.sessions.forget(key, &session);
                 }
                 sent
             }
         }
+    }
+
+    async fn send_again(&self, call: &Call, era: Era, key: SessionKey) -> Result<Attempt, BackendError> {
+        let sent = self.send(call, era, key).await;
+        if matches!(sent, Err(BackendError::SessionLost)) {
+            // It does not know a session that is brand-new, or wants one in an era that has none.
+            self.shared.doubt(&BackendError::SessionLost);
+            self.shared.changes.suspect();
+        }
+        sent
     }
 }
 
@@ -166,19 +170,21 @@ impl Backend for HttpBackend {
     }
 
     async fn call(self: Arc<Self>, _permit: Permit, call: Box<Call>) -> Result<Exchange, BackendError> {
-        if self.shared.closed.load(Ordering::Relaxed) {
-            return Err(BackendError::Stopping);
-        }
+        self.shared.is_open()?;
         let limit = self.shared.limits.calls;
-        let place = self.places.clone().try_acquire_owned().map_err(|_| BackendError::Busy { limit })?;
-        let era = self.era().await?;
+        let place = self
+            .places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| BackendError::Busy { limit, what: "calls are under way" })?;
+        let era = self.shared.verdict.find(&self.shared).await?;
         let key = match self.scope {
             SessionScope::Client => call.session,
             SessionScope::Shared => SessionKey::Shared,
         };
         let attempt = match self.send(&call, era, key).await {
-            Err(BackendError::SessionLost) => self.send(&call, era, key).await?,
-            Err(BackendError::Gone(_)) if call.repeatable => self.send(&call, era, key).await?,
+            Err(BackendError::SessionLost) => self.send_again(&call, era, key).await?,
+            Err(BackendError::Gone(_)) if call.repeatable => self.send_again(&call, era, key).await?,
             attempt => attempt?,
         };
         Ok(match attempt {
@@ -188,15 +194,18 @@ impl Backend for HttpBackend {
     }
 
     async fn inventory(&self) -> Result<Inventory, BackendError> {
-        self.era().await?;
-        let Some(features) = self.shared.features() else {
-            return Err(BackendError::Stopping);
+        let shared = &self.shared;
+        shared.is_open()?;
+        let fetched = match shared.verdict.look(shared).await {
+            Ok(features) => {
+                let lister = Lister { shared, era: features.revision.era() };
+                self.lists.fetch(&lister, features).await
+            }
+            Err(error) => Err(error),
         };
-        let fetched = inventory::fetch(&*self.shared, features, self.shared.limits.items).await;
         match &fetched {
             Ok(_) => self.keep_listening(),
-            // Whatever answers at this address next may be another program of another era.
-            Err(_) => *self.shared.era.lock() = None,
+            Err(error) => shared.doubt(error),
         }
         fetched
     }
@@ -206,9 +215,8 @@ impl Backend for HttpBackend {
     }
 
     fn end_session(&self, key: SessionKey) {
-        if let Some(session) = self.shared.sessions.remove(key) {
-            let shared = self.shared.clone();
-            self.shared.handle.spawn(async move { session::end(&shared, &session).await });
+        if self.scope == SessionScope::Client {
+            self.shared.end(self.shared.sessions.take_for_good(key));
         }
     }
 
@@ -217,23 +225,25 @@ impl Backend for HttpBackend {
         if let Some(listener) = self.listener.lock().take() {
             listener.abort();
         }
-        let ended = self.shared.sessions.drain().into_iter().map(|session| {
-            let shared = self.shared.clone();
-            async move { session::end(&shared, &session).await }
-        });
-        futures_util::future::join_all(ended).await;
+        self.shared.sessions.close(&self.shared).await;
     }
 }
 
-impl Requester for Shared {
+/// Sends requests of weir's own in one era.
+struct Lister<'a> {
+    shared: &'a Arc<Shared>,
+    era: Era,
+}
+
+impl Requester for Lister<'_> {
     async fn request(&self, method: Method, members: String) -> Result<Message, BackendError> {
-        let era = self.known_era().unwrap_or(Era::Legacy);
-        let id = self.next_id();
-        let body = message::request(id, method.as_str(), &members, era);
-        let limit = self.timeouts.list;
+        let shared = self.shared;
+        let id = shared.next_id();
+        let body = message::request(id, method.as_str(), &members, self.era);
+        let limit = shared.timeouts.list;
         let answer = async {
-            let attempt = match era {
-                Era::Modern => post::modern(self, method, None, id, body).await?,
+            let attempt = match self.era {
+                Era::Modern => post::modern(shared, method, None, id, body).await?,
                 Era::Legacy => self.request_in_session(id, body).await?,
             };
             attempt.into_message().await
@@ -244,15 +254,21 @@ impl Requester for Shared {
     }
 }
 
-impl Shared {
-    /// Sends a request of weir's own in the shared session, once more where the server has forgotten it.
+impl Lister<'_> {
+    /// Sends a request in the shared session, once more where the server has forgotten it.
     async fn request_in_session(&self, id: u64, body: Bytes) -> Result<Attempt, BackendError> {
-        let session = self.sessions.open(self, SessionKey::Shared).await?;
-        match post::legacy(self, &session, id, body.clone()).await {
+        let shared = self.shared;
+        let session = shared.sessions.open(shared, SessionKey::Shared).await?;
+        match post::legacy(shared, &session, id, body.clone()).await {
             Err(BackendError::SessionLost) => {
-                self.sessions.forget(SessionKey::Shared, &session);
-                let session = self.sessions.open(self, SessionKey::Shared).await?;
-                post::legacy(self, &session, id, body).await
+                shared.sessions.forget(SessionKey::Shared, &session);
+                let again = shared.sessions.open(shared, SessionKey::Shared).await?;
+                if again.features != session.features {
+                    // The server was replaced; these lists may be the wrong ones.
+                    shared.verdict.outdate();
+                    shared.changes.suspect();
+                }
+                post::legacy(shared, &again, id, body).await
             }
             attempt => attempt,
         }
@@ -275,3 +291,6 @@ impl Attempt {
         Ok(message)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use crate::handshake::result_of;
 use crate::{BackendError, Features, Message};
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use weir_protocol::item::{self, Item};
 use weir_protocol::{Method, json};
 
@@ -33,29 +35,94 @@ pub(crate) trait Requester {
 /// Pages that one list may have; each holds at least one item of the bounded number, empty pages aside.
 const PAGES: usize = 10_000;
 
-/// Fetches every list that `features` promise. `items` bounds each.
-pub(crate) async fn fetch(
-    requester: &(impl Requester + Sync),
-    features: Features,
+/// Fetches the lists of one backend and keeps the last good ones.
+#[derive(Debug)]
+pub(crate) struct Lists {
+    backend: String,
+    /// Bounds the items of each list.
     items: usize,
-) -> Result<Inventory, BackendError> {
-    let (tools, prompts, resources) = (features.tools, features.prompts, features.resources);
-    let list = |wanted: bool, method| async move {
-        if wanted { fetch_list(requester, method, items).await } else { Ok(Vec::new()) }
-    };
-    Ok(Inventory {
-        tools: list(tools, Method::ToolsList).await?,
-        prompts: list(prompts, Method::PromptsList).await?,
-        resources: list(resources, Method::ResourcesList).await?,
-        templates: list(resources, Method::TemplatesList).await?,
-        features,
-    })
+    last: Mutex<HashMap<Method, Vec<Item>>>,
+}
+
+impl Lists {
+    /// Nothing has been fetched yet from `backend`; `items` bounds each list.
+    pub(crate) fn new(backend: &str, items: usize) -> Self {
+        Self { backend: backend.to_owned(), items, last: Mutex::default() }
+    }
+
+    /// Fetches every list that `features` promise. A list that fails alone keeps its last good value.
+    ///
+    /// # Errors
+    /// The backend cannot be asked, or every list fails.
+    pub(crate) async fn fetch(
+        &self,
+        requester: &(impl Requester + Sync),
+        features: Features,
+    ) -> Result<Inventory, BackendError> {
+        let wanted = [
+            (Method::ToolsList, features.tools),
+            (Method::PromptsList, features.prompts),
+            (Method::ResourcesList, features.resources),
+            (Method::TemplatesList, features.resources),
+        ];
+        let mut fetched = false;
+        let mut failed = None;
+        for (method, wanted) in wanted {
+            let list = if wanted {
+                fetch_list(requester, method, self).await.inspect(|_| fetched = true)
+            } else {
+                Ok(Vec::new())
+            };
+            match list {
+                Ok(list) => drop(self.last.lock().insert(method, list)),
+                Err(error) if error.concerns_one_list() => {
+                    let list = method.as_str();
+                    tracing::warn!(backend = self.backend, list, %error, "the last known list stays");
+                    failed.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(error) = failed.filter(|_| !fetched) {
+            return Err(error);
+        }
+        let last = self.last.lock();
+        let list = |method| last.get(&method).cloned().unwrap_or_default();
+        Ok(Inventory {
+            tools: list(Method::ToolsList),
+            prompts: list(Method::PromptsList),
+            resources: list(Method::ResourcesList),
+            templates: list(Method::TemplatesList),
+            features,
+        })
+    }
+
+    /// The items of one page; what is no item is left out.
+    fn page(&self, method: Method, array: &[u8]) -> Result<Vec<Item>, BackendError> {
+        let page = item::split(array)
+            .map_err(|error| BackendError::Protocol(format!("the result of {}: {error}", method.as_str())))?;
+        let (mut items, mut skipped, mut first) = (Vec::with_capacity(page.len()), 0_usize, None);
+        for item in page {
+            match item {
+                Ok(item) => items.push(item),
+                Err(error) => {
+                    skipped += 1;
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        if let Some(error) = first {
+            let list = method.as_str();
+            tracing::warn!(backend = self.backend, list, skipped, %error, "invalid items are left out");
+        }
+        Ok(items)
+    }
 }
 
 async fn fetch_list(
     requester: &(impl Requester + Sync),
     method: Method,
-    items: usize,
+    lists: &Lists,
 ) -> Result<Vec<Item>, BackendError> {
     let mut all: Vec<Item> = Vec::new();
     let mut cursor: Option<String> = None;
@@ -74,9 +141,8 @@ async fn fetch_list(
         let Some(page) = head.items else {
             return Err(BackendError::Protocol(format!("the result of {} has no list", method.as_str())));
         };
-        let page = item::split(page.value.of(&answer.body))
-            .map_err(|error| BackendError::Protocol(format!("the result of {}: {error}", method.as_str())))?;
-        all.extend(page);
+        all.extend(lists.page(method, page.value.of(&answer.body))?);
+        let items = lists.items;
         if all.len() > items {
             return Err(BackendError::Protocol(format!(
                 "{} yields more than {items} items; raise the backend's `limits.items` if that is intended",

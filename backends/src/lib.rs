@@ -13,6 +13,8 @@ mod http;
 mod inventory;
 mod message;
 mod stdio;
+#[cfg(test)]
+mod trial;
 
 pub use backend::{Backend, Call, SessionKey, connect, connect_http};
 pub use cause::Cause;

@@ -8,16 +8,17 @@ mod probe;
 pub(crate) use pending::PendingCall;
 
 use crate::changes::Announcer;
-use crate::{Backend, BackendError, Call, Changes, Exchange, Inventory, SessionKey, inventory};
+use crate::departed::Departed;
+use crate::inventory::Lists;
+use crate::{Backend, BackendError, Call, Changes, Exchange, Inventory, SessionKey};
 use async_trait::async_trait;
 use child::{Child, Recipe};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use weir_config::{EraSetting, SessionScope};
 use weir_policies::Permit;
@@ -41,13 +42,23 @@ struct Core {
     recipe: Arc<Recipe>,
     setting: EraSetting,
     era: tokio::sync::Mutex<Option<Era>>,
-    slots: Mutex<HashMap<SessionKey, Arc<Slot>>>,
-    closed: AtomicBool,
+    /// Places for the processes of client sessions.
+    processes: Arc<Semaphore>,
+    slots: Mutex<Slots>,
+    lists: Lists,
+}
+
+#[derive(Debug, Default)]
+struct Slots {
+    of: HashMap<SessionKey, Arc<Slot>>,
+    departed: Departed,
+    closed: bool,
 }
 
 /// The place of one child, which is filled when first needed and again after the child ended.
 #[derive(Debug)]
 struct Slot {
+    key: SessionKey,
     state: tokio::sync::Mutex<SlotState>,
 }
 
@@ -57,20 +68,45 @@ struct SlotState {
     started: Instant,
     backoff: Backoff,
     not_before: Instant,
+    /// Nothing is started here any more.
+    closed: bool,
 }
 
-impl Default for Slot {
-    fn default() -> Self {
+impl Slot {
+    fn new(key: SessionKey) -> Self {
         let now = Instant::now();
         let backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
-        Self {
-            state: tokio::sync::Mutex::new(SlotState { child: None, started: now, backoff, not_before: now }),
+        let state = SlotState { child: None, started: now, backoff, not_before: now, closed: false };
+        Self { key, state: tokio::sync::Mutex::new(state) }
+    }
+
+    /// Stops the child, also one that is just being started, for good.
+    async fn stop(&self) {
+        let child = {
+            let mut state = self.state.lock().await;
+            state.closed = true;
+            state.child.take()
+        };
+        if let Some(child) = child {
+            child.stop().await;
         }
     }
 }
 
+impl Slots {
+    fn get(&mut self, key: SessionKey) -> Result<Arc<Slot>, BackendError> {
+        if self.closed {
+            return Err(BackendError::Stopping);
+        }
+        if self.departed.contains(key) {
+            return Err(BackendError::SessionEnded);
+        }
+        Ok(self.of.entry(key).or_insert_with(|| Arc::new(Slot::new(key))).clone())
+    }
+}
+
 impl StdioBackend {
-    pub(crate) fn new(
+    pub(crate) fn connect(
         spec: &weir_config::Backend,
         stdio: &weir_config::StdioBackend,
         guardian: Guardian,
@@ -98,8 +134,9 @@ impl StdioBackend {
             recipe,
             setting: spec.era,
             era: tokio::sync::Mutex::default(),
+            processes: Arc::new(Semaphore::new(spec.limits.calls)),
             slots: Mutex::default(),
-            closed: AtomicBool::new(false),
+            lists: Lists::new(&spec.name, spec.limits.items),
         };
         let places = Arc::new(Semaphore::new(spec.limits.calls));
         Arc::new(Self { core: Arc::new(core), scope: spec.session, places, handle })
@@ -108,7 +145,7 @@ impl StdioBackend {
     /// The child of `key`. It is started on the background runtime, so that neither a serving thread nor a client that
     /// goes away ends it.
     async fn child(&self, key: SessionKey) -> Result<Arc<Child>, BackendError> {
-        let slot = self.core.slots.lock().entry(key).or_default().clone();
+        let slot = self.core.slots.lock().get(key)?;
         if let Ok(state) = slot.state.try_lock()
             && let Some(child) = state.child.as_ref().filter(|child| !child.has_ended())
         {
@@ -123,6 +160,9 @@ impl StdioBackend {
 impl Core {
     async fn ensure(&self, slot: &Slot) -> Result<Arc<Child>, BackendError> {
         let mut state = slot.state.lock().await;
+        if state.closed {
+            return Err(BackendError::SessionEnded);
+        }
         if let Some(child) = &state.child {
             if !child.has_ended() {
                 return Ok(child.clone());
@@ -134,16 +174,14 @@ impl Core {
         let wait = state.not_before.saturating_duration_since(Instant::now());
         if wait > SHORT_WAIT {
             let seconds = wait.as_secs() + 1;
-            return Err(BackendError::Unreachable(format!(
+            return Err(BackendError::unreachable(format!(
                 "its process ended; it is started again in {seconds} s"
             )));
         }
         tokio::time::sleep(wait).await;
-        if self.closed.load(Ordering::Acquire) {
-            return Err(BackendError::Stopping);
-        }
+        let place = self.place(slot.key)?;
         state.started = Instant::now();
-        match self.start().await {
+        match self.start(place).await {
             Ok(child) => {
                 state.child = Some(child.clone());
                 Ok(child)
@@ -155,18 +193,40 @@ impl Core {
         }
     }
 
-    async fn start(&self) -> Result<Arc<Child>, BackendError> {
-        let mut known = self.era.lock().await;
-        let era = match (self.setting, *known) {
-            (EraSetting::Legacy, _) => Era::Legacy,
-            (EraSetting::Modern, _) => Era::Modern,
-            (EraSetting::Auto, Some(era)) => era,
-            (EraSetting::Auto, None) => probe::era(&self.recipe).await?,
-        };
-        let started = Child::start(&self.recipe, era).await;
-        // A program that does not even shake hands in its era may have been replaced by another one.
-        *known = started.is_ok().then_some(era);
+    /// A place for the process of a client session. The one that serves everybody always has its own.
+    fn place(&self, key: SessionKey) -> Result<Option<OwnedSemaphorePermit>, BackendError> {
+        if key == SessionKey::Shared {
+            return Ok(None);
+        }
+        let busy =
+            BackendError::Busy { limit: self.recipe.limits.calls, what: "processes serve other sessions" };
+        self.processes.clone().try_acquire_owned().map(Some).map_err(|_| busy)
+    }
+
+    async fn start(&self, place: Option<OwnedSemaphorePermit>) -> Result<Arc<Child>, BackendError> {
+        let era = self.era().await?;
+        let started = Child::start(&self.recipe, era, place).await;
+        if started.is_err() {
+            // A program that does not even shake hands in its era may have been replaced by another one.
+            *self.era.lock().await = None;
+        }
         started
+    }
+
+    /// The era, found out where it is not known. One probe is made for all who wait.
+    async fn era(&self) -> Result<Era, BackendError> {
+        match self.setting {
+            EraSetting::Legacy => return Ok(Era::Legacy),
+            EraSetting::Modern => return Ok(Era::Modern),
+            EraSetting::Auto => {}
+        }
+        let mut known = self.era.lock().await;
+        if let Some(era) = *known {
+            return Ok(era);
+        }
+        let era = probe::era(&self.recipe).await?;
+        *known = Some(era);
+        Ok(era)
     }
 }
 
@@ -177,11 +237,12 @@ impl Backend for StdioBackend {
     }
 
     async fn call(self: Arc<Self>, _permit: Permit, call: Box<Call>) -> Result<Exchange, BackendError> {
-        if self.core.closed.load(Ordering::Acquire) {
-            return Err(BackendError::Stopping);
-        }
         let limit = self.core.recipe.limits.calls;
-        let place = self.places.clone().try_acquire_owned().map_err(|_| BackendError::Busy { limit })?;
+        let place = self
+            .places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| BackendError::Busy { limit, what: "calls are under way" })?;
         let key = match self.scope {
             SessionScope::Client => call.session,
             SessionScope::Shared => SessionKey::Shared,
@@ -192,7 +253,7 @@ impl Backend for StdioBackend {
     async fn inventory(&self) -> Result<Inventory, BackendError> {
         let child = self.child(SessionKey::Shared).await?;
         let features = child.features().ok_or(BackendError::Stopping)?;
-        inventory::fetch(&*child, features, self.core.recipe.limits.items).await
+        self.core.lists.fetch(&*child, features).await
     }
 
     fn changes(&self) -> watch::Receiver<Changes> {
@@ -200,24 +261,28 @@ impl Backend for StdioBackend {
     }
 
     fn end_session(&self, key: SessionKey) {
-        let slot = self.core.slots.lock().remove(&key);
+        if self.scope == SessionScope::Shared {
+            return;
+        }
+        let slot = {
+            let mut slots = self.core.slots.lock();
+            slots.departed.add(key);
+            slots.of.remove(&key)
+        };
         if let Some(slot) = slot {
             self.handle.spawn(async move { slot.stop().await });
         }
     }
 
     async fn close(&self) {
-        self.core.closed.store(true, Ordering::Release);
-        let slots: Vec<_> = self.core.slots.lock().drain().map(|(_, slot)| slot).collect();
-        futures_util::future::join_all(slots.iter().map(|slot| slot.stop())).await;
+        let slots = {
+            let mut slots = self.core.slots.lock();
+            slots.closed = true;
+            std::mem::take(&mut slots.of)
+        };
+        futures_util::future::join_all(slots.values().map(|slot| slot.stop())).await;
     }
 }
 
-impl Slot {
-    async fn stop(&self) {
-        let child = self.state.lock().await.child.take();
-        if let Some(child) = child {
-            child.stop().await;
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -25,8 +25,8 @@ fn open(endpoint: &Endpoint) -> anyhow::Result<(Runtime, Arc<dyn Backend>)> {
         .map(|header| (header.name.clone(), Secret::new(header.value.clone())))
         .collect();
     let http = http.clone();
-    let backend =
-        weir_backends::connect_http(&spec, &http, runtime.handle()).map_err(|error| anyhow!("{error}"))?;
+    let backend = weir_backends::connect_http(&spec, &http, runtime.handle())
+        .map_err(|error| anyhow!(error.explained()))?;
     Ok((runtime, backend))
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn tools(endpoint: &Endpoint, as_json: bool) -> anyhow::Result<ExitCo
         backend.close().await;
         inventory
     });
-    let inventory = inventory.map_err(|error| anyhow!("{} {error}", endpoint.url))?;
+    let inventory = inventory.map_err(|error| anyhow!("{} {}", endpoint.url, error.explained()))?;
     if as_json {
         let tools: Vec<Value> =
             inventory.tools.iter().map(|tool| serde_json::from_slice(&tool.raw)).collect::<Result<_, _>>()?;
@@ -120,9 +120,9 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
         envelope,
         body,
     });
-    let mut exchange = backend.call(permit, call).await?;
+    let mut exchange = backend.call(permit, call).await.map_err(|error| anyhow!(error.explained()))?;
     loop {
-        match exchange.next().await? {
+        match exchange.next().await.map_err(|error| anyhow!(error.explained()))? {
             Event::Progress(message) => {
                 let value: Value = serde_json::from_slice(&message.body)?;
                 let params = value.get("params").cloned().unwrap_or_default();

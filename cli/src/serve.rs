@@ -5,7 +5,7 @@ use crate::{USAGE, check, connect, say};
 use anyhow::Context;
 use std::path::Path;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use weir_config::{Backend, Config, Endpoint};
 use weir_gateway::{Gateway, Stopper};
 use weir_runtime::Guardian;
@@ -26,6 +26,8 @@ pub(crate) fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     if let Some(address) = serve.address {
         config.listener.address = address;
     }
+    // Signals are followed before anything is started, so that none of them finds weir unprepared.
+    let signals = Signals::follow()?;
     let guardian =
         Guardian::start(&program, &["guard"]).context("cannot start the guardian of child processes")?;
     let gateway = Gateway::start(config, &guardian)?;
@@ -34,9 +36,8 @@ pub(crate) fn run(serve: Serve) -> anyhow::Result<ExitCode> {
             "the listener is not on loopback and nobody is asked who they are: every caller may call every tool"
         );
     }
+    signals.stop_on_signal(gateway.stopper())?;
     announce(&gateway, demo);
-    let stopper = gateway.stopper();
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || follow_signals(&stopper))?;
     gateway.run()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -70,26 +71,38 @@ fn announce(gateway: &Gateway, demo: bool) {
     }
 }
 
-/// SIGTERM and SIGINT end weir in good order; a second one ends it at once.
-fn follow_signals(stopper: &Stopper) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else {
-        tracing::error!("signals cannot be followed; only SIGKILL will end weir");
-        return;
-    };
-    runtime.block_on(async {
-        let (Ok(mut terminate), Ok(mut interrupt)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-        else {
-            tracing::error!("signals cannot be followed; only SIGKILL will end weir");
-            return;
+/// SIGTERM and SIGINT, which end weir in good order; a second one ends it at once.
+struct Signals {
+    runtime: tokio::runtime::Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on both signals wait to be followed instead of ending the process.
+    fn follow() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        drop(entered);
+        Ok(Self { runtime, terminate, interrupt })
+    }
+
+    /// Every signal, also one that came before, stops the gateway.
+    fn stop_on_signal(self, stopper: Stopper) -> anyhow::Result<()> {
+        let Self { runtime, mut terminate, mut interrupt } = self;
+        let follow = move || {
+            runtime.block_on(async {
+                loop {
+                    tokio::select! {
+                        _ = terminate.recv() => {}
+                        _ = interrupt.recv() => {}
+                    }
+                    stopper.stop();
+                }
+            });
         };
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            stopper.stop();
-        }
-    });
+        std::thread::Builder::new().name("signals".to_owned()).spawn(follow)?;
+        Ok(())
+    }
 }

@@ -44,7 +44,7 @@ impl Asker {
 
     fn translate(&self, outcome: Outcome) -> Result<Answer, BackendError> {
         match outcome {
-            Outcome::Error(message) => Ok(self.error(&message)),
+            Outcome::Error(message) => self.error(&message),
             Outcome::InputRequired(_) if self.era == Era::Legacy => {
                 Err(BackendError::Protocol("it asks for input, which was not offered to it".to_owned()))
             }
@@ -71,11 +71,29 @@ impl Asker {
         Ok(Answer { status: 200, body: splice.finish() })
     }
 
-    fn error(&self, message: &Message) -> Answer {
+    /// An error of the backend's own goes on as it is. Codes that speak of the hop between weir and the backend, or that
+    /// the client's era does not know, are put into words that are true of this hop.
+    fn error(&self, message: &Message) -> Result<Answer, BackendError> {
         let raw = message.envelope.error.map(|span| span.of(&message.body)).unwrap_or_default();
-        let status = match (self.era, error_code(raw)) {
-            (Era::Modern, Some(code::METHOD_NOT_FOUND)) => 404,
+        let code = serde_json::from_slice::<ErrorHead>(raw).map(|head| head.code).ok();
+        let status = match (self.era, code) {
+            (_, Some(code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION)) => {
+                return Err(BackendError::Protocol(
+                    "it rejects the headers or the revision of the request".to_owned(),
+                ));
+            }
+            // weir declares what it relays, and no more: a modern client hears what the call would need.
             (Era::Modern, Some(code::MISSING_CAPABILITY)) => 400,
+            (Era::Legacy, Some(code::MISSING_CAPABILITY)) => {
+                return Err(BackendError::Protocol(
+                    "it wants a capability that weir does not relay".to_owned(),
+                ));
+            }
+            (Era::Modern, Some(code::RESOURCE_NOT_FOUND)) => {
+                let fault = Fault::new(200, code::INVALID_PARAMS, "resource not found");
+                return Ok(self.fault(&fault));
+            }
+            (Era::Modern, Some(code::METHOD_NOT_FOUND)) => 404,
             _ => 200,
         };
         let mut body = b"{\"jsonrpc\":\"2.0\",\"id\":".to_vec();
@@ -83,7 +101,7 @@ impl Asker {
         body.extend_from_slice(b",\"error\":");
         body.extend_from_slice(raw);
         body.push(b'}');
-        Answer { status, body: body.into() }
+        Ok(Answer { status, body: body.into() })
     }
 
     /// A progress notification with the client's token in place of weir's; `None` where the client gave none.
@@ -98,10 +116,6 @@ impl Asker {
 #[derive(serde::Deserialize)]
 struct ErrorHead {
     code: i32,
-}
-
-fn error_code(raw: &[u8]) -> Option<i32> {
-    serde_json::from_slice::<ErrorHead>(raw).ok().map(|head| head.code)
 }
 
 #[cfg(test)]
@@ -136,6 +150,26 @@ mod tests {
         let modern = r#"{"jsonrpc":"2.0","id":9,"result":{"resultType":"complete","content":[]}}"#;
         let answer = asker(Era::Legacy).answer("b", Outcome::Complete(message(modern)));
         assert_eq!(answer.body, r#"{"jsonrpc":"2.0","id":"c","result":{"content":[]}}"#);
+    }
+
+    #[test]
+    fn codes_of_the_other_hop_are_translated() {
+        let error = |code: i32| {
+            message(&format!(r#"{{"jsonrpc":"2.0","id":9,"error":{{"code":{code},"message":"m"}}}}"#))
+        };
+        for (era, code, expected) in [
+            (Era::Modern, -32020, -32603),
+            (Era::Modern, -32022, -32603),
+            (Era::Legacy, -32021, -32603),
+            (Era::Modern, -32021, -32021),
+            (Era::Modern, -32002, -32602),
+            (Era::Legacy, -32002, -32002),
+            (Era::Modern, -1, -1),
+        ] {
+            let answer = asker(era).answer("b", Outcome::Error(error(code)));
+            let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            assert_eq!((&body["error"]["code"], &body["id"]), (&expected.into(), &"c".into()), "{code}");
+        }
     }
 
     #[test]

@@ -7,12 +7,15 @@ use crate::gateway::Core;
 use crate::intake;
 use crate::rescue::{self, Fault};
 use async_trait::async_trait;
+use futures_util::poll;
 use http::Method;
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::ShutdownWatch;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use weir_protocol::{Envelope, Revision, code, headers, json};
 
@@ -89,7 +92,13 @@ impl App {
         }
         let limits = &self.core.config.limits;
         let read = self.core.config.timeouts.read;
-        let body = match tokio::time::timeout(read, client.body(limits.body)).await {
+        let mut arriving = pin!(client.body(limits.body));
+        // Most bodies arrive with their head, and then need no timer.
+        let arrived = match poll!(&mut arriving) {
+            Poll::Ready(body) => Ok(body),
+            Poll::Pending => tokio::time::timeout(read, arriving).await,
+        };
+        let body = match arrived {
             Ok(Ok(body)) => body,
             Ok(Err(BodyError::TooLarge)) => {
                 let message = format!("the body is larger than {} bytes", limits.body);

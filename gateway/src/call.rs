@@ -60,9 +60,9 @@ pub(crate) fn route(endpoint: &Endpoint, request: &Request<'_>) -> Result<Routed
     let params =
         request.envelope.params.as_ref().ok_or_else(|| rescue::invalid_params("`params` are missing"))?;
     let (action, name, target) = match request.method {
-        Method::ToolsCall => named(&catalog, List::Tools, "tool", Action::CallTool, params, &request.body)?,
+        Method::ToolsCall => named(&catalog, List::Tools, "tool", Action::CallTool, params, request.body)?,
         Method::PromptsGet => {
-            named(&catalog, List::Prompts, "prompt", Action::GetPrompt, params, &request.body)?
+            named(&catalog, List::Prompts, "prompt", Action::GetPrompt, params, request.body)?
         }
         Method::ResourcesRead => resource(&catalog, params, request)?,
         _ => completion(&catalog, params, request)?,

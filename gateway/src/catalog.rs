@@ -4,6 +4,7 @@ mod build;
 mod filter;
 mod names;
 mod template;
+mod uri;
 
 pub(crate) use build::{Conflict, Stock, build};
 
@@ -159,15 +160,19 @@ impl Catalog {
     /// The owner of a resource: the backend that lists it, else the first whose template fits, else the first that uses
     /// its scheme, else the only one that has resources at all. What the filters leave out is owned by nobody.
     pub(crate) fn resource(&self, uri: &str) -> Found<'_> {
-        if !self.resource_filter.allows(uri) {
-            return Found::Nothing;
-        }
         if let found @ Found::Entry(_) = self.shelf(List::Resources).find(uri) {
             return found;
         }
+        // A URI that nobody lists can be written in many ways; all of them must pass the filter, or it is passed by none.
+        let normal = uri::normal_form(uri);
+        if !self.resource_filter.allows(uri)
+            || !normal.is_some_and(|normal| self.resource_filter.allows(&normal))
+        {
+            return Found::Nothing;
+        }
         let template =
             self.templates.iter().find(|(template, _)| template.matches(uri)).map(|(_, owner)| *owner);
-        let scheme = || self.schemes.get(scheme_of(uri)?).copied();
+        let scheme = || self.schemes.get(uri::scheme(uri)?).copied();
         match template.or_else(scheme).or(self.sole_owner) {
             Some(owner) => Found::Owner(owner),
             None => Found::Nothing,
@@ -186,14 +191,6 @@ impl Catalog {
     pub(crate) fn differences(&self, other: &Self) -> Vec<List> {
         List::ALL.into_iter().filter(|&list| self.shelf(list).entries != other.shelf(list).entries).collect()
     }
-}
-
-/// The scheme of a URI (RFC 3986 section 3.1), case kept.
-fn scheme_of(uri: &str) -> Option<&str> {
-    let (scheme, _) = uri.split_once(':')?;
-    let valid = scheme.starts_with(|letter: char| letter.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
-    valid.then_some(scheme)
 }
 
 #[cfg(test)]

@@ -63,13 +63,11 @@ impl Endpoint {
     }
 
     /// Builds the catalog anew from what the backends offer now, and tells open streams what changed, and of what a
-    /// backend `announced` even where nothing did.
+    /// backend `announced` even where nothing did. The caller sees to it that there is one rebuild at a time.
     ///
     /// # Errors
     /// The conflicts that remain under `manual`; the last good catalog stays.
     pub(crate) fn rebuild(&self, stocks: &[Stock], announced: &[Topic]) -> Result<(), Vec<Conflict>> {
-        // One at a time: a catalog built from older stocks must not replace one built from newer ones.
-        let mut recent = self.recent.lock();
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         let (catalog, conflicts) = catalog::build(&self.spec, stocks, generation)?;
         self.report(conflicts);
@@ -80,13 +78,14 @@ impl Endpoint {
         let other = catalog.offers != current.offers || catalog.instructions != current.instructions;
         if !differences.is_empty() || other {
             let catalog = Arc::new(catalog);
+            let mut recent = self.recent.lock();
             recent.push_back(catalog.clone());
             if recent.len() > KEPT {
                 recent.pop_front();
             }
+            drop(recent);
             self.catalog.store(catalog);
         }
-        drop(recent);
         for topic in Topic::ALL.into_iter().filter(|topic| topics.contains(topic)) {
             self.hub.announce(topic);
         }

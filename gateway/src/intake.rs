@@ -20,7 +20,7 @@ impl Gatekeeper {
     /// For a listener at `address` (the real one, should the configured port be 0).
     pub(crate) fn new(listener: &weir_config::Listener, address: SocketAddr, headers: usize) -> Self {
         let mut hosts: Vec<String> =
-            listener.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+            listener.allowed_hosts.iter().map(|host| without_port(host).to_ascii_lowercase()).collect();
         if !address.ip().is_unspecified() {
             hosts.push(address.ip().to_string());
         }
@@ -66,7 +66,7 @@ impl Gatekeeper {
 
     fn knows_host(&self, host: &str) -> bool {
         let name = without_port(host).to_ascii_lowercase();
-        (self.loopback && is_loopback(&name)) || self.hosts.iter().any(|known| *known == name)
+        (self.loopback && is_loopback(&name)) || self.hosts.contains(&name)
     }
 
     fn knows_origin(&self, origin: &str) -> bool {
@@ -109,7 +109,7 @@ mod tests {
 
     fn keeper(address: &str) -> Gatekeeper {
         let listener = weir_config::Listener {
-            allowed_hosts: vec!["Gateway.example.com".into()],
+            allowed_hosts: vec!["Gateway.example.com".into(), "[2001:db8::1]".into()],
             allowed_origins: vec!["https://app.example.com".into()],
             ..weir_config::Listener::default()
         };
@@ -119,7 +119,14 @@ mod tests {
     #[test]
     fn hosts() {
         let local = keeper("127.0.0.1:4483");
-        for host in ["localhost", "LOCALHOST:1", "127.0.0.1:4483", "[::1]:4483", "gateway.example.com:443"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:1",
+            "127.0.0.1:4483",
+            "[::1]:4483",
+            "gateway.example.com:443",
+            "[2001:db8::1]:9",
+        ] {
             assert!(local.knows_host(host), "{host}");
         }
         for host in [

@@ -14,6 +14,7 @@ mod gateway;
 mod hub;
 mod intake;
 mod listener;
+mod pulse;
 mod pump;
 mod refresh;
 mod rescue;

@@ -6,6 +6,7 @@ pub(crate) mod tls;
 use crate::app::App;
 use crate::drain::{Drain, Phase, reached};
 use crate::error::GatewayError;
+use crate::pulse;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::Stream;
@@ -71,6 +72,7 @@ pub(crate) fn serve(
 }
 
 async fn run(listener: StdListener, mut service: Service) {
+    tokio::spawn(pulse::beat());
     match TcpListener::from_std(listener) {
         Ok(listener) => accept(listener, &service).await,
         Err(error) => tracing::error!(%error, "a serving thread cannot use the listener"),

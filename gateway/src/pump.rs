@@ -4,6 +4,7 @@ use crate::answer::Asker;
 use crate::call::Routed;
 use crate::client::{Accepts, Client, Gone};
 use crate::drain::{Drain, Phase};
+use crate::pulse;
 use crate::rescue::{self, Fault};
 use crate::session::Cancellable;
 use bytes::Bytes;
@@ -78,15 +79,16 @@ pub(crate) struct Terms<'a> {
     pub(crate) drain: &'a Drain,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives on the stack between two lines, a box would cost more"
+)]
 enum Step {
     Event(Result<Event, BackendError>),
     Gone,
-    Tick,
+    Pulse,
     Cancelled,
 }
-
-/// How often a call that takes long looks up: whether its client needs a comment, whether weir gives up.
-const TICK: Duration = Duration::from_secs(1);
 
 /// Carries a call to its end. `Err` means that the client's connection cannot be used any more.
 pub(crate) async fn carry(
@@ -110,7 +112,7 @@ async fn drive(
     terms: &Terms<'_>,
     cancellable: Option<&Cancellable>,
 ) -> Result<(), Gone> {
-    let tick = TICK.min(terms.keep_alive);
+    let pulse = pulse::here();
     let mut streaming = false;
     let mut silence = Duration::ZERO;
     loop {
@@ -119,7 +121,7 @@ async fn drive(
             event = running.next() => Step::Event(event),
             () = client.gone() => Step::Gone,
             () = notified(cancellable) => Step::Cancelled,
-            () = tokio::time::sleep(tick) => Step::Tick,
+            () = pulse.notified() => Step::Pulse,
         };
         match step {
             Step::Event(Ok(Event::Outcome(outcome))) => {
@@ -152,8 +154,8 @@ async fn drive(
                 let answer = terms.asker.fault(&failed(running, &error));
                 return finish(client, terms, streaming, answer.status, answer.body).await;
             }
-            Step::Tick => {
-                silence += tick;
+            Step::Pulse => {
+                silence += pulse::PERIOD;
                 if terms.drain.phase() == Phase::Ending {
                     let answer = terms.asker.fault(&rescue::stopping());
                     return finish(client, terms, streaming, answer.status, answer.body).await;
@@ -180,7 +182,7 @@ async fn drive(
 /// Logs why a call failed, and says what the client is told.
 fn failed(running: &Running, error: &BackendError) -> Fault {
     let name = running.backend.name();
-    tracing::warn!(backend = name, %error, "a call failed");
+    tracing::warn!(backend = name, %error, detail = error.detail(), "a call failed");
     rescue::backend_failed(name, error)
 }
 

@@ -15,12 +15,19 @@ use weir_runtime::Backoff;
 pub(crate) struct Depot {
     inventories: Mutex<Vec<(String, Option<Arc<Inventory>>)>>,
     endpoints: Vec<Arc<Endpoint>>,
+    /// Held from the reading of inventories to the catalog made of them: one built from older inventories must not replace
+    /// one built from newer ones.
+    building: Mutex<()>,
 }
 
 impl Depot {
     /// Nothing is known yet of the backends with these names.
     pub(crate) fn new(names: impl Iterator<Item = String>, endpoints: Vec<Arc<Endpoint>>) -> Self {
-        Self { inventories: Mutex::new(names.map(|name| (name, None)).collect()), endpoints }
+        Self {
+            inventories: Mutex::new(names.map(|name| (name, None)).collect()),
+            endpoints,
+            building: Mutex::new(()),
+        }
     }
 
     /// Takes in a backend's inventory and rebuilds the endpoints that show it.
@@ -44,6 +51,7 @@ impl Depot {
         endpoint: &Endpoint,
         announced: &[Topic],
     ) -> Result<(), Vec<crate::catalog::Conflict>> {
+        let _one = self.building.lock();
         let stocks: Vec<Stock> = {
             let inventories = self.inventories.lock();
             let of = |name: &str| inventories.iter().find(|(known, _)| known == name)?.1.clone();
@@ -88,7 +96,8 @@ pub(crate) async fn keep(
             }
             Err(error) => {
                 if !failing {
-                    tracing::warn!(backend = backend.name(), %error, "the backend's last known lists stay");
+                    let detail = error.detail();
+                    tracing::warn!(backend = backend.name(), %error, detail, "the backend's last known lists stay");
                 }
                 failing = true;
                 backoff.next()

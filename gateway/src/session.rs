@@ -4,6 +4,7 @@
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -21,10 +22,18 @@ pub(crate) struct Session {
     last_used: AtomicU64,
     /// Requests and streams under way.
     open: AtomicU32,
-    /// Calls under way that the client may cancel: its raw id, and who waits.
-    calls: Mutex<Vec<(Box<[u8]>, Arc<Notify>)>>,
+    /// Calls under way that the client may cancel.
+    calls: Mutex<Vec<OpenCall>>,
     /// The stream that carries notifications, where one is open.
     stream: Mutex<Option<Arc<Notify>>>,
+}
+
+/// A call that the client may cancel.
+#[derive(Debug)]
+struct OpenCall {
+    /// The client's raw id.
+    id: Box<[u8]>,
+    cancelled: Arc<Notify>,
 }
 
 /// Keeps a session from being idle while a request or stream is open.
@@ -50,7 +59,7 @@ pub(crate) struct Cancellable {
 
 impl Drop for Cancellable {
     fn drop(&mut self) {
-        self.session.calls.lock().retain(|(_, present)| !Arc::ptr_eq(present, &self.cancelled));
+        self.session.calls.lock().retain(|call| !Arc::ptr_eq(&call.cancelled, &self.cancelled));
     }
 }
 
@@ -63,14 +72,14 @@ impl Session {
     /// Makes the call with this raw id cancellable.
     pub(crate) fn cancellable(self: &Arc<Self>, id: &[u8]) -> Cancellable {
         let cancelled = Arc::new(Notify::new());
-        self.calls.lock().push((id.into(), cancelled.clone()));
+        self.calls.lock().push(OpenCall { id: id.into(), cancelled: cancelled.clone() });
         Cancellable { session: self.clone(), cancelled }
     }
 
     /// Cancels the calls with this raw id.
     pub(crate) fn cancel(&self, id: &[u8]) {
-        for (_, cancelled) in self.calls.lock().iter().filter(|(present, _)| **present == *id) {
-            cancelled.notify_one();
+        for call in self.calls.lock().iter().filter(|call| *call.id == *id) {
+            call.cancelled.notify_one();
         }
     }
 
@@ -85,13 +94,36 @@ impl Session {
     }
 }
 
+/// A session's number is random, so its low bits are as good as any hash of it.
+#[derive(Debug, Default, Clone, Copy)]
+struct Random(u64);
+
+impl Hasher for Random {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        // The shard already tells the lowest bits apart.
+        self.0 = (number >> 64) as u64;
+    }
+}
+
+type Shard = Mutex<HashMap<u128, Arc<Session>, BuildHasherDefault<Random>>>;
+
 /// How many places the sessions are spread over, so that threads seldom wait for each other.
 const SHARDS: usize = 16;
 
 /// All sessions of a gateway.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    shards: [Mutex<HashMap<u128, Arc<Session>>>; SHARDS],
+    shards: [Shard; SHARDS],
     count: AtomicUsize,
     limit: usize,
     idle: Duration,
@@ -104,7 +136,7 @@ impl Sessions {
         Self { shards: Default::default(), count: AtomicUsize::new(0), limit, idle, epoch: Instant::now() }
     }
 
-    fn shard(&self, number: u128) -> &Mutex<HashMap<u128, Arc<Session>>> {
+    fn shard(&self, number: u128) -> &Shard {
         let [first, ..] = &self.shards;
         self.shards.get((number % SHARDS as u128) as usize).unwrap_or(first)
     }

@@ -2,7 +2,7 @@
 //! weir reads, and what weir needs is kept as byte spans.
 
 use crate::result::{ResultHead, ResultSeed};
-use crate::scan::{Key, KeySeed, fill, object_start, skip, take};
+use crate::scan::{KeySeed, fill, object_start, plain, skip, take};
 use crate::{Meta, Method, Span, code, json};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
@@ -137,8 +137,9 @@ struct RawEnvelope {
     jsonrpc: Option<Span>,
     id: Option<Span>,
     method: Option<Span>,
-    params: Option<Params>,
-    result: Option<Box<ResultHead>>,
+    /// `null`, which some servers write for what is absent, is present and nothing.
+    params: Option<Option<Params>>,
+    result: Option<Option<Box<ResultHead>>>,
     error: Option<Span>,
 }
 
@@ -152,8 +153,11 @@ impl RawEnvelope {
         if self.method.is_some_and(|span| json::as_str(span.of(body)).is_none()) {
             return shape("`method` must be a string");
         }
-        let null_id = self.id.is_some_and(|span| span.of(body) == b"null");
-        let kind = match (self.method, self.id, self.result.is_some(), self.error.is_some()) {
+        let is_null = |span: &Span| span.of(body) == b"null";
+        let (params, result) = (self.params.flatten(), self.result.flatten());
+        let error = self.error.filter(|span| !is_null(span));
+        let null_id = self.id.as_ref().is_some_and(is_null);
+        let kind = match (self.method, self.id, result.is_some(), error.is_some()) {
             (Some(_), Some(_), false, false) => Kind::Request,
             (Some(_), None, false, false) => Kind::Notification,
             (None, _, true, false) | (None, _, false, true) => Kind::Response,
@@ -168,14 +172,7 @@ impl RawEnvelope {
             return shape("`id` must be a string or an integer of at most 1024 bytes");
         }
         let id = self.id.filter(|_| !null_id);
-        Ok(Envelope {
-            kind,
-            id,
-            method: self.method,
-            params: self.params,
-            result: self.result,
-            error: self.error,
-        })
+        Ok(Envelope { kind, id, method: self.method, params, result, error })
     }
 }
 
@@ -217,14 +214,14 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'de> {
                 "method" => take(&mut map, self.source, &mut raw.method, "method")?,
                 "error" => take(&mut map, self.source, &mut raw.error, "error")?,
                 "params" => {
-                    let start = start_of(self.source, &key)?;
-                    let params = map.next_value_seed(ParamsSeed { source: self.source, start })?;
+                    let start = object_start(self.source, &key);
+                    let params = map.next_value_seed(OrNull(ParamsSeed { source: self.source, start }))?;
                     fill(&mut raw.params, params, "params")?;
                 }
                 "result" => {
-                    let start = start_of(self.source, &key)?;
-                    let result = map.next_value_seed(ResultSeed { source: self.source, start })?;
-                    fill(&mut raw.result, Box::new(result), "result")?;
+                    let start = object_start(self.source, &key);
+                    let result = map.next_value_seed(OrNull(ResultSeed { source: self.source, start }))?;
+                    fill(&mut raw.result, result.map(Box::new), "result")?;
                 }
                 _ => skip(&mut map)?,
             }
@@ -233,15 +230,37 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'de> {
     }
 }
 
-fn start_of<E: serde::de::Error>(source: &str, key: &Key<'_>) -> Result<usize, E> {
-    object_start(source, key).ok_or_else(|| {
-        E::custom(format_args!("`{}` must be an object and its key written plainly", key.text))
-    })
+/// Reads what the seed reads, or `null`.
+struct OrNull<S>(S);
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for OrNull<S> {
+    type Value = Option<S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for OrNull<S> {
+    type Value = Option<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or null")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        self.0.deserialize(deserializer).map(Some)
+    }
 }
 
 struct ParamsSeed<'de> {
     source: &'de str,
-    start: usize,
+    /// Right behind the `{`; `None` where the key is written with escapes.
+    start: Option<usize>,
 }
 
 impl<'de> DeserializeSeed<'de> for ParamsSeed<'de> {
@@ -260,7 +279,7 @@ impl<'de> Visitor<'de> for ParamsSeed<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut params = Params { start: self.start, ..Params::default() };
+        let mut params = Params { start: plain(self.start, "params")?, ..Params::default() };
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let slot = match &*key.text {
                 "name" => &mut params.name,
@@ -281,10 +300,7 @@ impl<'de> Visitor<'de> for ParamsSeed<'de> {
             };
             take(&mut map, self.source, slot, &key.text)?;
         }
-        if params
-            .meta
-            .is_some_and(|meta| !self.source.as_bytes().get(meta.start()).is_some_and(|&byte| byte == b'{'))
-        {
+        if params.meta.is_some_and(|meta| self.source.as_bytes().get(meta.start()) != Some(&b'{')) {
             return Err(A::Error::custom("`params._meta` must be an object"));
         }
         Ok(params)

@@ -22,11 +22,10 @@ const SUFFIX: &str = "?=";
 
 /// Writes a value as a header: plain where it is visible ASCII and spaces inside, else as base64 between markers.
 pub fn encode(value: &str) -> Cow<'_, str> {
-    let plain = value.bytes().all(|byte| (0x20..0x7f).contains(&byte))
-        && !value.starts_with(' ')
-        && !value.ends_with(' ')
-        && !value.is_empty()
-        && !(value.starts_with(PREFIX) && value.ends_with(SUFFIX));
+    let visible = !value.is_empty() && value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    let padded = value.starts_with(' ') || value.ends_with(' ');
+    let marked = value.starts_with(PREFIX) && value.ends_with(SUFFIX);
+    let plain = visible && !padded && !marked;
     if plain { value.into() } else { format!("{PREFIX}{}{SUFFIX}", STANDARD.encode(value)).into() }
 }
 

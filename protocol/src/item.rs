@@ -41,10 +41,14 @@ pub struct ItemChange {
     pub annotations: Vec<(String, String)>,
 }
 
-/// Takes the array of a list result apart; an element that is no object is an error.
-pub fn split(array: &[u8]) -> Result<Vec<Item>, serde_json::Error> {
+/// Takes the array of a list result apart. An element that is no object, or repeats a key that weir reads, is an error of
+/// its own.
+///
+/// # Errors
+/// It is no array.
+pub fn split(array: &[u8]) -> Result<Vec<Result<Item, serde_json::Error>>, serde_json::Error> {
     let raw: Vec<&RawValue> = serde_json::from_slice(array)?;
-    raw.into_iter().map(|item| Item::parse(Bytes::copy_from_slice(item.get().as_bytes()))).collect()
+    Ok(raw.into_iter().map(|item| Item::parse(Bytes::copy_from_slice(item.get().as_bytes()))).collect())
 }
 
 impl Item {
@@ -239,11 +243,12 @@ mod tests {
 
     #[test]
     fn lists_come_apart() {
-        let items = split(br#"[{"uri":"a:b"}, {"uriTemplate":"x:{y}","name":"t"}]"#).unwrap();
-        assert_eq!(items[0].uri().as_deref(), Some("a:b"));
-        assert_eq!(items[1].uri_template().as_deref(), Some("x:{y}"));
-        assert!(split(b"[1]").is_err());
-        assert!(split(br#"[{"name":"a","name":"b"}]"#).is_err());
+        let text = br#"[{"uri":"a:b"}, 1, {"name":"a","name":"b"}, {"uriTemplate":"x:{y}","name":"t"}]"#;
+        let items = split(text).unwrap();
+        assert_eq!(items.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false, true]);
+        assert_eq!(items[0].as_ref().unwrap().uri().as_deref(), Some("a:b"));
+        assert_eq!(items[3].as_ref().unwrap().uri_template().as_deref(), Some("x:{y}"));
+        assert!(split(b"{}").is_err());
         assert_eq!(item(r#"{"name":7}"#).name(), None);
     }
 }

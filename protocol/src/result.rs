@@ -1,7 +1,7 @@
 //! Results: what weir reads of them, and giving them the form that the other era wants.
 
 use crate::members::{self, Member};
-use crate::scan::{KeySeed, fill};
+use crate::scan::{KeySeed, fill, plain};
 use crate::{EnvelopeError, Meta, Span, Splice, json, meta};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
@@ -117,7 +117,8 @@ impl ResultHead {
 
 pub(crate) struct ResultSeed<'de> {
     pub(crate) source: &'de str,
-    pub(crate) start: usize,
+    /// Right behind the `{`; `None` where the key is written with escapes.
+    pub(crate) start: Option<usize>,
 }
 
 impl<'de> DeserializeSeed<'de> for ResultSeed<'de> {
@@ -136,8 +137,9 @@ impl<'de> Visitor<'de> for ResultSeed<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut head = ResultHead { start: self.start, is_empty: true, ..ResultHead::default() };
-        let mut after = self.start;
+        let start = plain(self.start, "result")?;
+        let mut head = ResultHead { start, is_empty: true, ..ResultHead::default() };
+        let mut after = start;
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let raw: &RawValue = map.next_value()?;
             let value = Span::within(self.source, raw.get());

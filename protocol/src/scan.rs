@@ -74,3 +74,8 @@ pub(crate) fn object_start(source: &str, key: &Key<'_>) -> Option<usize> {
     let brace = memchr::memchr(b'{', rest)?;
     Some(after + brace + 1)
 }
+
+/// The place that [`object_start`] found. Where weir splices into an object, its key must be written plainly.
+pub(crate) fn plain<E: serde::de::Error>(start: Option<usize>, key: &str) -> Result<usize, E> {
+    start.ok_or_else(|| E::custom(format_args!("the key `{key}` must be written plainly")))
+}

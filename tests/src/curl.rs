@@ -27,19 +27,29 @@ impl Answered {
     }
 }
 
-/// Posts a modern `tools/list` with curl; `Err` has what curl says when no answer came.
-pub fn list_tools(to: &Endpoint, options: &[&str]) -> Result<Answered, String> {
-    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": Modern::new(to.clone()).with_meta(json!({}))});
+/// A modern request of `client`, to be sent with curl; `options` are curl's own.
+pub fn request(client: &Modern, method: &str, params: Value, options: &[&str]) -> Command {
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": client.with_meta(params)});
     let mut command = Command::new("curl");
     command
-        .args(["--silent", "--show-error", "--max-time", "60", "--noproxy", "*"])
+        .args(["--silent", "--show-error", "--no-buffer", "--max-time", "60", "--noproxy", "*"])
         .args(["--header", "content-type: application/json"])
         .args(["--header", "accept: application/json, text/event-stream"])
-        .args(["--header", "mcp-method: tools/list"])
         .args(["--header", &format!("mcp-protocol-version: {}", modern::REVISION)])
+        .args(["--header", &format!("mcp-method: {method}")]);
+    if let Some(name) = message["params"]["name"].as_str() {
+        command.args(["--header", &format!("mcp-name: {name}")]);
+    }
+    command
         .args(["--data", &message.to_string(), "--write-out", "\n%{http_code} %{http_version}"])
         .args(options)
-        .arg(to.url());
+        .arg(client.endpoint().url());
+    command
+}
+
+/// Lists tools with curl; `Err` has what curl says when no answer came.
+pub fn list_tools(to: &Endpoint, options: &[&str]) -> Result<Answered, String> {
+    let mut command = request(&Modern::new(to.clone()), "tools/list", json!({}), options);
     let exit = Process::run(&mut command, "");
     if !exit.status.success() {
         return Err(exit.stderr);

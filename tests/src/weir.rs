@@ -19,8 +19,12 @@ pub struct Weir {
 
 impl Weir {
     /// Serves a configuration on a free port and waits until it answers. The configuration is JSON, which is YAML too;
-    /// a listener that it does not name is `127.0.0.1:0`.
+    /// a listener that it does not name is `127.0.0.1:0`, and backends may take as long as anything may to start.
     pub fn serve(mut config: Value) -> Self {
+        let start = &mut config["timeouts"]["start"];
+        if start.is_null() {
+            *start = json!(format!("{}s", wait::DEADLINE.as_secs()));
+        }
         let address = &mut config["listener"]["address"];
         if address.is_null() {
             *address = json!("127.0.0.1:0");

@@ -1,9 +1,13 @@
 //! Progress reaches the caller and nobody else; cancelling reaches the server, in the way of each era.
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
-use weir_tests::{Legacy, Modern, Speak, Weir, peers, wait};
+use weir_tests::scripted::{Received, Reply, tool};
+use weir_tests::{Legacy, Modern, Scripted, Speak, Weir, peers, wait};
 
 /// weir over the slow server of one era, with the folder that the server looks at.
 fn slow(era: &str) -> (Weir, TempDir) {
@@ -143,4 +147,105 @@ fn a_client_cancels_only_its_own() {
         "released"
     );
     assert!(!folder.path().join("cancelled").exists());
+}
+
+/// The HTTP server that a call waits at, how it was told that the call is not wanted any more, and weir before it.
+struct Waiting {
+    weir: Weir,
+    server: Scripted,
+    closed: Arc<AtomicBool>,
+}
+
+/// weir over an HTTP server of one era whose tool `wait` reports progress once and then waits until it is left.
+fn waiting(era: &str) -> Waiting {
+    let closed = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&closed);
+    let answer = move |request: &Received, reply: &mut Reply<'_>| {
+        let token = &request.json()["params"]["_meta"]["progressToken"];
+        let params = json!({"progressToken": token, "progress": 1});
+        reply.open_events();
+        reply.event(json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}));
+        reply.wait_for_close();
+        seen.store(true, Ordering::Relaxed);
+    };
+    let tools = json!([tool("wait")]);
+    let server = match era {
+        "legacy" => Scripted::legacy(tools, answer),
+        _ => Scripted::modern(tools, answer),
+    };
+    Waiting { weir: Weir::over(json!({"waiting": server.backend()})), server, closed }
+}
+
+/// Waits until the server is told in the way of its era: a legacy one by a notification in the session of the call, a modern
+/// one by the end of the connection.
+fn until_told(waiting: &Waiting, era: &str) {
+    if era == "modern" {
+        wait::until_true("the connection is closed", || waiting.closed.load(Ordering::Relaxed));
+        return;
+    }
+    let told =
+        wait::until("the call is cancelled", || waiting.server.received_of("notifications/cancelled").pop());
+    let call = waiting.server.received_of("tools/call").pop().expect("the call was received");
+    assert_eq!(told.json()["params"]["requestId"], call.json()["id"]);
+    assert_eq!(told.header("mcp-session-id"), call.header("mcp-session-id"));
+    assert!(told.header("mcp-session-id").is_some());
+}
+
+#[test]
+fn cancelling_reaches_a_server_of_either_era_over_http() {
+    for era in ["legacy", "modern"] {
+        let waits = waiting(era);
+        let client = Modern::new(waits.weir.endpoint());
+        let (request, _) = client.prepare("tools/call", wait_with_progress(1, json!("mine")));
+        let mut events = request.open(&waits.weir.endpoint()).events();
+        events.message();
+        drop(events);
+        until_told(&waits, era);
+
+        let waits = waiting(era);
+        let client = Legacy::new(waits.weir.endpoint());
+        let (request, id) = client.prepare("tools/call", wait_with_progress(1, json!("mine")));
+        let mut events = request.open(&waits.weir.endpoint()).events();
+        events.message();
+        client.tell("notifications/cancelled", json!({"requestId": id}));
+        until_told(&waits, era);
+        assert!(
+            events.all(|event| event.data.is_empty() || event.json()["id"] != id),
+            "a cancelled call is not answered"
+        );
+    }
+}
+
+#[test]
+fn a_legacy_client_that_leaves_does_not_cancel() {
+    // So much progress that it fills every buffer on its way to a client that does not read.
+    const EVENTS: usize = 24;
+    let taken = Arc::new(Mutex::new(None));
+    let told = Arc::clone(&taken);
+    let server = Scripted::legacy(json!([tool("talk"), tool("quick")]), move |request, reply| {
+        let result = json!({"content": [{"type": "text", "text": "done"}]});
+        if request.json()["params"]["name"] == "quick" {
+            reply.result(request, result);
+            return;
+        }
+        reply.open_events();
+        let token = &request.json()["params"]["_meta"]["progressToken"];
+        let all = (1..=EVENTS).all(|step| {
+            let params = json!({"progressToken": token, "progress": step, "message": "x".repeat(1 << 20)});
+            reply.event(json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}))
+        });
+        let last = reply.event(json!({"jsonrpc": "2.0", "id": request.json()["id"], "result": result}));
+        *told.lock() = Some(all && last);
+        reply.close();
+    });
+    let weir = Weir::over(json!({"talking": server.backend()}));
+    let client = Legacy::new(weir.endpoint());
+    let params = json!({"name": "talk", "arguments": {}, "_meta": {"progressToken": "mine"}});
+    let mut events = client.prepare("tools/call", params).0.open(&weir.endpoint()).events();
+    events.message();
+    drop(events);
+    let taken = wait::until("the call has ended", || *taken.lock());
+    assert!(taken, "everything that the server said was read, to the end");
+    assert_eq!(client.call("quick", json!({})).text(), "done");
+    assert!(server.received_of("notifications/cancelled").is_empty());
 }

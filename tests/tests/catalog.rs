@@ -1,11 +1,9 @@
-//! How the lists of several backends become one: names, conflicts, overrides, filters, pages, changes.
+//! How the lists of several backends become one: names, conflicts, overrides, filters, pages.
 
 use serde_json::{Value, json};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use weir_tests::scripted::{self, tool};
+use weir_tests::message::names;
 use weir_tests::weir::config;
-use weir_tests::{Legacy, Modern, Scripted, Speak, Weir, peers, wait};
+use weir_tests::{Legacy, Modern, Speak, Weir, peers, weir};
 
 const TOOLS: [&str; 5] = ["params", "line", "reply", "environment", "folder"];
 
@@ -83,7 +81,7 @@ fn an_override_changes_what_clients_see() {
             tools.iter().find(|tool| tool["name"] == "whoami").expect("it is listed by its new name");
         assert_eq!(renamed["description"], "Who it is.");
         assert_eq!(renamed["annotations"]["readOnlyHint"], true);
-        let names = weir_tests::message::names(&tools);
+        let names = names(&tools);
         assert!(
             !names.contains(&"ada_environment".to_owned()) && !names.contains(&"ada_reply".to_owned()),
             "{names:?}"
@@ -120,6 +118,46 @@ fn what_is_hidden_and_what_is_not_there_look_alike() {
 }
 
 #[test]
+fn prompts_and_resources_become_one_too() {
+    let weir = Weir::serve(config(
+        json!({"ada": peers::fastmcp_stdio(), "bob": peers::fastmcp_stdio()}),
+        json!({"backends": ["ada", "bob"]}),
+    ));
+    for client in both(&weir) {
+        assert_eq!(names(&client.list("prompts/list", "prompts")), ["ada_review", "bob_review"]);
+        let asked = json!({"name": "bob_review", "arguments": {"subject": "a gateway"}});
+        let prompt = client.ask("prompts/get", asked);
+        let text = &prompt.result()["messages"][0]["content"]["text"];
+        assert_eq!(text, "Review this: a gateway");
+        let absent = json!({"name": "review", "arguments": {"subject": "a gateway"}});
+        assert_eq!(client.ask("prompts/get", absent).error(), -32602);
+
+        let resources = client.list("resources/list", "resources");
+        assert_eq!(resources.len(), 1, "a URI is listed once: {resources:?}");
+        let read = client.ask("resources/read", json!({"uri": "fast://motto"}));
+        assert_eq!(read.result()["contents"][0]["text"], "slow is smooth");
+        let templates = client.list("resources/templates/list", "resourceTemplates");
+        assert_eq!(templates.len(), 1, "{templates:?}");
+        let read = client.ask("resources/read", json!({"uri": "fast://square/12"}));
+        assert_eq!(read.result()["contents"][0]["text"], "144");
+    }
+}
+
+#[test]
+fn under_the_manual_strategy_a_conflict_keeps_weir_from_starting() {
+    let backends = json!({"ada": peers::fixture("echo.py", &[]), "bob": peers::fixture("echo.py", &[])});
+    let mut config = config(backends, json!({"conflicts": "manual"}));
+    config["listener"]["address"] = json!("127.0.0.1:0");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = weir::write_config(folder.path(), &config.to_string());
+    let exit = weir::run(&["serve", "--config", file.to_str().expect("a path")]);
+    assert!(!exit.status.success());
+    for told in TOOLS.iter().chain(&["ada", "bob"]) {
+        assert!(exit.stderr.contains(told), "{told} is not told: {}", exit.stderr);
+    }
+}
+
+#[test]
 fn pages_add_up_to_the_whole_list() {
     for size in [1, 3, 10] {
         let weir = twins(json!({"page_size": size}));
@@ -143,76 +181,6 @@ fn a_cursor_that_was_not_given_is_refused() {
 }
 
 #[test]
-fn a_client_that_pages_through_a_change_sees_one_list() {
-    let mut config = config(
-        json!({"changing": peers::fixture("changing.py", &["legacy"])}),
-        json!({"conflicts": "none", "page_size": 1}),
-    );
-    config["endpoints"]["main"]["backends"] = json!(["changing"]);
-    let weir = Weir::serve(config);
-    for client in both(&weir) {
-        let first = client.ask("tools/list", json!({}));
-        let cursor = json!({"cursor": first.result()["nextCursor"]});
-        let add = |name: &str| {
-            client.call("add_tool", json!({"name": name}));
-            wait::until_true("the new tool is listed", || client.tool_names().contains(&name.to_owned()));
-        };
-        let remove = |name: &str| {
-            client.call("remove_tool", json!({"name": name}));
-            wait::until_true("the old tool is gone", || !client.tool_names().contains(&name.to_owned()));
-        };
-        add("later");
-        let second = client.ask("tools/list", cursor.clone());
-        assert_eq!(second.result()["tools"][0]["name"], "remove_tool");
-        assert_eq!(second.result()["nextCursor"], Value::Null, "the list of then ends here");
-        // The seven catalogs before the current one are kept.
-        for _ in 0..4 {
-            remove("later");
-            add("later");
-        }
-        assert_eq!(client.ask("tools/list", cursor).error(), -32602);
-        remove("later");
-    }
-}
-
-#[test]
-fn a_legacy_client_hears_of_changes_on_its_stream() {
-    for era in ["legacy", "modern"] {
-        let weir = Weir::over(json!({"changing": peers::fixture("changing.py", &[era])}));
-        let client = Legacy::new(weir.endpoint());
-        assert_eq!(client.welcome["capabilities"]["tools"]["listChanged"], true);
-        let mut stream = client.listen();
-        client.call("add_tool", json!({"name": "later"}));
-        assert_eq!(stream.message()["method"], "notifications/tools/list_changed");
-        assert_eq!(client.tool_names(), ["add_tool", "remove_tool", "later"]);
-        assert_eq!(client.call("later", json!({})).text(), "this is later");
-        client.call("remove_tool", json!({"name": "later"}));
-        assert_eq!(stream.message()["method"], "notifications/tools/list_changed");
-        assert_eq!(client.tool_names(), ["add_tool", "remove_tool"]);
-    }
-}
-
-#[test]
-fn a_modern_client_hears_of_the_changes_it_asked_for() {
-    for era in ["legacy", "modern"] {
-        let weir = Weir::over(json!({"changing": peers::fixture("changing.py", &[era])}));
-        let client = Modern::new(weir.endpoint());
-        let listen = |filter: Value| client.prepare("subscriptions/listen", json!({"notifications": filter}));
-        let (request, id) = listen(json!({"toolsListChanged": true}));
-        let mut stream = request.open(&weir.endpoint()).events();
-        let first = stream.message();
-        assert_eq!(first["method"], "notifications/subscriptions/acknowledged");
-        assert_eq!(first["params"]["notifications"]["toolsListChanged"], true);
-
-        client.call("add_tool", json!({"name": "later"}));
-        let change = stream.message();
-        assert_eq!(change["method"], "notifications/tools/list_changed");
-        assert_eq!(change["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], id);
-        assert_eq!(client.tool_names(), ["add_tool", "remove_tool", "later"]);
-    }
-}
-
-#[test]
 fn a_backend_that_cannot_start_does_not_hold_up_the_others() {
     let weir = Weir::over(json!({
         "absent": {"command": "/no/such/program"},
@@ -222,53 +190,6 @@ fn a_backend_that_cannot_start_does_not_hold_up_the_others() {
     for client in both(&weir) {
         assert_eq!(client.tool_names(), TOOLS);
         assert!(!client.call("line", json!({})).failed());
-    }
-}
-
-#[test]
-fn a_backend_that_comes_later_is_announced() {
-    // A program that is not there yet, and a server that is not well yet.
-    let folder = tempfile::tempdir().expect("a folder");
-    let script = folder.path().join("later.py");
-    let mut program = peers::fixture("echo.py", &["legacy"]);
-    let real = program["args"][0].as_str().expect("a path").to_owned();
-    program["args"][0] = json!(script);
-    appears(program, "line", || {
-        std::os::unix::fs::symlink(&real, &script).expect("the program can be put there");
-    });
-
-    let well = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&well);
-    let script = scripted::modern(json!([tool("one")]), |request, reply| {
-        reply.result(request, json!({"resultType": "complete", "content": []}));
-    });
-    let server = Scripted::start(move |request, reply| {
-        if seen.load(Ordering::Relaxed) {
-            script(request, reply);
-        } else {
-            reply.body(503, "text/plain", "not yet");
-        }
-    });
-    appears(server.backend(), "one", || well.store(true, Ordering::Relaxed));
-}
-
-/// Checks that clients of both eras hear of a backend that is there only after `arrive`, and can call its tool.
-fn appears(backend: Value, tool: &str, arrive: impl Fn()) {
-    let weir = Weir::over(json!({"later": backend, "time": peers::time()}));
-    let (legacy, modern) = (Legacy::new(weir.endpoint()), Modern::new(weir.endpoint()));
-    let mut legacy_stream = legacy.listen();
-    let listen = json!({"notifications": {"toolsListChanged": true}});
-    let (request, _) = modern.prepare("subscriptions/listen", listen);
-    let mut modern_stream = request.open(&weir.endpoint()).events();
-    modern_stream.message();
-    assert_eq!(modern.tool_names(), ["get_current_time", "convert_time"]);
-    arrive();
-    for stream in [&mut legacy_stream, &mut modern_stream] {
-        stream.message_where(|message| message["method"] == "notifications/tools/list_changed");
-    }
-    for client in [&legacy as &dyn Speak, &modern] {
-        assert!(client.tool_names().contains(&tool.to_owned()));
-        assert!(!client.call(tool, json!({})).failed());
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use weir_tests::curl::{self, certify};
+use weir_tests::process::Process;
 use weir_tests::{Modern, Speak, Weir, peers, wait, weir};
 
 fn echo(listener: Value) -> Value {
@@ -68,6 +69,26 @@ fn http2_is_spoken_without_tls_to_those_who_know() {
 }
 
 #[test]
+fn a_call_over_http2_streams_and_is_cancelled_by_leaving() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let weir = Weir::over(json!({"slow": peers::fixture("slow.py", &[text(folder.path()), "legacy"])}));
+    let client = Modern::new(weir.endpoint());
+    let call = json!({"name": "wait", "arguments": {"steps": 2}, "_meta": {"progressToken": "mine"}});
+    let mut command = curl::request(&client, "tools/call", call, &["--http2-prior-knowledge"]);
+    let leaving = Process::start(&mut command, "");
+    wait::until_true("progress arrives while the call runs", || {
+        leaving.stdout().matches("notifications/progress").count() == 2
+    });
+    drop(leaving);
+    wait::until_true("the call is cancelled", || folder.path().join("cancelled").exists());
+
+    // The end of a stream says how it was answered.
+    std::fs::write(folder.path().join("release"), "").expect("a file can be written");
+    let exit = Process::run(&mut command, "");
+    assert!(exit.stdout.contains("released") && exit.stdout.ends_with("\n200 2"), "{}", exit.stdout);
+}
+
+#[test]
 fn a_new_certificate_takes_the_place_of_the_old_one() {
     let (weir, folder, certificate) = secured(json!({}));
     let old = folder.path().join("old.pem");
@@ -85,9 +106,8 @@ fn a_new_certificate_takes_the_place_of_the_old_one() {
     let good = folder.path().join("good.pem");
     std::fs::rename(&certificate, &good).expect("the certificate can be renamed");
     std::fs::write(&certificate, "no certificate").expect("a file can be written");
-    wait::until_true("the bad certificate is told", || {
-        weir.log().contains("the new TLS certificate is not used")
-    });
+    let told = || weir.log().contains("the new TLS certificate is not used").then_some(());
+    wait::poll(wait::DEADLINE, &mut { told }).unwrap_or_else(|| panic!("nothing is told: {}", weir.log()));
     assert!(trusts(&good));
 }
 

@@ -88,14 +88,20 @@ impl Verdict {
     /// A request failed with `error`. Whatever answers at this address next may be another program of another era; calls
     /// keep to what is known unless the error speaks against it. Answers whether it does.
     pub(crate) fn doubt(&self, error: &BackendError) -> bool {
-        let mut state = self.state.lock();
         let refuted = error.contradicts_era();
         if refuted {
-            state.known = None;
-        } else if let Some(known) = &mut state.known {
-            known.doubted = true;
+            self.state.lock().known = None;
+        } else {
+            self.outdate();
         }
         refuted
+    }
+
+    /// The server says something else of itself than before; the next inventory asks it.
+    pub(crate) fn outdate(&self) {
+        if let Some(known) = &mut self.state.lock().known {
+            known.doubted = true;
+        }
     }
 
     fn settle(&self, found: &Result<Features, BackendError>) {
@@ -158,8 +164,7 @@ async fn discover(shared: &Shared) -> Result<Option<Features>, BackendError> {
     let id = shared.next_id();
     let body = message::request(id, Method::Discover.as_str(), "", Era::Modern);
     let limit = shared.timeouts.list;
-    let asked =
-        async { post::modern(shared, Method::Discover, None, id, body).await?.into_message().await };
+    let asked = async { post::modern(shared, Method::Discover, None, id, body).await?.into_message().await };
     let answer = tokio::time::timeout(limit, asked)
         .await
         .unwrap_or(Err(BackendError::Timeout { what: "server/discover", after: limit }));

@@ -58,7 +58,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 /// Opens the stream; `None` where the server offers none.
-async fn open(shared: &Arc<Shared>) -> Result<Option<HttpEvents>, BackendError> {
+async fn open(shared: &Arc<Shared>) -> Result<Option<Box<HttpEvents>>, BackendError> {
     match shared.verdict.era() {
         None => Err(BackendError::SessionLost),
         Some(Era::Modern) => {
@@ -75,7 +75,8 @@ async fn open(shared: &Arc<Shared>) -> Result<Option<HttpEvents>, BackendError> 
             let response = shared.client.send(request).await?;
             if response.is_success() && response.media == Media::EventStream {
                 let limit = shared.limits.message;
-                return Ok(Some(HttpEvents::new(response.body, 0, limit, Deadlines::endless(), None)));
+                let events = HttpEvents::new(response.body, 0, limit, Deadlines::endless(), None);
+                return Ok(Some(Box::new(events)));
             }
             match response.status {
                 405 => Ok(None),
@@ -89,7 +90,7 @@ async fn open(shared: &Arc<Shared>) -> Result<Option<HttpEvents>, BackendError> 
     }
 }
 
-async fn watch(shared: &Arc<Shared>, mut events: HttpEvents) -> BackendError {
+async fn watch(shared: &Arc<Shared>, mut events: Box<HttpEvents>) -> BackendError {
     loop {
         let message = match events.next_message().await {
             Ok(message) => message,

@@ -18,11 +18,15 @@ const REFUSAL: Duration = Duration::from_secs(1);
 
 /// How a POST was answered.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most calls are done at once, and a box would cost each of them an allocation"
+)]
 pub(crate) enum Attempt {
     /// With one JSON message.
     Done(Outcome),
     /// With an event stream.
-    Stream(HttpEvents),
+    Stream(Box<HttpEvents>),
 }
 
 /// Sends a modern request. Dropping the future, or the stream, closes the connection or resets its stream, which is what
@@ -107,7 +111,8 @@ async fn read(
 ) -> Result<Attempt, BackendError> {
     if response.is_success() && response.media == Media::EventStream {
         let limit = shared.limits.message;
-        return Ok(Attempt::Stream(HttpEvents::new(response.body, id, limit, deadlines, guard)));
+        let events = HttpEvents::new(response.body, id, limit, deadlines, guard);
+        return Ok(Attempt::Stream(Box::new(events)));
     }
     let read = read_json(shared, response, id, &deadlines).await;
     if let Some(guard) = guard
@@ -146,7 +151,8 @@ async fn read_json(
     {
         return Err(BackendError::SessionLost);
     }
-    if !message.answers(id) && !(error.is_some() && message.envelope.kind == Kind::Response) {
+    let belongs = message.answers(id) || (error.is_some() && message.envelope.kind == Kind::Response);
+    if !belongs {
         return Err(BackendError::Protocol(
             "it answered another request than the one it was sent".to_owned(),
         ));
@@ -158,7 +164,8 @@ async fn read_json(
 async fn refusal(response: Incoming) -> BackendError {
     let status = response.status;
     if matches!(status, 400 | 404) {
-        let text = response.body.collect(LONGEST_REFUSAL, &Deadlines::endless());
+        let deadlines = Deadlines::endless();
+        let text = response.body.collect(LONGEST_REFUSAL, &deadlines);
         if let Ok(Ok(text)) = tokio::time::timeout(REFUSAL, text).await
             && names_session(status, &text)
         {

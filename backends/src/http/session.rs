@@ -41,10 +41,8 @@ impl UpstreamSession {
         }
         // The header came with 2025-06-18; older servers ignore it.
         if self.features.revision >= Revision::V2025_06_18 {
-            headers.push((
-                headers::PROTOCOL_VERSION,
-                HeaderValue::from_static(self.features.revision.as_str()),
-            ));
+            headers
+                .push((headers::PROTOCOL_VERSION, HeaderValue::from_static(self.features.revision.as_str())));
         }
         headers
     }

@@ -5,8 +5,9 @@ use super::pending::{Pending, PendingCall};
 use crate::changes::Announcer;
 use crate::deadlines::Deadlines;
 use crate::inventory::Requester;
-use crate::{BackendError, Call, Exchange, Features, Message, message};
+use crate::{BackendError, Call, Cause, Exchange, Features, Message, cause, message};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -57,15 +58,25 @@ pub(crate) struct Child {
     ended: AtomicBool,
     stop: Notify,
     stopped: Notify,
+    /// Its place among the processes of the backend, where these are counted.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Child {
-    /// Starts the process and makes the handshake of `era`.
-    pub(crate) async fn start(recipe: &Arc<Recipe>, era: Era) -> Result<Arc<Self>, BackendError> {
+    /// Starts the process and makes the handshake of `era`. Where that fails, the process has ended before the error is
+    /// answered.
+    pub(crate) async fn start(
+        recipe: &Arc<Recipe>,
+        era: Era,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Result<Arc<Self>, BackendError> {
         let spawned = Process::spawn(&recipe.process, &recipe.guardian);
-        let mut process = spawned.map_err(|error| BackendError::Unreachable(error.to_string()))?;
+        let mut process = spawned.map_err(|error| {
+            let detail = cause::chain(&error);
+            BackendError::Unreachable(Cause::private("its program cannot be started", detail))
+        })?;
         let (Some(stdin), Some(stdout)) = (process.take_stdin(), process.take_stdout()) else {
-            return Err(BackendError::Unreachable("its standard input and output are not piped".to_owned()));
+            return Err(BackendError::unreachable("its standard input and output are not piped"));
         };
         let (queue, messages) = mpsc::channel(QUEUE);
         let child = Arc::new(Self {
@@ -78,14 +89,18 @@ impl Child {
             ended: AtomicBool::new(false),
             stop: Notify::new(),
             stopped: Notify::new(),
+            place: Mutex::new(place),
         });
         let writer = tokio::spawn(write(stdin, messages));
         let reader = tokio::spawn(read(child.clone(), stdout));
         tokio::spawn(supervise(child.clone(), process, writer, reader));
         let mut guard = StopOnDrop(Some(child.clone()));
-        child.handshake().await?;
+        let shaken = child.handshake().await;
+        if shaken.is_err() {
+            child.stop().await;
+        }
         guard.0 = None;
-        Ok(child)
+        shaken.map(|()| child)
     }
 
     async fn handshake(&self) -> Result<(), BackendError> {
@@ -143,7 +158,7 @@ impl Child {
         let limit = self.recipe.timeouts.connect;
         match tokio::time::timeout(limit, self.queue.send(body)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(BackendError::Gone("its process has ended".to_owned())),
+            Ok(Err(_)) => Err(BackendError::gone("its process has ended")),
             Err(_) => Err(BackendError::Timeout { what: "reading its input", after: limit }),
         }
     }
@@ -253,15 +268,17 @@ async fn read(child: Arc<Child>, stdout: ChildStdout) {
 async fn supervise(
     child: Arc<Child>,
     mut process: Process,
-    writer: JoinHandle<()>,
+    mut writer: JoinHandle<()>,
     mut reader: JoinHandle<()>,
 ) {
     let name = child.recipe.process.name.clone();
     let grace = child.recipe.timeouts.stop;
     let error = tokio::select! {
-        status = process.wait() => BackendError::Gone(format!("its process ended ({status})")),
+        status = process.wait() => BackendError::gone(format!("its process ended ({status})")),
         // A child that closes its output can answer nothing any more.
-        _ = &mut reader => BackendError::Gone("it closed its output".to_owned()),
+        _ = &mut reader => BackendError::gone("it closed its output"),
+        // Nor can one that closed its input be asked anything.
+        _ = &mut writer => BackendError::gone("it closed its input"),
         () = child.stop.notified() => BackendError::Stopping,
     };
     let wanted = error == BackendError::Stopping;
@@ -276,10 +293,13 @@ async fn supervise(
     }
     child.ended.store(true, Ordering::Release);
     child.pending.fail(&error);
-    writer.abort();
-    let _ = writer.await;
+    if !writer.is_finished() {
+        writer.abort();
+        let _ = writer.await;
+    }
     process.stop(grace).await;
     reader.abort();
+    child.place.lock().take();
     if !wanted {
         child.recipe.changes.suspect();
     }

@@ -39,7 +39,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
         let mut searched = 0;
         loop {
-            if let Some(found) = memchr(self.buffer.get(searched..)) {
+            if let Some(found) = memchr::memchr(b'\n', self.buffer.get(searched..).unwrap_or_default()) {
                 let line = self.take(searched + found, 1);
                 return Ok(Some(Line::Whole(line)));
             }
@@ -60,7 +60,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         let mut tail = BytesMut::from(head.get(head.len().saturating_sub(TAIL)..).unwrap_or_default());
         loop {
             let ended = self.reader.read_buf(&mut self.buffer).await? == 0;
-            let found = memchr(Some(&self.buffer));
+            let found = memchr::memchr(b'\n', &self.buffer);
             let piece = self.take(found.unwrap_or(self.buffer.len()), usize::from(found.is_some()));
             tail.extend_from_slice(&piece);
             let _ = tail.split_to(tail.len().saturating_sub(TAIL));
@@ -75,10 +75,6 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         line.truncate(length);
         line
     }
-}
-
-fn memchr(haystack: Option<&[u8]>) -> Option<usize> {
-    haystack?.iter().position(|&byte| byte == b'\n')
 }
 
 /// The number of the request that a message too long to be read answers, where its beginning or end shows it. Most

@@ -24,7 +24,7 @@ pub(crate) async fn era(recipe: &Recipe) -> Result<Era, BackendError> {
         changes: Arc::default(),
         probe: true,
     });
-    match Child::start(&probe, Era::Modern).await {
+    match Child::start(&probe, Era::Modern, None).await {
         Ok(child) => {
             child.stop().await;
             Ok(Era::Modern)

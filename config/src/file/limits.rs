@@ -60,7 +60,8 @@ pub(crate) struct BackendLimits {
     /// Largest message it may send: a JSON answer, an event, a line on standard output.
     #[schemars(extend("default" = Size(model::BackendLimits::default().message)))]
     pub(crate) message: Option<Size>,
-    /// Calls under way at once; more wait, then fail.
+    /// Calls under way at once, and for `session: client` processes of client sessions at once; one more fails at
+    /// once and says so.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = model::BackendLimits::default().calls))]
     pub(crate) calls: Option<usize>,
     /// Most items of one kind (tools, prompts, resources or templates) that it may list.
@@ -72,7 +73,7 @@ pub(crate) struct BackendLimits {
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackendTimeouts {
-    /// To open a connection or start a process.
+    /// To open a connection, or for a program that is busy to take in a message.
     #[schemars(extend("default" = TimeSpan(model::BackendTimeouts::default().connect)))]
     pub(crate) connect: Option<TimeSpan>,
     /// To answer the era probe, the handshake and each page of a list.

@@ -90,7 +90,8 @@ pub enum SessionScope {
 pub struct BackendLimits {
     /// Largest message it may send, in bytes (a JSON answer, an SSE event, a stdio line). Default 16 MiB.
     pub message: usize,
-    /// Calls under way at once; more wait, then fail with a clear error. Default 256.
+    /// Calls under way at once, and processes of client sessions at once; one more fails at once with a clear
+    /// error. Default 256.
     pub calls: usize,
     /// Most items of one kind that it may list. Default 10,000.
     pub items: usize,
@@ -99,7 +100,7 @@ pub struct BackendLimits {
 /// Bounds on the time that a backend may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendTimeouts {
-    /// To open a connection or start a process. Default 10 s.
+    /// To open a connection, or for a child process whose input is full to take in a message. Default 10 s.
     pub connect: Duration,
     /// To answer the era probe, the handshake and each page of a list. Default 10 s.
     pub list: Duration,

@@ -3,7 +3,8 @@
 use super::filter::ItemFilter;
 use super::names::prefixed;
 use super::template::Template;
-use super::{Catalog, Entry, List, Offers, Shelf, scheme_of};
+use super::uri;
+use super::{Catalog, Entry, List, Offers, Shelf};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -34,7 +35,8 @@ pub(crate) struct Conflict {
 
 impl std::fmt::Display for Conflict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} `{}` is offered by {}", self.list, self.name, self.backends.join(", "))
+        // Names come from backends; quoted, they cannot write lines of their own into a log.
+        write!(f, "{} {:?} is offered by {}", self.list, self.name, self.backends.join(", "))
     }
 }
 
@@ -77,8 +79,8 @@ pub(crate) fn build(
         owners
     };
     let mut schemes = HashMap::new();
-    for (owner, uri) in ordered(resources).into_iter().chain(ordered(templates)) {
-        if let Some(scheme) = scheme_of(&uri) {
+    for (owner, listed) in ordered(resources).into_iter().chain(ordered(templates)) {
+        if let Some(scheme) = uri::scheme(&listed) {
             schemes.entry(scheme.to_owned()).or_insert(owner);
         }
     }

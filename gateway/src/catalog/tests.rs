@@ -6,7 +6,7 @@ use weir_protocol::Revision;
 use weir_protocol::item::{Item, split};
 
 fn items(json: &str) -> Vec<Item> {
-    split(json.as_bytes()).unwrap()
+    split(json.as_bytes()).unwrap().into_iter().collect::<Result<_, _>>().unwrap()
 }
 
 fn stock(name: &str, tools: &[&str], resources: &[&str], templates: &[&str]) -> Stock {
@@ -58,7 +58,7 @@ fn strategies() {
 
     let (catalog, conflicts) = build(&endpoint(Conflicts::Priority), &two(), 1).unwrap();
     assert_eq!(names(&catalog, List::Tools), ["x", "y", "z"]);
-    assert_eq!(conflicts[0].to_string(), "tools `y` is offered by a, b");
+    assert_eq!(conflicts[0].to_string(), "tools \"y\" is offered by a, b");
     assert!(matches!(catalog.named(List::Tools, "y"), Found::Entry(Entry { backend: 0, .. })));
 
     let (catalog, _) = build(&endpoint(Conflicts::None), &two(), 1).unwrap();
@@ -89,6 +89,7 @@ fn filters_and_hiding() {
         "a denied URI is not reached by its scheme either"
     );
     assert!(matches!(catalog.resource("t:secret/1"), Found::Nothing));
+    assert!(matches!(catalog.resource("T:%73ecret"), Found::Nothing), "however it is written");
     assert!(matches!(catalog.resource("t:7"), Found::Owner(0)));
 }
 

@@ -36,6 +36,28 @@ fn kinds() {
 }
 
 #[test]
+fn null_is_absence() {
+    let read = |body: &str| {
+        let envelope = parse(body).unwrap();
+        (envelope.kind, envelope.params.is_some(), envelope.result.is_some(), envelope.error.is_some())
+    };
+    let table = [
+        (r#"{"jsonrpc":"2.0","id":1,"result":{"a":1},"error":null}"#, (Kind::Response, false, true, false)),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":1}}"#,
+            (Kind::Response, false, false, true),
+        ),
+        (r#"{"jsonrpc":"2.0","method":"x","params":null}"#, (Kind::Notification, false, false, false)),
+    ];
+    for (body, expected) in table {
+        assert_eq!(read(body), expected, "{body}");
+    }
+    let body = r#"{"jsonrpc":"2.0","error":null,"id":1,"result": {"tools":[]}}"#;
+    let start = parse(body).unwrap().result.unwrap().start;
+    assert!(body[start..].starts_with(r#""tools""#));
+}
+
+#[test]
 fn what_is_no_message_says_why() {
     let table = [
         ("", -32700, "EOF"),
@@ -53,6 +75,8 @@ fn what_is_no_message_says_why() {
         (r#"{"jsonrpc":"2.0","id":"\ud800","method":"ping"}"#, -32600, "`id`"),
         (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, -32600, "`method`"),
         (r#"{"jsonrpc":"2.0","id":1}"#, -32600, "`method`"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":null}"#, -32600, "`result`"),
+        (r#"{"jsonrpc":"2.0","method":"x","params":null,"params":{}}"#, -32600, "duplicate key `params`"),
         (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, -32600, "duplicate key `id`"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"x","params":[]}"#, -32600, "`params`"),
         (

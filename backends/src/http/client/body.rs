@@ -2,8 +2,8 @@
 
 use super::cause;
 use super::wire::WireBody;
-use crate::{BackendError, Cause};
 use crate::deadlines::Deadlines;
+use crate::{BackendError, Cause};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 

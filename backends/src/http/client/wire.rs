@@ -48,8 +48,7 @@ struct Connection {
 
 impl WireClient {
     pub(super) fn new(uri: &Uri, headers: &HeaderMap, connect: Duration) -> Result<Self, BackendError> {
-        let authority =
-            uri.authority().ok_or_else(|| BackendError::unreachable("the URL has no host"))?;
+        let authority = uri.authority().ok_or_else(|| BackendError::unreachable("the URL has no host"))?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let begin = |verb: &str, content: &str| {
             let mut begin = format!(
@@ -130,7 +129,7 @@ impl HttpClient for WireClient {
             connection: Some(connection),
             framing: head.framing,
             reusable: head.reusable,
-            pool: self.pool.clone(),
+            pool: self.pool,
         };
         if body.framing == Framing::Length(0) {
             body.finish();

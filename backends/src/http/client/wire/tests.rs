@@ -14,7 +14,10 @@ async fn server(answers: Vec<Vec<&'static str>>) -> (Uri, tokio::task::JoinHandl
             let (mut stream, _) = listener.accept().await.unwrap();
             for answer in connection {
                 let mut read = BytesMut::new();
-                while !read.ends_with(b"}") && !(read.starts_with(b"GET") && read.ends_with(b"\r\n\r\n")) {
+                let is_whole = |read: &[u8]| {
+                    read.ends_with(b"}") || (read.starts_with(b"GET") && read.ends_with(b"\r\n\r\n"))
+                };
+                while !is_whole(&read) {
                     assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0, "the client closed");
                 }
                 requests.push(String::from_utf8(read.to_vec()).unwrap());

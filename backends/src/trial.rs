@@ -1,0 +1,38 @@
+//! What the tests of both transports share: calls as the core would make them.
+
+use crate::{Backend, BackendError, Call, Event, Outcome, SessionKey};
+use bytes::Bytes;
+use std::sync::Arc;
+use weir_policies::{Action, Policies, Principal};
+use weir_protocol::{Envelope, Method};
+
+/// The key of a client session.
+pub(crate) const CLIENT: SessionKey = SessionKey::Client(1);
+
+/// Calls the tool `t` and answers the whole message that the server sent.
+pub(crate) async fn call(backend: &Arc<dyn Backend>, session: SessionKey) -> Result<String, BackendError> {
+    let body = br#"{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"t","arguments":{}}}"#;
+    let body = Bytes::from_static(body);
+    let envelope = Envelope::parse(&body).unwrap();
+    let principal = Arc::new(Principal::anonymous());
+    let permit = Policies::anonymous().permit(&principal, Action::CallTool, "t").unwrap();
+    let call = Box::new(Call {
+        meta: None,
+        method: Method::ToolsCall,
+        target: Some("t".into()),
+        rename: None,
+        session,
+        repeatable: false,
+        envelope,
+        body,
+    });
+    let mut exchange = backend.clone().call(permit, call).await?;
+    loop {
+        if let Event::Outcome(
+            Outcome::Complete(message) | Outcome::InputRequired(message) | Outcome::Error(message),
+        ) = exchange.next().await?
+        {
+            return Ok(String::from_utf8(message.body.to_vec()).unwrap());
+        }
+    }
+}
