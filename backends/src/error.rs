@@ -67,18 +67,6 @@ pub enum BackendError {
 }
 
 impl BackendError {
-    /// Whether the backend has certainly not seen the request, so that sending it again repeats nothing.
-    pub fn is_unseen(&self) -> bool {
-        matches!(
-            self,
-            Self::Unreachable(_)
-                | Self::Busy { .. }
-                | Self::SessionLost
-                | Self::SessionEnded
-                | Self::Stopping
-        )
-    }
-
     /// What is known beyond the text: addresses, directories, the words of the operating system. For the operator's eyes
     /// only.
     pub fn detail(&self) -> Option<&str> {
