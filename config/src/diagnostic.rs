@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// secret are left out of the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The file, as it was named to [`load`](crate::load).
+    /// The file, as it was named to [`load`](crate::load()).
     pub file: PathBuf,
     /// The line, from 1.
     pub line: usize,
