@@ -117,12 +117,10 @@ impl Sessions {
             if let Some(session) = &state.stateless {
                 return Ok(session.clone());
             }
-            if state.departed.contains(key) {
-                return Err(BackendError::SessionEnded);
-            }
             match state.places.get(&key) {
                 Some(Place::Open(session)) => return Ok(session.clone()),
                 Some(Place::Opening(_, opening)) => opening.clone(),
+                None if state.departed.contains(key) => return Err(BackendError::SessionEnded),
                 None => {
                     state.handshakes += 1;
                     let number = state.handshakes;

@@ -13,7 +13,7 @@ use ::http::header::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use head::{Framing, Head};
 use pool::Pool;
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -151,7 +151,7 @@ impl Connection {
             write_header(out, name, value.as_bytes());
         }
         if request.verb == Verb::Post {
-            out.extend_from_slice(format!("content-length: {}\r\n", request.body.len()).as_bytes());
+            write!(out, "content-length: {}\r\n", request.body.len())?;
         }
         out.extend_from_slice(b"\r\n");
         let joined = request.body.len() <= JOINED;
