@@ -2,7 +2,7 @@
 
 use crate::{Call, Message};
 use bytes::Bytes;
-use weir_protocol::{Era, Method, Revision, Splice, code, meta};
+use weir_protocol::{Era, Method, Revision, Splice, code, json, meta};
 
 /// What weir says of itself to backends.
 pub(crate) const CLIENT_INFO: &str =
@@ -39,8 +39,13 @@ pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
         (Era::Legacy, Some(meta), _) => meta.strip_hop(&mut splice, body),
         (Era::Modern, Some(meta), _) => match (meta.protocol_version, meta.client_capabilities) {
             (Some(version), Some(capabilities)) => {
-                splice.replace(version, format!("\"{}\"", Revision::LATEST.as_str()).into_bytes());
-                splice.replace(capabilities, &b"{}"[..]);
+                // Most modern clients write just what weir would.
+                if json::as_str(version.of(body)).as_deref() != Some(Revision::LATEST.as_str()) {
+                    splice.replace(version, json::string(Revision::LATEST.as_str()));
+                }
+                if capabilities.of(body) != b"{}" {
+                    splice.replace(capabilities, &b"{}"[..]);
+                }
             }
             _ => {
                 meta.strip_hop(&mut splice, body);

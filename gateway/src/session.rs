@@ -168,7 +168,7 @@ impl Sessions {
 
     /// The session with this id on this endpoint.
     pub(crate) fn visit(&self, endpoint: usize, id: &str) -> Option<Visit> {
-        let number = (id.len() == 32).then(|| u128::from_str_radix(id, 16).ok()).flatten()?;
+        let number = number_of(id)?;
         let shard = self.shard(number).lock();
         let session = shard.get(&number).filter(|session| session.endpoint == endpoint)?;
         session.open.fetch_add(1, Ordering::Relaxed);
@@ -205,6 +205,14 @@ impl Sessions {
     }
 }
 
+/// The number that an id writes: 32 hexadecimal digits, read in halves because that is much faster.
+fn number_of(id: &str) -> Option<u128> {
+    let digits = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (high, low) = id.split_at_checked(16).filter(|_| digits)?;
+    let half = |text| u64::from_str_radix(text, 16).ok().map(u128::from);
+    Some(half(high)? << 64 | half(low)?)
+}
+
 fn millis(epoch: Instant) -> u64 {
     u64::try_from(epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
@@ -222,7 +230,9 @@ mod tests {
         let id = first.session.id();
         assert!(sessions.visit(0, &id).is_some());
         assert!(sessions.visit(1, &id).is_none(), "a session belongs to its endpoint");
-        assert!(sessions.visit(0, "nonsense").is_none());
+        for id in ["nonsense", "", &"+".repeat(32), &"é".repeat(16)] {
+            assert!(sessions.visit(0, id).is_none(), "{id}");
+        }
         drop(second);
         tokio::time::advance(Duration::from_secs(11)).await;
         let ended = sessions.sweep();

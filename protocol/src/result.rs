@@ -69,8 +69,8 @@ impl ResultHead {
     }
 
     /// Puts in what a modern client must find: `resultType`; where `cacheable`, the caching hints with the values that
-    /// forbid caching (2026-07-28 `server/utilities/caching`); and who answers, `server_info` being raw JSON, in place of
-    /// what the backend says of itself.
+    /// forbid caching (2026-07-28 `server/utilities/caching`); and who answers, in place of what the backend says of
+    /// itself. `server_info` is a raw JSON object.
     ///
     /// # Errors
     /// `_meta` is no object or repeats a key.
@@ -81,7 +81,7 @@ impl ResultHead {
         cacheable: bool,
         server_info: &'a str,
     ) -> Result<(), EnvelopeError> {
-        let mut added = String::new();
+        let mut added = String::with_capacity(192);
         if self.result_type.is_none() {
             added.push_str("\"resultType\":\"complete\",");
         }
@@ -92,7 +92,11 @@ impl ResultHead {
             added.push_str("\"cacheScope\":\"private\",");
         }
         match self.meta {
-            None => added.push_str(&format!("\"_meta\":{{\"{}\":{server_info}}},", meta::SERVER_INFO)),
+            None => {
+                for part in ["\"_meta\":{\"", meta::SERVER_INFO, "\":", server_info, "},"] {
+                    added.push_str(part);
+                }
+            }
             Some(member) => {
                 let meta = Meta::parse(body, member.value)?;
                 match meta.server_info {
