@@ -35,20 +35,25 @@ impl Deadlines {
         Self { start: Instant::now(), alive: AtomicU64::new(0), idle, total }
     }
 
+    fn lives(&self) {
+        let alive = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.alive.store(alive, Ordering::Relaxed);
+    }
+
     /// Waits for the next sign of life. The silence is counted from the last one, however often the wait itself is given
     /// up and begun again in between.
     pub(crate) async fn watch<F: Future>(&self, future: F) -> Result<F::Output, BackendError> {
         let mut future = pin!(future);
         // What is there already needs no timer.
         if let Poll::Ready(output) = poll!(&mut future) {
+            self.lives();
             return Ok(output);
         }
         let silent_since = self.start + Duration::from_millis(self.alive.load(Ordering::Relaxed));
         let (idle, end) = (silent_since + self.idle, self.start + self.total);
         match timeout_at(idle.min(end), future).await {
             Ok(output) => {
-                let alive = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-                self.alive.store(alive, Ordering::Relaxed);
+                self.lives();
                 Ok(output)
             }
             Err(_) if idle < end => Err(BackendError::Timeout { what: "a sign of life", after: self.idle }),

@@ -2,6 +2,7 @@
 
 use crate::rescue::{self, Fault};
 use bytes::Bytes;
+use std::borrow::Cow;
 use weir_backends::{BackendError, Message, Outcome};
 use weir_protocol::{Era, Splice, code};
 
@@ -75,25 +76,27 @@ impl Asker {
     /// the client's era does not know, are put into words that are true of this hop.
     fn error(&self, message: &Message) -> Result<Answer, BackendError> {
         let raw = message.envelope.error.map(|span| span.of(&message.body)).unwrap_or_default();
-        let code = serde_json::from_slice::<ErrorHead>(raw).map(|head| head.code).ok();
-        let status = match (self.era, code) {
-            (_, Some(code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION)) => {
+        let Ok(ErrorHead { code, .. }) = serde_json::from_slice::<ErrorHead<'_>>(raw) else {
+            return Err(BackendError::Protocol("its error is not a JSON-RPC error".to_owned()));
+        };
+        let status = match (self.era, i32::try_from(code).unwrap_or_default()) {
+            (_, code::HEADER_MISMATCH | code::UNSUPPORTED_VERSION) => {
                 return Err(BackendError::Protocol(
                     "it rejects the headers or the revision of the request".to_owned(),
                 ));
             }
             // weir declares what it relays, and no more: a modern client hears what the call would need.
-            (Era::Modern, Some(code::MISSING_CAPABILITY)) => 400,
-            (Era::Legacy, Some(code::MISSING_CAPABILITY)) => {
+            (Era::Modern, code::MISSING_CAPABILITY) => 400,
+            (Era::Legacy, code::MISSING_CAPABILITY) => {
                 return Err(BackendError::Protocol(
                     "it wants a capability that weir does not relay".to_owned(),
                 ));
             }
-            (Era::Modern, Some(code::RESOURCE_NOT_FOUND)) => {
+            (Era::Modern, code::RESOURCE_NOT_FOUND) => {
                 let fault = Fault::new(200, code::INVALID_PARAMS, "resource not found");
                 return Ok(self.fault(&fault));
             }
-            (Era::Modern, Some(code::METHOD_NOT_FOUND)) => 404,
+            (Era::Modern, code::METHOD_NOT_FOUND) => 404,
             _ => 200,
         };
         let mut body = b"{\"jsonrpc\":\"2.0\",\"id\":".to_vec();
@@ -114,8 +117,11 @@ impl Asker {
 }
 
 #[derive(serde::Deserialize)]
-struct ErrorHead {
-    code: i32,
+struct ErrorHead<'a> {
+    code: i64,
+    /// Looked for, since an error without it is none; read by the client alone.
+    #[serde(rename = "message", borrow)]
+    _message: Cow<'a, str>,
 }
 
 #[cfg(test)]
@@ -169,6 +175,16 @@ mod tests {
             let answer = asker(era).answer("b", Outcome::Error(error(code)));
             let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
             assert_eq!((&body["error"]["code"], &body["id"]), (&expected.into(), &"c".into()), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_error_object_is_not_passed_on() {
+        for error in [r#""oops""#, r#"{"code":"E","message":"m"}"#, r#"{"code":1}"#] {
+            let broken = message(&format!(r#"{{"jsonrpc":"2.0","id":9,"error":{error}}}"#));
+            let body = asker(Era::Legacy).answer("b", Outcome::Error(broken)).body;
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["error"]["code"], -32603, "{error}");
         }
     }
 

@@ -148,7 +148,10 @@ impl HttpServerApp for App {
             return None;
         }
         session.set_read_timeout(Some(timeouts.read));
-        session.set_write_timeout(Some(timeouts.write));
+        // pingora's own write timeout would bound a whole answer; the socket bounds the time in which nothing is taken.
+        session.set_write_timeout(session.is_http2().then_some(timeouts.write));
+        // A byte behind the request, be it a stray line end or the next request, is no reason to think the client gone.
+        session.set_pipelining_enabled(true);
         keep_alive(&mut session, timeouts.connection, *shutdown.borrow());
         if self.answer(&mut Client::new(&mut session)).await.is_err() {
             session.shutdown().await;

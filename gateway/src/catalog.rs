@@ -9,7 +9,7 @@ mod uri;
 pub(crate) use build::{Conflict, Stock, build};
 
 use bytes::Bytes;
-use filter::ItemFilter;
+use filter::UriFilter;
 use std::collections::HashMap;
 use std::sync::Arc;
 use template::Template;
@@ -107,7 +107,7 @@ pub(crate) struct Catalog {
     schemes: HashMap<String, usize>,
     /// The one backend that has resources, where there is just one.
     sole_owner: Option<usize>,
-    resource_filter: ItemFilter,
+    resource_filter: UriFilter,
 }
 
 impl Shelf {
@@ -163,11 +163,7 @@ impl Catalog {
         if let found @ Found::Entry(_) = self.shelf(List::Resources).find(uri) {
             return found;
         }
-        // A URI that nobody lists can be written in many ways; all of them must pass the filter, or it is passed by none.
-        let normal = uri::normal_form(uri);
-        if !self.resource_filter.allows(uri)
-            || !normal.is_some_and(|normal| self.resource_filter.allows(&normal))
-        {
+        if !self.resource_filter.reaches(uri) {
             return Found::Nothing;
         }
         let template =

@@ -10,6 +10,9 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
 use weir_protocol::headers;
 
+/// How much is written to an HTTP/2 stream at once.
+const SLICE: usize = 64 << 10;
+
 /// The client cannot be written to any more.
 #[derive(Debug)]
 pub(crate) struct Gone;
@@ -193,8 +196,13 @@ impl<'a> Client<'a> {
         self.session.write_response_header(Box::new(head)).await.map_err(|_| Gone)
     }
 
-    /// Writes to the stream; `end` closes it.
-    pub(crate) async fn write(&mut self, bytes: Bytes, end: bool) -> Result<(), Gone> {
+    /// Writes to the answer; `end` closes it.
+    pub(crate) async fn write(&mut self, mut bytes: Bytes, end: bool) -> Result<(), Gone> {
+        // On HTTP/2 each write has its own time; in slices, a slow client has to take something, not everything, in it.
+        while self.session.is_http2() && bytes.len() > SLICE {
+            let slice = bytes.split_to(SLICE);
+            self.session.write_response_body(slice, false).await.map_err(|_| Gone)?;
+        }
         self.session.write_response_body(bytes, end).await.map_err(|_| Gone)
     }
 }

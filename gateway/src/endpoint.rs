@@ -69,23 +69,24 @@ impl Endpoint {
     /// The conflicts that remain under `manual`; the last good catalog stays.
     pub(crate) fn rebuild(&self, stocks: &[Stock], announced: &[Topic]) -> Result<(), Vec<Conflict>> {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-        let (catalog, conflicts) = catalog::build(&self.spec, stocks, generation)?;
+        let (mut catalog, conflicts) = catalog::build(&self.spec, stocks, generation)?;
         self.report(conflicts);
         let current = self.catalog.load();
-        let mut topics = announced.to_vec();
         let differences = catalog.differences(&current);
+        let mut topics = announced.to_vec();
         topics.extend(differences.iter().copied().map(Topic::of));
-        let other = catalog.offers != current.offers || catalog.instructions != current.instructions;
-        if !differences.is_empty() || other {
-            let catalog = Arc::new(catalog);
-            let mut recent = self.recent.lock();
-            recent.push_back(catalog.clone());
-            if recent.len() > KEPT {
-                recent.pop_front();
-            }
-            drop(recent);
-            self.catalog.store(catalog);
+        let mut recent = self.recent.lock();
+        if differences.is_empty() {
+            // Its pages are the same, and cursors lead on in it; what else it knows may be new.
+            catalog.generation = current.generation;
+            recent.pop_back();
+        } else if recent.len() == KEPT {
+            recent.pop_front();
         }
+        let catalog = Arc::new(catalog);
+        recent.push_back(catalog.clone());
+        drop(recent);
+        self.catalog.store(catalog);
         for topic in Topic::ALL.into_iter().filter(|topic| topics.contains(topic)) {
             self.hub.announce(topic);
         }

@@ -225,7 +225,11 @@ impl Gateway {
             }
             drain.enter(Phase::Ending);
             let _ = tokio::time::timeout(Duration::from_secs(2), drain.idle()).await;
-            close(&self.backends).await;
+            // A process that is dropped is killed with its group, so that hurry leaves nothing behind.
+            tokio::select! {
+                () = close(&self.backends) => {}
+                _ = stop.wait_for(|calls| *calls > 1) => {}
+            }
         });
         ended.send_replace(true);
         for thread in threads {

@@ -66,7 +66,12 @@ pub(crate) fn serve(
             let (listener, service) = (listener.try_clone()?, service.clone());
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new().name(format!("serve-{number}"));
-            Ok(thread.spawn(move || runtime.block_on(run(listener, service)))?)
+            let serve = move || {
+                runtime.block_on(run(listener, service));
+                // A look-up of a host name that hangs must not hold up the end.
+                runtime.shutdown_background();
+            };
+            Ok(thread.spawn(serve)?)
         })
         .collect()
 }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use weir_backends::{Backend, Changes, Inventory};
 use weir_runtime::Backoff;
 
@@ -79,6 +80,7 @@ pub(crate) async fn keep(
 ) {
     let mut changes = backend.changes();
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
+    let mut pace = Pace::default();
     let mut seen = Changes::default();
     let mut failing = false;
     loop {
@@ -97,21 +99,44 @@ pub(crate) async fn keep(
             Err(error) => {
                 if !failing {
                     let detail = error.detail();
-                    tracing::warn!(backend = backend.name(), %error, detail, "the backend's last known lists stay");
+                    let name = backend.name();
+                    tracing::warn!(backend = name, %error, detail, "the backend's last known lists stay");
                 }
                 failing = true;
                 backoff.next()
             }
         };
         answered.send_replace(true);
+        let fetched = Instant::now();
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
+            changed = changes.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                tokio::time::sleep(pace.after(fetched.elapsed())).await;
+            }
             () = tokio::time::sleep(wait) => {}
         }
-        if failing {
-            // Each lost connection is a reason to list again; a backend that keeps failing must not be asked at once.
-            tokio::time::sleep(wait.min(Duration::from_millis(500))).await;
-        }
+    }
+}
+
+/// How soon a reason to list again is followed: at once where there was calm, ever later while listing itself seems to be
+/// what brings the next reason.
+#[derive(Debug, Default)]
+struct Pace(Duration);
+
+impl Pace {
+    const FIRST: Duration = Duration::from_millis(250);
+    const SLOWEST: Duration = Duration::from_secs(10);
+
+    /// The pause before listing, after so much calm since the last time.
+    fn after(&mut self, calm: Duration) -> Duration {
+        self.0 = if calm > self.0 * 4 && calm > Self::FIRST {
+            Duration::ZERO
+        } else {
+            (self.0 * 2).clamp(Self::FIRST, Self::SLOWEST)
+        };
+        self.0.saturating_sub(calm)
     }
 }
 
@@ -124,4 +149,20 @@ fn announced(before: &Changes, now: &Changes) -> Vec<Topic> {
     .into_iter()
     .filter_map(|(changed, topic)| changed.then_some(topic))
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calm_is_rewarded_and_storms_are_not() {
+        let mut pace = Pace::default();
+        let second = Duration::from_secs(1);
+        assert_eq!(pace.after(second), Duration::ZERO);
+        let storm: Vec<u128> = (0..8).map(|_| pace.after(Duration::ZERO).as_millis()).collect();
+        assert_eq!(storm, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+        assert_eq!(pace.after(41 * second), Duration::ZERO);
+        assert_eq!(pace.after(second), Duration::ZERO);
+    }
 }

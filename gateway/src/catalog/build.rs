@@ -1,6 +1,6 @@
 //! From what each backend offers to what the endpoint shows: overrides, filters, conflicts, order.
 
-use super::filter::ItemFilter;
+use super::filter::{ItemFilter, UriFilter};
 use super::names::prefixed;
 use super::template::Template;
 use super::uri;
@@ -49,13 +49,12 @@ pub(crate) fn build(
     stocks: &[Stock],
     generation: u64,
 ) -> Result<(Catalog, Vec<Conflict>), Vec<Conflict>> {
-    let filters = [&endpoint.tools, &endpoint.prompts, &endpoint.resources].map(|filter| {
-        ItemFilter::new(filter).map_err(|error| {
-            vec![Conflict { list: "pattern", name: error.to_string(), backends: Vec::new() }]
-        })
-    });
-    let [tool_filter, prompt_filter, resource_filter] = filters;
-    let (tool_filter, prompt_filter, resource_filter) = (tool_filter?, prompt_filter?, resource_filter?);
+    let broken = |error: globset::Error| {
+        vec![Conflict { list: "pattern", name: error.to_string(), backends: Vec::new() }]
+    };
+    let tool_filter = ItemFilter::new(&endpoint.tools).map_err(broken)?;
+    let prompt_filter = ItemFilter::new(&endpoint.prompts).map_err(broken)?;
+    let resource_filter = UriFilter::new(&endpoint.resources).map_err(broken)?;
     let mut conflicts = Vec::new();
 
     let tools = named_shelf(endpoint, stocks, List::Tools, &tool_filter, &mut conflicts);
@@ -235,7 +234,7 @@ fn named_entry(
 }
 
 /// Resources or templates: URIs stay as they are; of several backends that list one, the first in `order` owns it.
-fn uri_shelf(stocks: &[Stock], list: List, order: &[usize], filter: &ItemFilter) -> Shelf {
+fn uri_shelf(stocks: &[Stock], list: List, order: &[usize], filter: &UriFilter) -> Shelf {
     let mut owners: HashMap<Arc<str>, usize> = HashMap::new();
     let mut entries = Vec::new();
     for &backend in order {
@@ -245,7 +244,7 @@ fn uri_shelf(stocks: &[Stock], list: List, order: &[usize], filter: &ItemFilter)
         let items = if list == List::Resources { &inventory.resources } else { &inventory.templates };
         for item in items {
             let uri = if list == List::Resources { item.uri() } else { item.uri_template() };
-            let Some(uri) = uri.filter(|uri| filter.allows(uri)) else {
+            let Some(uri) = uri.filter(|uri| filter.lists(uri)) else {
                 continue;
             };
             let uri: Arc<str> = uri.into();

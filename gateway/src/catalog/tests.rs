@@ -94,6 +94,39 @@ fn filters_and_hiding() {
 }
 
 #[test]
+fn no_spelling_gets_around_a_filter() {
+    let mut spec = endpoint(Conflicts::Priority);
+    let denied = ["file:///secret/**", "file:///my%20docs/**", "file:///a(b)/*"];
+    spec.resources = Filter { allow: Vec::new(), deny: denied.map(String::from).to_vec() };
+    let stocks = vec![stock("a", &[], &[], &["file:///{+path}"]), stock("b", &["x"], &[], &[])];
+    let (catalog, _) = build(&spec, &stocks, 1).unwrap();
+    for uri in [
+        "file:///secret/a",
+        "file:/secret/a",
+        "file://localhost/secret/a",
+        "file:////secret/a",
+        "FILE:///public/../secret/a",
+        "file:///%73ecret/a",
+        "file:///secret/a?x",
+        "file:///my docs/a",
+        "file:///my%20docs/a",
+        "file:///a%28b%29/c",
+        "file:///secret%2fa",
+        "file://elsewhere/secret/a",
+    ] {
+        assert!(matches!(catalog.resource(uri), Found::Nothing), "{uri}");
+    }
+    assert!(matches!(catalog.resource("file:///public/a%20b"), Found::Owner(0)));
+    spec.resources = Filter { allow: vec!["file:///public/*".into()], deny: Vec::new() };
+    let (catalog, _) = build(&spec, &stocks, 1).unwrap();
+    assert!(matches!(catalog.resource("file:///public/../secret/a"), Found::Nothing));
+    spec.resources = Filter::default();
+    let (catalog, _) = build(&spec, &stocks, 1).unwrap();
+    let odd = catalog.resource("file:////odd//a");
+    assert!(matches!(odd, Found::Owner(0)), "nothing is filtered, nothing is judged");
+}
+
+#[test]
 fn resources_route_by_owner_template_and_scheme() {
     let mut spec = endpoint(Conflicts::Priority);
     let owner = |catalog: &Catalog, uri: &str| match catalog.resource(uri) {
