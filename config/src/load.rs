@@ -87,12 +87,14 @@ fn read(
         Written::Own(typed(root, &own, &mut expander, report)?)
     };
     let Expander { folder, files, .. } = expander;
-    let mut checker = Checker { root, report, folder: &folder, watched: files };
+    let mut rules = Report::new(path.to_owned());
+    let mut checker = Checker { root, report: &mut rules, folder: &folder, watched: files };
     let config = match written {
         Written::Own(written) => check::config(&mut checker, *written),
         Written::Clients(written) => mcp_servers::config(&mut checker, written),
     };
     let mut watched = checker.watched;
+    report.absorb(rules);
     watched.sort();
     watched.dedup();
     Some((config, watched))
@@ -104,7 +106,7 @@ enum Written {
     Clients(mcp_servers::File),
 }
 
-/// The tree as its type, if it fits its shape.
+/// The tree as its type. What does not fit its shape is reported and left out; `None` where too little remains.
 fn typed<T: DeserializeOwned>(
     root: &Node,
     shape: &Shape,
@@ -112,11 +114,9 @@ fn typed<T: DeserializeOwned>(
     report: &mut Report,
 ) -> Option<T> {
     let value = fit(root, shape, expander, report);
-    if report.has_errors() {
-        return None;
-    }
     match serde_json::from_value(value?) {
         Ok(typed) => Some(typed),
+        Err(_) if report.has_errors() => None,
         Err(_) => {
             // serde's own text may repeat a value. What fits the shape always has the type; tests hold both
             // together.

@@ -81,6 +81,24 @@ impl Report {
         self.hidden.push(extent);
     }
 
+    /// Takes in what the rules found in a file that may not fit its schema. Of the errors only those count that are not
+    /// about, or above, or below something that does not fit: what was left out there cannot be judged.
+    pub(crate) fn absorb(&mut self, rules: Self) {
+        let fits = !self.has_errors();
+        let related = |found: &Finding| {
+            self.errors
+                .iter()
+                .any(|misfit| misfit.path.starts_with(&found.path) || found.path.starts_with(&misfit.path))
+        };
+        let found: Vec<Finding> = rules.errors.into_iter().filter(|found| !related(found)).collect();
+        found.into_iter().for_each(|found| self.error(found));
+        if fits {
+            rules.warnings.into_iter().for_each(|found| self.warning(found));
+        }
+        self.shown.extend(rules.shown);
+        self.hidden.extend(rules.hidden);
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The address is taken or not this machine's.
-    #[error("cannot listen on {address}: {source}; choose another `listener.address`")]
+    #[error("cannot listen on {address}, choose another `listener.address` or `--address`")]
     Listen {
         /// The configured address.
         address: SocketAddr,
@@ -33,6 +33,6 @@ pub enum GatewayError {
         conflicts: Vec<String>,
     },
     /// The system refuses a thread or a runtime.
-    #[error("cannot start the runtime: {0}")]
+    #[error("cannot start the runtime")]
     Runtime(#[from] std::io::Error),
 }

@@ -168,6 +168,17 @@ fn references_to_nothing_are_refused() {
 }
 
 #[test]
+fn rules_are_judged_beside_what_does_not_fit() {
+    let text = "listener: {address: '127.0.0.1:99999'}\nbackends:\n  time: {comand: x}\n  git: {command: x}\n\
+                endpoints:\n  main: {path: mcp, backends: [time, gti]}\n";
+    let found = messages(text);
+    let places: Vec<&str> = found.iter().filter_map(|message| message.split_whitespace().nth(1)).collect();
+    let expected =
+        ["listener.address:", "backends.time.comand:", "endpoints.main.path:", "endpoints.main.backends[1]:"];
+    assert_eq!(places, expected, "{found:#?}");
+}
+
+#[test]
 fn everything_is_said_at_once() {
     let text = "\
 listener: {adress: x}
