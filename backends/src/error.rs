@@ -94,7 +94,14 @@ impl BackendError {
 
     /// Whether this may be the fault of one list, so that the others are fetched all the same.
     pub(crate) fn concerns_one_list(&self) -> bool {
-        matches!(self, Self::Answered { .. } | Self::Protocol(_) | Self::TooLarge { .. })
+        matches!(
+            self,
+            Self::Answered { .. }
+                | Self::Protocol(_)
+                | Self::TooLarge { .. }
+                | Self::Refused { .. }
+                | Self::Timeout { .. }
+        )
     }
 
     /// Whether this speaks against what was found out about the server's era. Silence, a refused credential and a broken

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use weir_config::SessionScope;
 use weir_policies::Permit;
 use weir_protocol::{Era, Method};
@@ -66,11 +67,17 @@ impl Shared {
         }
     }
 
-    /// A request failed with `error`.
+    /// The inventory failed with `error`.
     fn doubt(self: &Arc<Self>, error: &BackendError) {
         if self.verdict.doubt(error) {
             self.end(self.sessions.take_shared());
         }
+    }
+
+    /// A call met a server that is not what it was. What that means for everybody is for the next inventory to say.
+    fn suspect(&self) {
+        self.verdict.outdate();
+        self.changes.suspect();
     }
 }
 
@@ -135,31 +142,36 @@ impl HttpBackend {
         }
     }
 
-    async fn send(&self, call: &Call, era: Era, key: SessionKey) -> Result<Attempt, BackendError> {
+    /// Sends a call that began at `begun`.
+    async fn send(
+        &self,
+        call: &Call,
+        era: Era,
+        key: SessionKey,
+        begun: Instant,
+    ) -> Result<Attempt, BackendError> {
         let shared = &self.shared;
         let id = shared.next_id();
         let body = message::of_call(call, id, era);
         match era {
-            Era::Modern => post::modern(shared, call.method, call.target.as_deref(), id, body).await,
+            Era::Modern => {
+                let sent = post::modern(shared, call.method, call.target.as_deref(), id, body).await;
+                if matches!(sent, Ok(Attempt::Unplaced(_))) {
+                    // It wants a session in an era that has none.
+                    shared.suspect();
+                }
+                sent
+            }
             Era::Legacy => {
                 let session = shared.sessions.open(shared, key).await?;
                 let sent = post::legacy(shared, &session, id, body).await;
-                if matches!(sent, Err(BackendError::SessionLost)) {
-                    shared.sessions.forget(key, &session);
+                if shared.sessions.forget_if_lost(key, &session, &sent) && session.since >= begun {
+                    // It does not know a session that is brand-new.
+                    shared.suspect();
                 }
                 sent
             }
         }
-    }
-
-    async fn send_again(&self, call: &Call, era: Era, key: SessionKey) -> Result<Attempt, BackendError> {
-        let sent = self.send(call, era, key).await;
-        if matches!(sent, Err(BackendError::SessionLost)) {
-            // It does not know a session that is brand-new, or wants one in an era that has none.
-            self.shared.doubt(&BackendError::SessionLost);
-            self.shared.changes.suspect();
-        }
-        sent
     }
 }
 
@@ -182,13 +194,22 @@ impl Backend for HttpBackend {
             SessionScope::Client => call.session,
             SessionScope::Shared => SessionKey::Shared,
         };
-        let attempt = match self.send(&call, era, key).await {
-            Err(BackendError::SessionLost) => self.send_again(&call, era, key).await?,
-            Err(BackendError::Gone(_)) if call.repeatable => self.send_again(&call, era, key).await?,
-            attempt => attempt?,
+        let begun = Instant::now();
+        // A lost connection and a lost session are each made good once.
+        let (mut was_gone, mut was_lost) = (false, false);
+        let attempt = loop {
+            match self.send(&call, era, key, begun).await {
+                Err(BackendError::Gone(_)) if call.repeatable && !was_gone => was_gone = true,
+                Err(BackendError::SessionLost) if !was_lost => was_lost = true,
+                Ok(Attempt::Unplaced(_)) if call.repeatable && era == Era::Legacy && !was_lost => {
+                    was_lost = true;
+                }
+                attempt => break attempt?,
+            }
         };
         Ok(match attempt {
             Attempt::Done(outcome) => Exchange::ready(outcome),
+            Attempt::Unplaced(own) => Exchange::ready(own?),
             Attempt::Stream(events) => Exchange::http(events, place),
         })
     }
@@ -259,19 +280,18 @@ impl Lister<'_> {
     async fn request_in_session(&self, id: u64, body: Bytes) -> Result<Attempt, BackendError> {
         let shared = self.shared;
         let session = shared.sessions.open(shared, SessionKey::Shared).await?;
-        match post::legacy(shared, &session, id, body.clone()).await {
-            Err(BackendError::SessionLost) => {
-                shared.sessions.forget(SessionKey::Shared, &session);
-                let again = shared.sessions.open(shared, SessionKey::Shared).await?;
-                if again.features != session.features {
-                    // The server was replaced; these lists may be the wrong ones.
-                    shared.verdict.outdate();
-                    shared.changes.suspect();
-                }
-                post::legacy(shared, &again, id, body).await
-            }
-            attempt => attempt,
+        let sent = post::legacy(shared, &session, id, body.clone()).await;
+        if !shared.sessions.forget_if_lost(SessionKey::Shared, &session, &sent) {
+            return sent;
         }
+        let again = shared.sessions.open(shared, SessionKey::Shared).await?;
+        if again.features != session.features {
+            // The server was replaced; these lists may be the wrong ones.
+            shared.suspect();
+        }
+        let sent = post::legacy(shared, &again, id, body).await;
+        shared.sessions.forget_if_lost(SessionKey::Shared, &again, &sent);
+        sent
     }
 }
 
@@ -281,6 +301,7 @@ impl Attempt {
         use crate::Outcome::{Complete, Error, InputRequired};
         let outcome = match self {
             Self::Done(outcome) => outcome,
+            Self::Unplaced(own) => own?,
             Self::Stream(mut events) => loop {
                 if let Event::Outcome(outcome) = events.next().await? {
                     break outcome;

@@ -35,6 +35,9 @@ pub(crate) trait Requester {
 /// Pages that one list may have; each holds at least one item of the bounded number, empty pages aside.
 const PAGES: usize = 10_000;
 
+/// A server that lets so many lists time out before it answers one is not asked for more.
+const SILENCES: usize = 2;
+
 /// Fetches the lists of one backend and keeps the last good ones.
 #[derive(Debug)]
 pub(crate) struct Lists {
@@ -66,7 +69,8 @@ impl Lists {
             (Method::TemplatesList, features.resources),
         ];
         let mut fetched = false;
-        let mut failed = None;
+        let mut failed: Option<BackendError> = None;
+        let mut silences = 0;
         for (method, wanted) in wanted {
             let list = if wanted {
                 fetch_list(requester, method, self).await.inspect(|_| fetched = true)
@@ -78,7 +82,12 @@ impl Lists {
                 Err(error) if error.concerns_one_list() => {
                     let list = method.as_str();
                     tracing::warn!(backend = self.backend, list, %error, "the last known list stays");
-                    failed.get_or_insert(error);
+                    silences += usize::from(matches!(error, BackendError::Timeout { .. }));
+                    let error = failed.get_or_insert(error);
+                    // Of a server that is silent altogether not every list is waited for.
+                    if silences == SILENCES && !fetched {
+                        return Err(error.clone());
+                    }
                 }
                 Err(error) => return Err(error),
             }

@@ -59,6 +59,8 @@ struct Slots {
 #[derive(Debug)]
 struct Slot {
     key: SessionKey,
+    /// Nothing is started here any more. Beside the lock, so that a start under way ends at once.
+    closed: watch::Sender<bool>,
     state: tokio::sync::Mutex<SlotState>,
 }
 
@@ -68,25 +70,20 @@ struct SlotState {
     started: Instant,
     backoff: Backoff,
     not_before: Instant,
-    /// Nothing is started here any more.
-    closed: bool,
 }
 
 impl Slot {
     fn new(key: SessionKey) -> Self {
         let now = Instant::now();
         let backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
-        let state = SlotState { child: None, started: now, backoff, not_before: now, closed: false };
-        Self { key, state: tokio::sync::Mutex::new(state) }
+        let state = SlotState { child: None, started: now, backoff, not_before: now };
+        Self { key, closed: watch::Sender::new(false), state: tokio::sync::Mutex::new(state) }
     }
 
     /// Stops the child, also one that is just being started, for good.
     async fn stop(&self) {
-        let child = {
-            let mut state = self.state.lock().await;
-            state.closed = true;
-            state.child.take()
-        };
+        self.closed.send_replace(true);
+        let child = self.state.lock().await.child.take();
         if let Some(child) = child {
             child.stop().await;
         }
@@ -128,6 +125,7 @@ impl StdioBackend {
             timeouts: spec.timeouts.clone(),
             guardian,
             changes: Arc::new(Announcer::default()),
+            running: Arc::default(),
             probe: false,
         });
         let core = Core {
@@ -158,11 +156,21 @@ impl StdioBackend {
 }
 
 impl Core {
+    /// The child of `slot`, started where there is none. A start ends with its slot.
     async fn ensure(&self, slot: &Slot) -> Result<Arc<Child>, BackendError> {
-        let mut state = slot.state.lock().await;
-        if state.closed {
-            return Err(BackendError::SessionEnded);
+        let mut closed = slot.closed.subscribe();
+        tokio::select! {
+            biased;
+            _ = closed.wait_for(|closed| *closed) => Err(match slot.key {
+                SessionKey::Shared => BackendError::Stopping,
+                SessionKey::Client(_) => BackendError::SessionEnded,
+            }),
+            filled = self.fill(slot) => filled,
         }
+    }
+
+    async fn fill(&self, slot: &Slot) -> Result<Arc<Child>, BackendError> {
+        let mut state = slot.state.lock().await;
         if let Some(child) = &state.child {
             if !child.has_ended() {
                 return Ok(child.clone());
@@ -281,6 +289,9 @@ impl Backend for StdioBackend {
             std::mem::take(&mut slots.of)
         };
         futures_util::future::join_all(slots.values().map(|slot| slot.stop())).await;
+        // Starts that were given up are stopped by nobody's wait.
+        let mut running = self.core.recipe.running.subscribe();
+        let _ = running.wait_for(|count| *count == 0).await;
     }
 }
 

@@ -11,6 +11,15 @@ pub(crate) const CLIENT: SessionKey = SessionKey::Client(1);
 
 /// Calls the tool `t` and answers the whole message that the server sent.
 pub(crate) async fn call(backend: &Arc<dyn Backend>, session: SessionKey) -> Result<String, BackendError> {
+    call_tool(backend, session, false).await
+}
+
+/// As [`call`], for a tool that may be `repeatable`.
+pub(crate) async fn call_tool(
+    backend: &Arc<dyn Backend>,
+    session: SessionKey,
+    repeatable: bool,
+) -> Result<String, BackendError> {
     let body = br#"{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"t","arguments":{}}}"#;
     let body = Bytes::from_static(body);
     let envelope = Envelope::parse(&body).unwrap();
@@ -22,7 +31,7 @@ pub(crate) async fn call(backend: &Arc<dyn Backend>, session: SessionKey) -> Res
         target: Some("t".into()),
         rename: None,
         session,
-        repeatable: false,
+        repeatable,
         envelope,
         body,
     });

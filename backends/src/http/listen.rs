@@ -66,13 +66,16 @@ async fn open(shared: &Arc<Shared>) -> Result<Option<Box<HttpEvents>>, BackendEr
             let body = message::request(id, Method::Listen.as_str(), message::LISTEN_MEMBERS, Era::Modern);
             match post::modern(shared, Method::Listen, None, id, body).await? {
                 Attempt::Stream(events) => Ok(Some(events)),
-                Attempt::Done(_) => Ok(None),
+                Attempt::Done(_) | Attempt::Unplaced(_) => Ok(None),
             }
         }
         Some(Era::Legacy) => {
             let session = shared.sessions.open(shared, SessionKey::Shared).await?;
             let request = Outgoing { verb: Verb::Get, headers: session.headers(), body: Bytes::new() };
-            let response = shared.client.send(request).await?;
+            let limit = shared.timeouts.list;
+            let response = tokio::time::timeout(limit, shared.client.send(request))
+                .await
+                .unwrap_or(Err(BackendError::Timeout { what: "the stream of changes", after: limit }))?;
             if response.is_success() && response.media == Media::EventStream {
                 let limit = shared.limits.message;
                 let events = HttpEvents::new(response.body, 0, limit, Deadlines::endless(), None);

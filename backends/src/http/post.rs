@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 use weir_protocol::{Kind, Method, Revision, code, headers};
 
 /// How much of a refusal in plain text is read, and how long that may take.
@@ -18,15 +19,14 @@ const REFUSAL: Duration = Duration::from_secs(1);
 
 /// How a POST was answered.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most calls are done at once, and a box would cost each of them an allocation"
-)]
 pub(crate) enum Attempt {
     /// With one JSON message.
     Done(Outcome),
     /// With an event stream.
     Stream(Box<HttpEvents>),
+    /// With a refusal whose words are those of servers that miss or do not know the session, which is no proof: a tool
+    /// may have been run and have used the same words.
+    Unplaced(Result<Outcome, BackendError>),
 }
 
 /// Sends a modern request. Dropping the future, or the stream, closes the connection or resets its stream, which is what
@@ -67,10 +67,9 @@ pub(crate) async fn legacy(
     let guard = CancelGuard { armed: true, session: session.clone(), id };
     match head(shared, request, &deadlines).await {
         Ok(response) => {
-            let lost = session.id.is_some() && response.status == 404;
-            if lost {
+            if session.id.is_some() && response.status == 404 {
                 guard.disarm();
-                return Err(BackendError::SessionLost);
+                return unknown(shared, response, id, &deadlines).await;
             }
             read(shared, response, id, deadlines, Some(guard)).await
         }
@@ -84,17 +83,25 @@ pub(crate) async fn legacy(
     }
 }
 
-/// Sends `initialize`; answers the session id that the server gives, and its answer.
+/// Sends `initialize`; answers the session id that the server gives, whatever becomes of its answer, and that answer.
 pub(crate) async fn initialize(
     shared: &Shared,
     id: u64,
     body: Bytes,
-) -> Result<(Option<HeaderValue>, Attempt), BackendError> {
+) -> (Option<HeaderValue>, Result<Message, BackendError>) {
+    let limit = shared.timeouts.list;
+    let end = Instant::now() + limit;
+    let late = BackendError::Timeout { what: "initialize", after: limit };
     let deadlines = Deadlines::start(&shared.timeouts);
     let request = Outgoing { verb: Verb::Post, headers: Vec::new(), body };
-    let response = head(shared, request, &deadlines).await?;
+    let head = timeout_at(end, head(shared, request, &deadlines)).await;
+    let response = match head.unwrap_or_else(|_| Err(late.clone())) {
+        Ok(response) => response,
+        Err(error) => return (None, Err(error)),
+    };
     let session = response.session.clone();
-    Ok((session, read(shared, response, id, deadlines, None).await?))
+    let answer = async { read(shared, response, id, deadlines, None).await?.into_message().await };
+    (session, timeout_at(end, answer).await.unwrap_or(Err(late)))
 }
 
 async fn head(shared: &Shared, request: Outgoing, deadlines: &Deadlines) -> Result<Incoming, BackendError> {
@@ -120,7 +127,27 @@ async fn read(
     {
         guard.disarm();
     }
-    read.map(Attempt::Done)
+    read
+}
+
+/// What a 404 to a request in a session means: the session is unknown (2025-11-25 `basic/transports`), unless the body
+/// answers the request itself.
+async fn unknown(
+    shared: &Shared,
+    response: Incoming,
+    id: u64,
+    deadlines: &Deadlines,
+) -> Result<Attempt, BackendError> {
+    if response.media == Media::Json
+        && let Ok(body) = response.body.collect(shared.limits.message, deadlines).await
+        && let Ok(message) = Message::parse(body)
+        && message.envelope.id.is_some()
+        && message.answers(id)
+        && message.envelope.error.is_some_and(|error| is_about_content(&Words::of(error.of(&message.body))))
+    {
+        return Outcome::of(message).map(Attempt::Done);
+    }
+    Err(BackendError::SessionLost)
 }
 
 async fn read_json(
@@ -128,65 +155,92 @@ async fn read_json(
     response: Incoming,
     id: u64,
     deadlines: &Deadlines,
-) -> Result<Outcome, BackendError> {
+) -> Result<Attempt, BackendError> {
     let (status, success) = (response.status, response.is_success());
     if response.media != Media::Json {
         return Err(match success {
             true => BackendError::Protocol(format!(
                 "it answered with status {status} and neither JSON nor an event stream"
             )),
-            false => refusal(response).await,
+            false => return refusal(response).await,
         });
     }
     let body = response.body.collect(shared.limits.message, deadlines).await?;
+    let words = if success { Bytes::new() } else { body.clone() };
     let message = match Message::parse(body) {
-        Err(_) if !success => return Err(BackendError::Refused { status }),
+        Err(_) if !success => return refused(status, &String::from_utf8_lossy(&words)),
         message => message?,
     };
     // A refusal may carry an id that is not the request's: servers that could not place the request invent one.
     let error = message.envelope.error.filter(|_| !success);
-    if let Some(error) = error
-        && names_session(status, error.of(&message.body))
-        && !is_about_content(error.of(&message.body))
-    {
-        return Err(BackendError::SessionLost);
-    }
     let belongs = message.answers(id) || (error.is_some() && message.envelope.kind == Kind::Response);
     if !belongs {
         return Err(BackendError::Protocol(
             "it answered another request than the one it was sent".to_owned(),
         ));
     }
-    Outcome::of(message)
+    let unplaced = error.map(|error| Words::of(error.of(&message.body))).is_some_and(|words| {
+        names_session(status, words.message.as_deref().unwrap_or_default()) && !is_about_content(&words)
+    });
+    let outcome = Outcome::of(message);
+    if unplaced { Ok(Attempt::Unplaced(outcome)) } else { outcome.map(Attempt::Done) }
 }
 
 /// What a refusal without JSON means. Some servers say in plain text that they do not know the session.
-async fn refusal(response: Incoming) -> BackendError {
+async fn refusal(response: Incoming) -> Result<Attempt, BackendError> {
     let status = response.status;
-    if matches!(status, 400 | 404) {
+    let mut words = Bytes::new();
+    if status == 400 {
         let deadlines = Deadlines::endless();
         let text = response.body.collect(LONGEST_REFUSAL, &deadlines);
-        if let Ok(Ok(text)) = tokio::time::timeout(REFUSAL, text).await
-            && names_session(status, &text)
-        {
-            return BackendError::SessionLost;
+        if let Ok(Ok(text)) = tokio::time::timeout(REFUSAL, text).await {
+            words = text;
         }
     }
-    BackendError::Refused { status }
+    refused(status, &String::from_utf8_lossy(&words))
 }
 
-/// Whether a refusal says that the session is missing or unknown. The specification wants 404 for an unknown one; many
-/// servers answer 400 to both.
-fn names_session(status: u16, text: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(text).to_ascii_lowercase();
-    matches!(status, 400 | 404) && (text.contains("session") || text.contains("not initialized"))
+/// A refusal that is no JSON-RPC message.
+fn refused(status: u16, text: &str) -> Result<Attempt, BackendError> {
+    let error = BackendError::Refused { status };
+    if names_session(status, text) { Ok(Attempt::Unplaced(Err(error))) } else { Err(error) }
 }
 
-/// Whether an error object speaks of the request itself, whose words may be repeated in it.
-fn is_about_content(error: &[u8]) -> bool {
-    let error: serde_json::Value = serde_json::from_slice(error).unwrap_or_default();
-    let number = error.get("code").and_then(serde_json::Value::as_i64);
-    [code::INVALID_PARAMS, code::METHOD_NOT_FOUND].map(i64::from).into_iter().any(|code| number == Some(code))
+/// How servers say, with status 400, that the session is missing or unknown. The specification wants 404 for an unknown
+/// one.
+const SESSION_REFUSALS: [&str; 5] = [
+    "no valid session id",
+    "session not found",
+    "missing session id",
+    "mcp-session-id header is required",
+    "server not initialized",
+];
+
+fn names_session(status: u16, text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    status == 400 && SESSION_REFUSALS.iter().any(|refusal| text.contains(refusal))
+}
+
+/// What is read of a JSON-RPC error.
+#[derive(Default, serde::Deserialize)]
+struct Words {
+    code: Option<i64>,
+    message: Option<String>,
+}
+
+impl Words {
+    /// Empty where `error` is no such object.
+    fn of(error: &[u8]) -> Self {
+        serde_json::from_slice(error).unwrap_or_default()
+    }
+}
+
+/// Whether an error speaks of the request itself, whose words may be repeated in it.
+fn is_about_content(error: &Words) -> bool {
+    [code::INVALID_PARAMS, code::METHOD_NOT_FOUND]
+        .map(i64::from)
+        .into_iter()
+        .any(|code| error.code == Some(code))
 }
 
 /// Tells a legacy backend, when dropped, that a call is no longer wanted.

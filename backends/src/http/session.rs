@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::client::{HttpClient, Incoming, Outgoing, Verb};
-use super::post;
+use super::post::{self, Attempt};
 use crate::departed::Departed;
 use crate::flight::{Flight, launch};
 use crate::{BackendError, Features, SessionKey, message};
@@ -10,9 +10,10 @@ use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use weir_protocol::{Era, Method, Revision, headers};
 
 /// So many sessions of one backend are ended at once.
@@ -22,6 +23,9 @@ const ENDING: Duration = Duration::from_secs(5);
 /// How long the end of a session may wait for the ends of others.
 const ENDING_QUEUE: Duration = Duration::from_secs(60);
 
+/// The headers that place a request in a session.
+type Headers = Vec<(&'static str, HeaderValue)>;
+
 /// One session with a legacy backend.
 #[derive(Debug)]
 pub(crate) struct UpstreamSession {
@@ -29,12 +33,30 @@ pub(crate) struct UpstreamSession {
     pub(crate) id: Option<HeaderValue>,
     /// What the server said of itself.
     pub(crate) features: Features,
+    /// When it was opened.
+    pub(crate) since: Instant,
+    /// Nobody uses it for new requests, but the server may still keep it.
+    abandoned: AtomicBool,
     shared: Weak<Shared>,
 }
 
+impl Drop for UpstreamSession {
+    /// An abandoned session ends with the last request in it.
+    fn drop(&mut self) {
+        if self.abandoned.load(Ordering::Relaxed)
+            && self.id.is_some()
+            && let Some(shared) = self.shared.upgrade()
+        {
+            let headers = self.headers();
+            let handle = shared.handle.clone();
+            handle.spawn(async move { delete(&shared, headers).await });
+        }
+    }
+}
+
 impl UpstreamSession {
-    /// The headers that place a request in this session.
-    pub(crate) fn headers(&self) -> Vec<(&'static str, HeaderValue)> {
+    /// What places a request in this session.
+    pub(crate) fn headers(&self) -> Headers {
         let mut headers = Vec::with_capacity(3);
         if let Some(id) = &self.id {
             headers.push((headers::SESSION_ID, id.clone()));
@@ -55,7 +77,7 @@ impl UpstreamSession {
         let session = self.clone();
         let handle = shared.handle.clone();
         handle.spawn(async move {
-            let sent = send_plain(&shared, &session, Verb::Post, body).await;
+            let sent = send_plain(&shared, session.headers(), Verb::Post, body).await;
             if let Err(error) = sent {
                 let detail = error.detail();
                 tracing::debug!(backend = shared.name, %error, detail, "a notification did not reach the backend");
@@ -164,6 +186,23 @@ impl Sessions {
         }
     }
 
+    /// As [`Sessions::forget`], where what was `sent` in `session` says so. Answers whether it does. Where that is but a
+    /// guess, the session is ended once no request runs in it any more.
+    pub(crate) fn forget_if_lost(
+        &self,
+        key: SessionKey,
+        session: &Arc<UpstreamSession>,
+        sent: &Result<Attempt, BackendError>,
+    ) -> bool {
+        match sent {
+            Err(BackendError::SessionLost) => {}
+            Ok(Attempt::Unplaced(_)) => session.abandoned.store(true, Ordering::Relaxed),
+            _ => return false,
+        }
+        self.forget(key, session);
+        true
+    }
+
     /// Takes the session of `key` out. A handshake under way ends what it opens.
     pub(crate) fn take(&self, key: SessionKey) -> Option<Arc<UpstreamSession>> {
         match self.0.lock().places.remove(&key)? {
@@ -220,22 +259,31 @@ async fn open(
 }
 
 /// The legacy handshake.
-async fn handshake(shared: &Shared) -> Result<Arc<UpstreamSession>, BackendError> {
+async fn handshake(shared: &Arc<Shared>) -> Result<Arc<UpstreamSession>, BackendError> {
     let id = shared.next_id();
     let members = message::initialize_members();
     let body = message::request(id, Method::Initialize.as_str(), &members, Era::Legacy);
-    let limit = shared.timeouts.list;
-    let asked = async {
-        let (session_id, attempt) = post::initialize(shared, id, body).await?;
-        Ok((session_id, attempt.into_message().await?))
+    let (session_id, answer) = post::initialize(shared, id, body).await;
+    let features = match answer.and_then(|answer| Features::of_initialize(&answer)) {
+        Ok(features) => features,
+        Err(error) => {
+            if let Some(id) = session_id {
+                let shared = shared.clone();
+                let handle = shared.handle.clone();
+                handle.spawn(async move { delete(&shared, vec![(headers::SESSION_ID, id)]).await });
+            }
+            return Err(error);
+        }
     };
-    let (session_id, answer) = timeout(limit, asked)
-        .await
-        .unwrap_or(Err(BackendError::Timeout { what: "initialize", after: limit }))?;
-    let features = Features::of_initialize(&answer)?;
-    let session = Arc::new(UpstreamSession { id: session_id, features, shared: shared.myself.clone() });
+    let session = Arc::new(UpstreamSession {
+        id: session_id,
+        features,
+        since: Instant::now(),
+        abandoned: AtomicBool::new(false),
+        shared: shared.myself.clone(),
+    });
     let initialized = Bytes::from_static(message::INITIALIZED);
-    if let Err(error) = send_plain(shared, &session, Verb::Post, initialized).await {
+    if let Err(error) = send_plain(shared, session.headers(), Verb::Post, initialized).await {
         end(shared, &session).await;
         return Err(error);
     }
@@ -244,23 +292,21 @@ async fn handshake(shared: &Shared) -> Result<Arc<UpstreamSession>, BackendError
 
 /// Ends a session at the server, which may refuse that (2025-11-25 `basic/transports`).
 pub(crate) async fn end(shared: &Shared, session: &UpstreamSession) {
-    if session.id.is_none() {
-        return;
-    }
-    // Many sessions may end at the same moment; the server must not see a connection for each at once.
-    if let Ok(Ok(_place)) = timeout(ENDING_QUEUE, shared.endings.acquire()).await {
-        let _ = timeout(ENDING, send_plain(shared, session, Verb::Delete, Bytes::new())).await;
+    if session.id.is_some() {
+        delete(shared, session.headers()).await;
     }
 }
 
-/// Sends what has no answer, in `session`.
-async fn send_plain(
-    shared: &Shared,
-    session: &UpstreamSession,
-    verb: Verb,
-    body: Bytes,
-) -> Result<(), BackendError> {
-    let request = Outgoing { verb, headers: session.headers(), body };
+async fn delete(shared: &Shared, headers: Headers) {
+    // Many sessions may end at the same moment; the server must not see a connection for each at once.
+    if let Ok(Ok(_place)) = timeout(ENDING_QUEUE, shared.endings.acquire()).await {
+        let _ = timeout(ENDING, send_plain(shared, headers, Verb::Delete, Bytes::new())).await;
+    }
+}
+
+/// Sends what has no answer, in the session that `headers` name.
+async fn send_plain(shared: &Shared, headers: Headers, verb: Verb, body: Bytes) -> Result<(), BackendError> {
+    let request = Outgoing { verb, headers, body };
     let limit = shared.timeouts.list;
     let response = timeout(limit, shared.client.send(request))
         .await

@@ -1,10 +1,11 @@
 //! HTTP backends against servers whose every answer is scripted.
 
+mod loss;
 mod server;
 
 use super::*;
-use crate::trial::{CLIENT, call};
-use server::{Answer, Request, Server, event_stream, json, refusal};
+use crate::trial::{CLIENT, call, call_tool};
+use server::{Answer, Request, Server, error, event_stream, json, refusal};
 use std::time::Duration;
 
 fn backend(server: &Server, change: impl FnOnce(&mut weir_config::Backend)) -> Arc<dyn Backend> {
@@ -114,8 +115,7 @@ async fn failed_inventories_open_no_sessions() {
 
 #[tokio::test]
 async fn a_server_that_begins_to_keep_sessions_gets_them() {
-    for (status, text) in [(400, "Bad Request: Mcp-Session-Id header is required"), (404, "no such session")]
-    {
+    for text in ["Bad Request: Mcp-Session-Id header is required", r#"{"error":"Missing session ID"}"#] {
         let sessions = Arc::new(AtomicU64::new(0));
         let stateless = Arc::new(AtomicBool::new(true));
         let own = stateless.clone();
@@ -123,9 +123,7 @@ async fn a_server_that_begins_to_keep_sessions_gets_them() {
             let without = own.load(Ordering::SeqCst);
             match request.method() {
                 "initialize" if without => legacy(request, &sessions).without("mcp-session-id"),
-                "tools/call" if !without && request.header("mcp-session-id").is_none() => {
-                    refusal(status, text)
-                }
+                "tools/call" if !without && request.header("mcp-session-id").is_none() => refusal(400, text),
                 _ => legacy(request, &sessions),
             }
         })
@@ -133,7 +131,7 @@ async fn a_server_that_begins_to_keep_sessions_gets_them() {
         let backend = backend(&server, |_| {});
         assert!(call(&backend, CLIENT).await.unwrap().contains(r#""text":"""#));
         stateless.store(false, Ordering::SeqCst);
-        assert!(call(&backend, CLIENT).await.unwrap().contains(r#""text":"s"#));
+        assert!(call_tool(&backend, CLIENT, true).await.unwrap().contains(r#""text":"s"#));
     }
 }
 
@@ -209,6 +207,19 @@ async fn a_stream_that_ends_at_once_is_one_reason_to_list() {
     backend.inventory().await.unwrap();
     server.until("GET", 3).await;
     assert_eq!(changes.borrow().reasons, 1);
+}
+
+#[tokio::test]
+async fn a_stream_that_does_not_begin_is_asked_for_again() {
+    let sessions = AtomicU64::new(0);
+    let server = Server::start(move |request| match request.verb() {
+        "GET" => Answer::silence(),
+        _ => legacy(request, &sessions),
+    })
+    .await;
+    let backend = backend(&server, |spec| spec.timeouts.list = Duration::from_millis(300));
+    backend.inventory().await.unwrap();
+    server.until("GET", 2).await;
 }
 
 #[tokio::test]

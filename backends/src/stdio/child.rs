@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, ChildStdout};
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 use weir_config::{BackendLimits, BackendTimeouts};
 use weir_protocol::{Era, Kind, Method, json};
@@ -30,6 +30,8 @@ pub(crate) struct Recipe {
     pub(crate) timeouts: BackendTimeouts,
     pub(crate) guardian: Guardian,
     pub(crate) changes: Arc<Announcer>,
+    /// How many processes there are, probes and those being stopped among them.
+    pub(crate) running: Arc<watch::Sender<usize>>,
     /// The child only finds something out; its end is no event.
     pub(crate) probe: bool,
 }
@@ -93,6 +95,7 @@ impl Child {
         });
         let writer = tokio::spawn(write(stdin, messages));
         let reader = tokio::spawn(read(child.clone(), stdout));
+        recipe.running.send_modify(|count| *count += 1);
         tokio::spawn(supervise(child.clone(), process, writer, reader));
         let mut guard = StopOnDrop(Some(child.clone()));
         let shaken = child.handshake().await;
@@ -221,14 +224,34 @@ impl Requester for Child {
         let waiting = self.pending.insert(id, false)?;
         let limit = self.recipe.timeouts.list;
         let answer = async {
+            let mut asked = Asked { child: self, id, cancels: false };
             self.send(message::request(id, method.as_str(), &members, self.era)).await?;
-            waiting.answer().await
+            // A handshake must not be cancelled (2025-11-25 `basic/utilities/cancellation`); its process ends with it.
+            asked.cancels = self.features.get().is_some();
+            let answer = waiting.answer().await;
+            asked.cancels = false;
+            answer
         };
-        let answer = tokio::time::timeout(limit, answer).await;
-        answer.unwrap_or_else(|_| {
-            self.pending.remove(id);
-            Err(BackendError::Timeout { what: method.as_str(), after: limit })
-        })
+        tokio::time::timeout(limit, answer)
+            .await
+            .unwrap_or(Err(BackendError::Timeout { what: method.as_str(), after: limit }))
+    }
+}
+
+/// A request of weir's own. However the wait for its answer ends, nothing of it is left behind.
+struct Asked<'a> {
+    child: &'a Child,
+    id: u64,
+    /// The child is told when nobody waits any longer.
+    cancels: bool,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.child.pending.remove(self.id);
+        if self.cancels {
+            self.child.post(message::cancelled(self.id));
+        }
     }
 }
 
@@ -304,4 +327,5 @@ async fn supervise(
         child.recipe.changes.suspect();
     }
     child.stopped.notify_one();
+    child.recipe.running.send_modify(|count| *count = count.saturating_sub(1));
 }

@@ -22,6 +22,7 @@ pub(crate) async fn era(recipe: &Recipe) -> Result<Era, BackendError> {
         timeouts,
         guardian: recipe.guardian.clone(),
         changes: Arc::default(),
+        running: recipe.running.clone(),
         probe: true,
     });
     match Child::start(&probe, Era::Modern, None).await {

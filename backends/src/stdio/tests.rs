@@ -97,6 +97,43 @@ async fn one_hanging_start_blocks_no_other() {
 }
 
 #[tokio::test]
+async fn a_start_ends_with_its_session_and_with_the_backend() {
+    let trial = Trial::new(&[], |spec| spec.timeouts.list = Duration::from_secs(86_400));
+    let calls = Mutex::new(Vec::new());
+    let start = async |key| {
+        trial.tell("hang");
+        let backend = trial.backend.clone();
+        calls.lock().push(tokio::spawn(async move { call(&backend, key).await }));
+        // The server takes the file away.
+        while trial.directory.path().join("hang").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    start(CLIENT).await;
+    trial.backend.end_session(CLIENT);
+    start(SessionKey::Client(2)).await;
+    start(SessionKey::Shared).await;
+    trial.backend.close().await;
+    let mut ends = Vec::new();
+    for call in calls.into_inner() {
+        ends.push(call.await.unwrap().unwrap_err());
+    }
+    assert_eq!(ends, [BackendError::SessionEnded, BackendError::SessionEnded, BackendError::Stopping]);
+    let log = trial.log();
+    let count = |line: &str| log.iter().filter(|present| *present == line).count();
+    assert_eq!((count("start"), count("end")), (3, 3), "{log:?}");
+}
+
+#[tokio::test]
+async fn a_list_that_nobody_waits_for_is_cancelled() {
+    let trial = Trial::new(&["mute"], |spec| spec.timeouts.list = Duration::from_secs(2));
+    let error = trial.backend.inventory().await.unwrap_err();
+    assert!(matches!(error, BackendError::Timeout { what: "tools/list", .. }), "{error}");
+    trial.until("notifications/cancelled").await;
+    trial.backend.close().await;
+}
+
+#[tokio::test]
 async fn a_probe_has_ended_before_the_server_starts() {
     let trial = Trial::new(&["linger"], |spec| {
         spec.era = EraSetting::Auto;

@@ -1,8 +1,8 @@
 //! TLS and HTTP/2 to backends, by hyper.
 
 use super::{
-    ACCEPT, Body, HttpClient, IDLE, IDLE_CONNECTIONS, Incoming, Outgoing, USER_AGENT, Verb, cause, of_map,
-    roots,
+    ACCEPT, Body, HttpClient, IDLE, IDLE_CONNECTIONS, Incoming, KEEPALIVE, KEEPALIVE_INTERVAL,
+    KEEPALIVE_PROBES, Outgoing, USER_AGENT, Verb, cause, of_map, roots,
 };
 use crate::{BackendError, Cause};
 use ::http::header::{self, HeaderMap};
@@ -69,7 +69,7 @@ impl HyperClient {
         });
         let mut headers = headers.clone();
         headers.insert(header::ACCEPT, HeaderValue::from_static(ACCEPT));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
         Ok(Self { uri: uri.clone(), headers, settings })
     }
 
@@ -93,6 +93,9 @@ impl Settings {
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(self.connect));
+        tcp.set_keepalive(Some(KEEPALIVE));
+        tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+        tcp.set_keepalive_retries(Some(KEEPALIVE_PROBES));
         let builder = HttpsConnectorBuilder::new().with_tls_config((*self.tls).clone()).https_or_http();
         let connector = if self.http2 {
             builder.enable_http1().enable_http2().wrap_connector(tcp)
@@ -106,6 +109,7 @@ impl Settings {
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .http2_only(self.http2_only)
             .http2_keep_alive_interval(Duration::from_secs(20))
+            .http2_keep_alive_while_idle(true)
             .build(connector)
     }
 }
@@ -136,5 +140,23 @@ impl HttpClient for HyperClient {
         })?;
         let (head, body) = response.into_parts();
         Ok(of_map(head.status.as_u16(), &head.headers, Body::Hyper(body)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configured_user_agent_replaces_weirs() {
+        let spec = weir_config::Backend::http("x", "http://127.0.0.1:1/mcp".parse().unwrap());
+        let weir_config::Transport::Http(http) = &spec.transport else { panic!("{spec:?}") };
+        let uri = Uri::from_static("http://127.0.0.1:1/mcp");
+        let mut headers = HeaderMap::new();
+        let client = HyperClient::new(http, &uri, &headers, Duration::from_secs(1)).unwrap();
+        assert_eq!(client.headers[header::USER_AGENT], USER_AGENT);
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("custom/1"));
+        let client = HyperClient::new(http, &uri, &headers, Duration::from_secs(1)).unwrap();
+        assert!(client.headers.get_all(header::USER_AGENT).iter().eq(["custom/1"]));
     }
 }

@@ -3,19 +3,21 @@
 //! S: RFC 9112.
 
 mod chunked;
+mod dial;
 mod head;
 mod pool;
 
 use super::{ACCEPT, Body, HttpClient, Incoming, Outgoing, USER_AGENT, Verb};
 use crate::{BackendError, Cause};
 use ::http::Uri;
-use ::http::header::HeaderMap;
+use ::http::header::{self, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use head::{Framing, Head};
 use pool::Pool;
 use std::io::{self, Write};
+use std::pin::pin;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A body up to this size is written together with its head.
@@ -51,10 +53,12 @@ impl WireClient {
         let authority = uri.authority().ok_or_else(|| BackendError::unreachable("the URL has no host"))?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let begin = |verb: &str, content: &str| {
-            let mut begin = format!(
-                "{verb} {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {USER_AGENT}\r\naccept: {ACCEPT}\r\n{content}"
-            )
-            .into_bytes();
+            let mut begin =
+                format!("{verb} {path} HTTP/1.1\r\nhost: {authority}\r\naccept: {ACCEPT}\r\n{content}")
+                    .into_bytes();
+            if !headers.contains_key(header::USER_AGENT) {
+                write_header(&mut begin, "user-agent", USER_AGENT.as_bytes());
+            }
             for (name, value) in headers {
                 write_header(&mut begin, name.as_str(), value.as_bytes());
             }
@@ -77,17 +81,8 @@ impl WireClient {
             BackendError::Unreachable(Cause::private("no connection could be opened", error))
         };
         let opening = async {
-            let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
-            for address in tokio::net::lookup_host((self.host.as_str(), self.port)).await? {
-                match TcpStream::connect(address).await {
-                    Ok(stream) => {
-                        stream.set_nodelay(true)?;
-                        return Ok(stream);
-                    }
-                    Err(error) => last = error,
-                }
-            }
-            Err(last)
+            let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
+            dial::any(addresses.collect()).await
         };
         match tokio::time::timeout(self.connect, opening).await {
             Ok(opened) => {
@@ -123,8 +118,7 @@ impl HttpClient for WireClient {
             Some(connection) => connection,
             None => self.open().await?,
         };
-        connection.send(self.begin(request.verb), &request).await.map_err(gone)?;
-        let head = connection.head().await?;
+        let head = connection.exchange(self.begin(request.verb), &request).await?;
         let mut body = WireBody {
             connection: Some(connection),
             framing: head.framing,
@@ -143,7 +137,9 @@ fn gone(error: io::Error) -> BackendError {
 }
 
 impl Connection {
-    async fn send(&mut self, begin: &[u8], request: &Outgoing) -> io::Result<()> {
+    /// Writes a request and reads the head of its answer, which may come early: a server that refuses a large request
+    /// need not read it to its end.
+    async fn exchange(&mut self, begin: &[u8], request: &Outgoing) -> Result<Head, BackendError> {
         let out = &mut self.write;
         out.clear();
         out.extend_from_slice(begin);
@@ -151,46 +147,61 @@ impl Connection {
             write_header(out, name, value.as_bytes());
         }
         if request.verb == Verb::Post {
-            write!(out, "content-length: {}\r\n", request.body.len())?;
+            write!(out, "content-length: {}\r\n", request.body.len()).map_err(gone)?;
         }
         out.extend_from_slice(b"\r\n");
         let joined = request.body.len() <= JOINED;
         if joined {
             out.extend_from_slice(&request.body);
         }
-        self.stream.write_all(out).await?;
-        if !joined {
-            self.stream.write_all(&request.body).await?;
-        }
-        Ok(())
-    }
-
-    /// Reads more; an end of the stream is an error.
-    async fn fill(&mut self) -> Result<(), BackendError> {
-        self.read.reserve(READ);
-        match self.stream.read_buf(&mut self.read).await.map_err(gone)? {
-            0 => Err(BackendError::gone("it closed the connection")),
-            _ => Ok(()),
-        }
-    }
-
-    /// Reads the head of the final answer; interim ones (1xx) are passed over.
-    async fn head(&mut self) -> Result<Head, BackendError> {
-        for _ in 0..head::INTERIM {
-            let head = loop {
-                if !self.read.is_empty()
-                    && let Some(head) = Head::parse(&mut self.read)?
-                {
-                    break head;
-                }
-                self.fill().await?;
-            };
-            if head.status >= 200 {
-                return Ok(head);
+        let (mut reader, mut writer) = self.stream.split();
+        let writing = async {
+            writer.write_all(out).await?;
+            if !joined {
+                writer.write_all(&request.body).await?;
             }
-        }
-        Err(BackendError::Protocol("its answers are all interim ones".to_owned()))
+            Ok(())
+        };
+        let reading = read_head(&mut reader, &mut self.read);
+        let (mut writing, mut reading) = (pin!(writing), pin!(reading));
+        let early = tokio::select! {
+            biased;
+            written = &mut writing => match written {
+                Ok(()) => return reading.await,
+                // What the server said before it broke off is still there to be read.
+                Err(error) => reading.await.map_err(|_| gone(error)),
+            },
+            head = &mut reading => head,
+        };
+        early.map(|head| Head { reusable: false, ..head })
     }
+}
+
+/// Reads more; an end of the stream is an error.
+async fn fill(stream: &mut (impl AsyncRead + Unpin), read: &mut BytesMut) -> Result<(), BackendError> {
+    read.reserve(READ);
+    match stream.read_buf(read).await.map_err(gone)? {
+        0 => Err(BackendError::gone("it closed the connection")),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the head of the final answer; interim ones (1xx) are passed over.
+async fn read_head(stream: &mut (impl AsyncRead + Unpin), read: &mut BytesMut) -> Result<Head, BackendError> {
+    for _ in 0..head::INTERIM {
+        let head = loop {
+            if !read.is_empty()
+                && let Some(head) = Head::parse(read)?
+            {
+                break head;
+            }
+            fill(stream, read).await?;
+        };
+        if head.status >= 200 {
+            return Ok(head);
+        }
+    }
+    Err(BackendError::Protocol("its answers are all interim ones".to_owned()))
 }
 
 /// The body of an answer. Read to its end, its connection serves the next request.
@@ -225,7 +236,7 @@ impl WireBody {
                 Framing::Close => false,
             };
             if piece.is_none() && !ended {
-                match connection.fill().await {
+                match fill(&mut connection.stream, &mut connection.read).await {
                     // Without a length the end of the connection is the end of the body.
                     Err(BackendError::Gone(_)) if self.framing == Framing::Close => {
                         self.connection = None;

@@ -50,11 +50,13 @@ pub(super) struct Answer {
     body: Option<String>,
     gate: Option<Arc<Semaphore>>,
     end: Option<Arc<Semaphore>>,
+    /// The connection ends before the body does.
+    broken: bool,
 }
 
 impl Answer {
     pub(super) fn silence() -> Self {
-        Self { status: 0, headers: Vec::new(), body: None, gate: None, end: None }
+        Self { status: 0, headers: Vec::new(), body: None, gate: None, end: None, broken: false }
     }
 
     /// Sent once `gate` lets it pass.
@@ -81,8 +83,29 @@ impl Answer {
 }
 
 pub(super) fn json(body: &str) -> Answer {
-    Answer { status: 200, headers: Vec::new(), body: Some(body.to_owned()), gate: None, end: None }
-        .with("content-type", "application/json")
+    Answer {
+        status: 200,
+        headers: Vec::new(),
+        body: Some(body.to_owned()),
+        gate: None,
+        end: None,
+        broken: false,
+    }
+    .with("content-type", "application/json")
+}
+
+/// A JSON-RPC error to `request`.
+pub(super) fn error(request: &Request, status: u16, code: i64, message: &str) -> Answer {
+    let error = format!(r#"{{"code":{code},"message":"{message}"}}"#);
+    let mut answer = json(&format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, request.id()));
+    answer.status = status;
+    answer
+}
+
+/// Cut off in its body.
+pub(super) fn broken(mut answer: Answer) -> Answer {
+    answer.broken = true;
+    answer
 }
 
 /// The whole stream, which then ends.
@@ -91,7 +114,7 @@ pub(super) fn event_stream(events: &str) -> Answer {
 }
 
 pub(super) fn refusal(status: u16, text: &str) -> Answer {
-    Answer { status, headers: Vec::new(), body: Some(text.to_owned()), gate: None, end: None }
+    Answer { status, headers: Vec::new(), body: Some(text.to_owned()), gate: None, end: None, broken: false }
         .with("content-type", "text/plain")
 }
 
@@ -133,7 +156,11 @@ impl Server {
                             gate.acquire().await.unwrap().forget();
                         }
                         endings.lock().0 -= ending;
+                        let broken = answer.broken;
                         write(&mut stream, answer).await;
+                        if broken {
+                            return;
+                        }
                     }
                 });
             }
@@ -221,6 +248,8 @@ async fn write(stream: &mut TcpStream, answer: Answer) {
         let _ = stream.write_all(std::mem::take(&mut out).as_bytes()).await;
         gate.acquire().await.unwrap().forget();
     }
-    out.push_str("0\r\n\r\n");
+    if !answer.broken {
+        out.push_str("0\r\n\r\n");
+    }
     let _ = stream.write_all(out.as_bytes()).await;
 }

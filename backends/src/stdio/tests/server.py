@@ -27,7 +27,7 @@ for line in sys.stdin:
     elif method == "server/discover" and not told("linger"):
         error = {"code": -32601, "message": "not known"}
         print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}), flush=True)
-    elif method == "tools/list":
+    elif method == "tools/list" and not told("mute"):
         answer(message, {"tools": [{"name": "t"}]})
         if told("deaf"):
             os.close(0)

@@ -59,7 +59,7 @@ async fn connections_are_used_again() {
     assert_eq!(
         requests[0],
         format!(
-            "POST /mcp?x=1 HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {USER_AGENT}\r\naccept: {ACCEPT}\r\ncontent-type: application/json\r\nx-key: secret\r\nmcp-session-id: s1\r\ncontent-length: 7\r\n\r\n{{\"a\":1}}"
+            "POST /mcp?x=1 HTTP/1.1\r\nhost: {authority}\r\naccept: {ACCEPT}\r\ncontent-type: application/json\r\nuser-agent: {USER_AGENT}\r\nx-key: secret\r\nmcp-session-id: s1\r\ncontent-length: 7\r\n\r\n{{\"a\":1}}"
         )
     );
 }
@@ -98,4 +98,57 @@ async fn broken_answers_are_errors() {
     let nobody = "http://127.0.0.1:1/".parse().unwrap();
     let client = WireClient::new(&nobody, &HeaderMap::new(), Duration::from_secs(5)).unwrap();
     assert!(matches!(text(&client, post("{}")).await, Err(BackendError::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn a_configured_user_agent_replaces_weirs() {
+    let (uri, served) = server(vec![vec![FIVE]]).await;
+    let mut headers = HeaderMap::new();
+    headers.insert("user-agent", HeaderValue::from_static("custom/1"));
+    let client = WireClient::new(&uri, &headers, Duration::from_secs(5)).unwrap();
+    text(&client, post("{}")).await.unwrap();
+    let requests = served.await.unwrap();
+    assert!(requests[0].contains("user-agent: custom/1\r\n") && !requests[0].contains(USER_AGENT));
+}
+
+/// More than the buffers of a connection hold.
+const LARGE: usize = 64 << 20;
+
+#[tokio::test]
+async fn a_large_request_may_be_refused_early() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let served = tokio::spawn(async move {
+        let mut open = Vec::new();
+        for refusal in ["HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", FIVE] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_buf(&mut BytesMut::with_capacity(100)).await.unwrap();
+            stream.write_all(refusal.as_bytes()).await.unwrap();
+            open.push(stream);
+        }
+        open
+    });
+    let client = WireClient::new(&uri, &HeaderMap::new(), Duration::from_secs(5)).unwrap();
+    let large = Outgoing { verb: Verb::Post, headers: Vec::new(), body: vec![b' '; LARGE].into() };
+    assert_eq!(client.send(large).await.unwrap().status, 413);
+    // The rest of the first request would be taken for the second.
+    assert_eq!(text(&client, post("{}")).await.unwrap(), "hello");
+    assert_eq!(served.await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_said_before_the_connection_broke_is_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut server, _) = listener.accept().await.unwrap();
+    server.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    // Writing fails at once, as it does some time after the server has closed.
+    socket2::SockRef::from(&stream).shutdown(std::net::Shutdown::Write).unwrap();
+    let mut connection = Connection { stream, read: BytesMut::new(), write: Vec::new() };
+    let head = connection.exchange(b"POST / HTTP/1.1\r\n", &post("{}")).await.unwrap();
+    assert_eq!((head.status, head.reusable), (401, false));
+    drop(server);
+    let error = connection.exchange(b"POST / HTTP/1.1\r\n", &post("{}")).await.unwrap_err();
+    assert!(matches!(error, BackendError::Gone(_)), "{error}");
 }
