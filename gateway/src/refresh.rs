@@ -126,8 +126,8 @@ pub(crate) async fn keep(
 struct Pace(Duration);
 
 impl Pace {
-    const FIRST: Duration = Duration::from_millis(250);
-    const SLOWEST: Duration = Duration::from_secs(10);
+    const FIRST: Duration = Duration::from_millis(50);
+    const SLOWEST: Duration = Duration::from_millis(500);
 
     /// The pause before listing, after so much calm since the last time.
     fn after(&mut self, calm: Duration) -> Duration {
@@ -161,8 +161,8 @@ mod tests {
         let second = Duration::from_secs(1);
         assert_eq!(pace.after(second), Duration::ZERO);
         let storm: Vec<u128> = (0..8).map(|_| pace.after(Duration::ZERO).as_millis()).collect();
-        assert_eq!(storm, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
-        assert_eq!(pace.after(41 * second), Duration::ZERO);
+        assert_eq!(storm, [50, 100, 200, 400, 500, 500, 500, 500]);
+        assert_eq!(pace.after(3 * second), Duration::ZERO);
         assert_eq!(pace.after(second), Duration::ZERO);
     }
 }
