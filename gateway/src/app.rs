@@ -143,8 +143,9 @@ impl HttpServerApp for App {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         let timeouts = &self.core.config.timeouts;
-        // A connection idles no longer than pingora's keep-alive time; how long a request may dribble in is the socket's affair.
-        if !session.read_request().await.ok()? {
+        // A connection may idle for one time and then bring its head within the other; a trickle of bytes gains nothing.
+        let head = tokio::time::timeout(timeouts.connection + timeouts.read, session.read_request());
+        if !head.await.ok()?.ok()? {
             return None;
         }
         session.set_read_timeout(Some(timeouts.read));

@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 /// Writes are held back up to this many bytes; a larger one goes out with what was held before it.
 const HELD: usize = 8 << 10;
@@ -28,11 +28,8 @@ pub(crate) struct Socket {
     held: Vec<u8>,
     /// How much of `held` has been sent.
     sent: usize,
-    /// How long a request may take to arrive, and a client for its first bytes.
-    arrival: Duration,
-    /// Since when bytes arrive without an answer going out. A timer for each request would cost more than this look at
-    /// the clock, and a client that sends nothing more is found by the timeout of the read itself.
-    arriving: Option<Instant>,
+    /// How long a client may take for its first bytes.
+    first: Duration,
     /// How long the client may take nothing of what is written to it.
     patience: Duration,
     /// Runs while the client takes nothing.
@@ -40,8 +37,8 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, arrival: Duration, patience: Duration) -> Self {
-        Self { stream, held: Vec::new(), sent: 0, arrival, arriving: None, patience, stalled: None }
+    pub(crate) fn new(stream: TcpStream, first: Duration, patience: Duration) -> Self {
+        Self { stream, held: Vec::new(), sent: 0, first, patience, stalled: None }
     }
 
     /// Writes to the client; fails when it has taken nothing for too long.
@@ -52,7 +49,6 @@ impl Socket {
         };
         if let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, bytes) {
             self.stalled = None;
-            self.arriving = None;
             return Poll::Ready(written);
         }
         let patience = self.patience;
@@ -91,16 +87,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            let now = Instant::now();
-            let since = *self.arriving.get_or_insert(now);
-            if now.duration_since(since) > self.arrival {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-        }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
@@ -179,6 +166,6 @@ impl Peek for Socket {
                 tokio::time::sleep(PAUSE).await;
             }
         };
-        tokio::time::timeout(self.arrival, looking).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+        tokio::time::timeout(self.first, looking).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
     }
 }
