@@ -2,15 +2,15 @@
 
 use crate::http::HttpBackend;
 use crate::stdio::StdioBackend;
-use crate::{BackendError, Changes, Exchange, Inventory};
+use crate::{BackendError, Changes, Exchange, IconError, Inventory, Notice, Subscribed};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use weir_config::Transport;
 use weir_policies::Permit;
-use weir_protocol::{Envelope, Meta, Method, Span};
+use weir_protocol::{Envelope, Logs, Meta, Method, Mirrors, Span};
 use weir_runtime::Guardian;
 
 /// Whom an upstream session serves.
@@ -37,10 +37,24 @@ pub struct Call {
     pub target: Option<Arc<str>>,
     /// Where the exposed name stands and what to write instead, as raw JSON; `None` where nothing changes.
     pub rename: Option<(Span, Bytes)>,
+    /// The arguments to send in place of the client's, as a raw JSON object; `None` where nothing changes.
+    pub arguments: Option<Bytes>,
     /// Whose upstream session it uses, where the backend keeps sessions.
     pub session: SessionKey,
     /// Whether sending it twice does no harm (a read, or a tool that says it is read-only or idempotent).
     pub repeatable: bool,
+    /// The arguments that the backend wants mirrored in headers, where it is a modern one over HTTP.
+    pub mirrors: Option<Arc<Mirrors>>,
+    /// Which log messages its client wants to see.
+    pub logs: Logs,
+}
+
+impl Call {
+    /// The arguments that the backend gets, as raw JSON; `None` where it gets none.
+    pub fn arguments(&self) -> Option<&[u8]> {
+        let sent = || Some(self.envelope.params.as_ref()?.arguments?.of(&self.body));
+        self.arguments.as_deref().or_else(sent)
+    }
 }
 
 /// One MCP server behind weir. Dropping the future of a call, or its [`Exchange`] before the outcome, cancels the call
@@ -55,6 +69,20 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
 
     /// Fetches everything it offers, every page of every list; connects first where needed.
     async fn inventory(&self) -> Result<Inventory, BackendError>;
+
+    /// Fetches the icon at `url` as a `data:` URI. Only what is at the server's own origin is asked for, without the
+    /// configured headers, and no redirect is followed: no server makes weir send a request anywhere else.
+    async fn icon(&self, _url: &str) -> Result<String, IconError> {
+        Err(IconError::Elsewhere)
+    }
+
+    /// Subscribes to a resource, by the URI that the backend knows: its updates are among the [notices](Backend::notices) as
+    /// long as what is answered lives. However many subscribe, the backend is asked once, and again in every new
+    /// connection; after a gap, in which an update may have been missed, one is announced.
+    async fn subscribe(&self, permit: Permit, uri: Arc<str>) -> Result<Subscribed, BackendError>;
+
+    /// What the backend tells from now on without being asked, lists aside.
+    fn notices(&self) -> broadcast::Receiver<Notice>;
 
     /// Counts the reasons to fetch the inventory again: announced changes, lost connections.
     fn changes(&self) -> watch::Receiver<Changes>;

@@ -35,9 +35,17 @@ impl Deadlines {
         Self { start: Instant::now(), alive: AtomicU64::new(0), idle, total }
     }
 
-    fn lives(&self) {
-        let alive = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    /// Takes in a sign of life. It comes too late behind the end: there may always be another one already, so that
+    /// nothing is ever waited for.
+    fn lives(&self) -> Result<(), BackendError> {
+        let elapsed = self.start.elapsed();
+        let alive = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         self.alive.store(alive, Ordering::Relaxed);
+        if elapsed > self.total { Err(self.late()) } else { Ok(()) }
+    }
+
+    fn late(&self) -> BackendError {
+        BackendError::Timeout { what: "the end of the call", after: self.total }
     }
 
     /// Waits for the next sign of life. The silence is counted from the last one, however often the wait itself is given
@@ -46,18 +54,14 @@ impl Deadlines {
         let mut future = pin!(future);
         // What is there already needs no timer.
         if let Poll::Ready(output) = poll!(&mut future) {
-            self.lives();
-            return Ok(output);
+            return self.lives().map(|()| output);
         }
         let silent_since = self.start + Duration::from_millis(self.alive.load(Ordering::Relaxed));
         let (idle, end) = (silent_since + self.idle, self.start + self.total);
         match timeout_at(idle.min(end), future).await {
-            Ok(output) => {
-                self.lives();
-                Ok(output)
-            }
+            Ok(output) => self.lives().map(|()| output),
             Err(_) if idle < end => Err(BackendError::Timeout { what: "a sign of life", after: self.idle }),
-            Err(_) => Err(BackendError::Timeout { what: "the end of the call", after: self.total }),
+            Err(_) => Err(self.late()),
         }
     }
 }
@@ -88,5 +92,14 @@ mod tests {
         let ended = deadlines.watch(std::future::pending::<()>()).await;
         assert!(matches!(ended, Err(BackendError::Timeout { what: "the end of the call", .. })));
         assert_eq!(deadlines.start.elapsed().as_secs(), 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_never_waits_ends_too() {
+        let deadlines = Deadlines::new(Duration::from_secs(10), Duration::from_secs(25));
+        deadlines.watch(std::future::ready(())).await.unwrap();
+        tokio::time::advance(Duration::from_secs(26)).await;
+        let ended = deadlines.watch(std::future::ready(())).await;
+        assert!(matches!(ended, Err(BackendError::Timeout { what: "the end of the call", .. })));
     }
 }

@@ -55,6 +55,9 @@ pub enum BackendError {
         /// The server's words, cut to 300 characters.
         message: String,
     },
+    /// It does not offer what is asked of it.
+    #[error("does not offer {0}")]
+    Unsupported(&'static str),
     /// Its session is no longer known to it.
     #[error("lost its session")]
     SessionLost,

@@ -2,7 +2,7 @@
 
 use crate::BackendError;
 use crate::http::HttpEvents;
-use crate::stdio::PendingCall;
+use crate::pending::PendingCall;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 use weir_protocol::{Envelope, Kind, Method, ResultType, Span};
@@ -54,6 +54,8 @@ impl Message {
 pub enum Event {
     /// Progress of the call; its `progressToken` is not the client's.
     Progress(Message),
+    /// A log message that came with the call, of whatever level.
+    Log(Message),
     /// The end.
     Outcome(Outcome),
 }
@@ -101,7 +103,7 @@ pub struct Exchange {
 enum Source {
     Ready(Option<Outcome>),
     Http(Box<HttpEvents>),
-    Stdio(Box<PendingCall>),
+    Pending(Box<PendingCall>),
 }
 
 impl Exchange {
@@ -113,8 +115,8 @@ impl Exchange {
         Self { source: Source::Http(events), _place: Some(place) }
     }
 
-    pub(crate) fn stdio(call: PendingCall, place: OwnedSemaphorePermit) -> Self {
-        Self { source: Source::Stdio(Box::new(call)), _place: Some(place) }
+    pub(crate) fn pending(call: Box<PendingCall>, place: OwnedSemaphorePermit) -> Self {
+        Self { source: Source::Pending(call), _place: Some(place) }
     }
 
     /// The outcome, where it is known already.
@@ -132,7 +134,7 @@ impl Exchange {
                 outcome.take().map(Event::Outcome).ok_or_else(|| BackendError::gone("the exchange has ended"))
             }
             Source::Http(events) => events.next().await,
-            Source::Stdio(call) => call.next().await,
+            Source::Pending(call) => call.next().await,
         }
     }
 }

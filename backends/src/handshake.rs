@@ -1,23 +1,53 @@
 //! What a server says of itself in `initialize` or `server/discover`.
 
 use crate::{BackendError, Message};
-use weir_protocol::{Era, Revision, json};
+use weir_protocol::{Era, Revision, json, meta};
+
+/// How messages travel to a server and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Standard input and output of a child process.
+    Stdio,
+    /// Streamable HTTP, of either era.
+    Http,
+    /// One event stream, and POSTs beside it (2024-11-05 `basic/transports` "HTTP with SSE").
+    Sse,
+}
+
+impl Transport {
+    /// Its name in logs and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+            Self::Sse => "sse",
+        }
+    }
+}
 
 /// What a server offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Features {
     /// The revision it is spoken to in.
     pub revision: Revision,
+    /// How it is reached.
+    pub transport: Transport,
     /// It has tools.
     pub tools: bool,
     /// It has prompts.
     pub prompts: bool,
     /// It has resources.
     pub resources: bool,
+    /// It sends updates of resources to whoever subscribes to them.
+    pub subscribe: bool,
+    /// It sends log messages.
+    pub logging: bool,
     /// It completes arguments.
     pub completions: bool,
     /// Its instructions to the model.
     pub instructions: Option<String>,
+    /// The name and version that it gives itself, of at most 128 characters, for people to read.
+    pub server: Option<String>,
 }
 
 impl Features {
@@ -44,6 +74,14 @@ impl Features {
         Self::read(answer, Revision::LATEST).ok()
     }
 
+    /// Whether updates of resources may be asked for. A modern server says so resource by resource.
+    pub(crate) fn can_subscribe(&self) -> Result<(), BackendError> {
+        match self.revision.era() {
+            Era::Legacy if !self.subscribe => Err(BackendError::Unsupported("updates of its resources")),
+            _ => Ok(()),
+        }
+    }
+
     fn read(answer: &Message, revision: Revision) -> Result<Self, BackendError> {
         let head = result_of(answer, "the handshake")?;
         let capabilities: serde_json::Map<String, serde_json::Value> = match head.capabilities {
@@ -59,13 +97,30 @@ impl Features {
             .map(|text| text.into_owned());
         Ok(Self {
             revision,
+            transport: Transport::Http,
             tools: has("tools"),
             prompts: has("prompts"),
             resources: has("resources"),
+            subscribe: capabilities
+                .get("resources")
+                .and_then(|resources| resources.get("subscribe"))
+                .is_some_and(|subscribe| subscribe == true),
+            logging: has("logging"),
             completions: has("completions"),
             instructions,
+            server: server(answer),
         })
     }
+}
+
+/// What a server calls itself: `serverInfo` of `initialize`, or the same in `_meta` of a modern result.
+fn server(answer: &Message) -> Option<String> {
+    let message: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    let result = message.get("result")?;
+    let info = result.get("serverInfo").or_else(|| result.get("_meta")?.get(meta::SERVER_INFO))?;
+    let text = |key: &str| info.get(key).and_then(serde_json::Value::as_str);
+    let named = [text("name")?, text("version").unwrap_or_default()].join(" ");
+    Some(named.trim().chars().filter(|letter| !letter.is_control()).take(128).collect())
 }
 
 /// The head of a result; an error answer becomes an error that says so.

@@ -1,40 +1,52 @@
-//! A backend that speaks streamable HTTP, in either era.
+//! A backend that speaks streamable HTTP, in either era, or the transport of 2024-11-05.
 
 mod client;
 mod era;
 mod events;
+mod icon;
 mod listen;
+mod lister;
+mod mirroring;
 mod post;
+mod requester;
 mod resumption;
 mod session;
+mod sse;
 
 pub(crate) use events::HttpEvents;
 
 use crate::changes::Announcer;
 use crate::exchange::{Event, Exchange};
-use crate::inventory::{Lists, Requester};
-use crate::{Backend, BackendError, Call, Changes, Inventory, Message, SessionKey, message};
+use crate::inventory::Lists;
+use crate::subscriptions::Subscriptions;
+use crate::{
+    Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey, Subscribed,
+    Transport, message,
+};
 use async_trait::async_trait;
-use bytes::Bytes;
 use client::Client;
 use era::Verdict;
 use http::HeaderMap;
+use lister::Lister;
+use mirroring::Relisting;
 use parking_lot::Mutex;
 use post::Attempt;
+use requester::InSession;
 use session::{Sessions, UpstreamSession};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::Instant;
 use weir_config::SessionScope;
 use weir_policies::Permit;
-use weir_protocol::{Era, Method};
+use weir_protocol::Era;
 
 /// What every part of one HTTP backend shares.
 #[derive(Debug)]
 pub(crate) struct Shared {
     name: String,
+    url: url::Url,
     limits: weir_config::BackendLimits,
     timeouts: weir_config::BackendTimeouts,
     client: Client,
@@ -43,7 +55,12 @@ pub(crate) struct Shared {
     sessions: Sessions,
     /// Places for sessions that are being ended.
     endings: Semaphore,
+    /// Places for answers to the server's own requests.
+    replies: Arc<Semaphore>,
+    /// Places for the event streams of client sessions, over HTTP+SSE.
+    streams: Arc<Semaphore>,
     changes: Announcer,
+    subscriptions: Arc<Subscriptions>,
     closed: AtomicBool,
     handle: Handle,
     /// For background work that must not keep the backend alive.
@@ -70,7 +87,7 @@ impl Shared {
     /// The inventory failed with `error`.
     fn doubt(self: &Arc<Self>, error: &BackendError) {
         if self.verdict.doubt(error) {
-            self.end(self.sessions.take_shared());
+            self.sessions.abandon_shared();
         }
     }
 
@@ -81,14 +98,22 @@ impl Shared {
     }
 }
 
-/// A server reached by streamable HTTP.
+/// The task that hears of changes, and how.
+#[derive(Debug)]
+struct Listener {
+    transport: Option<Transport>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// A server reached by HTTP.
 #[derive(Debug)]
 pub(crate) struct HttpBackend {
     shared: Arc<Shared>,
     scope: SessionScope,
     places: Arc<Semaphore>,
-    lists: Lists,
-    listener: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    lists: Arc<Lists>,
+    relisting: Relisting,
+    listener: Mutex<Option<Listener>>,
 }
 
 impl HttpBackend {
@@ -112,6 +137,7 @@ impl HttpBackend {
         let client = Client::new(http, &uri, &headers, spec.timeouts.connect)?;
         let shared = Arc::new_cyclic(|myself| Shared {
             name: spec.name.clone(),
+            url: http.url.clone(),
             limits: spec.limits.clone(),
             timeouts: spec.timeouts.clone(),
             client,
@@ -119,7 +145,10 @@ impl HttpBackend {
             verdict: Verdict::new(spec.era),
             sessions: Sessions::default(),
             endings: Semaphore::new(session::ENDINGS),
+            replies: Arc::new(Semaphore::new(session::REPLIES)),
+            streams: Arc::new(Semaphore::new(spec.limits.calls)),
             changes: Announcer::default(),
+            subscriptions: Arc::new(Subscriptions::new(spec.limits.subscriptions)),
             closed: AtomicBool::new(false),
             handle,
             myself: myself.clone(),
@@ -128,18 +157,27 @@ impl HttpBackend {
             shared,
             scope: spec.session,
             places: Arc::new(Semaphore::new(spec.limits.calls)),
-            lists: Lists::new(&spec.name, spec.limits.items),
+            lists: Arc::new(Lists::new(&spec.name, spec.limits.items)),
+            relisting: Relisting::default(),
             listener: Mutex::new(None),
         }))
     }
 
     /// The stream of change notifications is open, or being opened again.
     fn keep_listening(&self) {
+        let transport = self.shared.verdict.transport();
         let mut listener = self.listener.lock();
-        if listener.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
-            let task = listen::run(self.shared.clone());
-            *listener = Some(self.shared.handle.spawn(task));
+        match &*listener {
+            Some(listener) if listener.transport == transport && !listener.task.is_finished() => return,
+            Some(old) => old.task.abort(),
+            None => {}
         }
+        let (shared, handle) = (self.shared.clone(), &self.shared.handle);
+        let task = match transport {
+            Some(Transport::Sse) => handle.spawn(sse::keep(shared)),
+            _ => handle.spawn(listen::run(shared)),
+        };
+        *listener = Some(Listener { transport, task });
     }
 
     /// Sends a call that began at `begun`.
@@ -155,7 +193,9 @@ impl HttpBackend {
         let body = message::of_call(call, id, era);
         match era {
             Era::Modern => {
-                let sent = post::modern(shared, call.method, call.target.as_deref(), id, body).await;
+                let mirrored = mirroring::headers(call);
+                let target = call.target.as_deref();
+                let sent = post::mirroring(shared, call.method, target, mirrored, id, body).await;
                 if matches!(sent, Ok(Attempt::Unplaced(_))) {
                     // It wants a session in an era that has none.
                     shared.suspect();
@@ -164,7 +204,14 @@ impl HttpBackend {
             }
             Era::Legacy => {
                 let session = shared.sessions.open(shared, key).await?;
-                let sent = post::legacy(shared, &session, id, body).await;
+                if session.features.logging
+                    && let Some(level) = session.verbosity.lacks(call.logs)
+                {
+                    let requester = InSession { shared, session: &session };
+                    // Boxed, since hardly any call needs it.
+                    Box::pin(session.verbosity.raise(&shared.name, level, &requester)).await;
+                }
+                let sent = post::legacy(shared, &session, id, body, Some(call.logs)).await;
                 if shared.sessions.forget_if_lost(key, &session, &sent) && session.since >= begun {
                     // It does not know a session that is brand-new.
                     shared.suspect();
@@ -181,7 +228,7 @@ impl Backend for HttpBackend {
         &self.shared.name
     }
 
-    async fn call(self: Arc<Self>, _permit: Permit, call: Box<Call>) -> Result<Exchange, BackendError> {
+    async fn call(self: Arc<Self>, _permit: Permit, mut call: Box<Call>) -> Result<Exchange, BackendError> {
         self.shared.is_open()?;
         let limit = self.shared.limits.calls;
         let place = self
@@ -197,20 +244,33 @@ impl Backend for HttpBackend {
         let begun = Instant::now();
         // A lost connection and a lost session are each made good once.
         let (mut was_gone, mut was_lost) = (false, false);
-        let attempt = loop {
+        let mut attempt = loop {
             match self.send(&call, era, key, begun).await {
                 Err(BackendError::Gone(_)) if call.repeatable && !was_gone => was_gone = true,
                 Err(BackendError::SessionLost) if !was_lost => was_lost = true,
                 Ok(Attempt::Unplaced(_)) if call.repeatable && era == Era::Legacy && !was_lost => {
                     was_lost = true;
                 }
+                // Over HTTP/2 the next call would share the connection with what is left of this one.
+                Err(error @ (BackendError::Timeout { .. } | BackendError::TooLarge { .. })) => {
+                    self.shared.client.forget_unused();
+                    return Err(error);
+                }
                 attempt => break attempt?,
             }
         };
+        if era == Era::Modern
+            && mirroring::rejects_headers(&attempt)
+            && let Some(mirrors) = self.relisting.mirrors(&self, &call).await
+        {
+            call.mirrors = Some(mirrors);
+            attempt = self.send(&call, era, key, begun).await?;
+        }
         Ok(match attempt {
             Attempt::Done(outcome) => Exchange::ready(outcome),
             Attempt::Unplaced(own) => Exchange::ready(own?),
             Attempt::Stream(events) => Exchange::http(events, place),
+            Attempt::Pending(call) => Exchange::pending(call, place),
         })
     }
 
@@ -219,16 +279,42 @@ impl Backend for HttpBackend {
         shared.is_open()?;
         let fetched = match shared.verdict.look(shared).await {
             Ok(features) => {
-                let lister = Lister { shared, era: features.revision.era() };
-                self.lists.fetch(&lister, features).await
+                let lister = Lister::new(shared, features.revision.era());
+                let fetched = self.lists.fetch(&lister, features).await;
+                match &fetched {
+                    // What is wrong with the lists themselves says nothing about the era that they came in.
+                    Err(_) if lister.was_answered() => shared.verdict.outdate(),
+                    Err(error) => shared.doubt(error),
+                    Ok(_) => {}
+                }
+                fetched
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                shared.doubt(&error);
+                Err(error)
+            }
         };
-        match &fetched {
-            Ok(_) => self.keep_listening(),
-            Err(error) => shared.doubt(error),
+        if fetched.is_ok() {
+            self.keep_listening();
         }
         fetched
+    }
+
+    async fn icon(&self, url: &str) -> Result<String, IconError> {
+        self.shared.is_open()?;
+        icon::fetch(&self.shared, url).await
+    }
+
+    async fn subscribe(&self, _permit: Permit, uri: Arc<str>) -> Result<Subscribed, BackendError> {
+        let shared = &self.shared;
+        shared.is_open()?;
+        shared.verdict.look(shared).await?.can_subscribe()?;
+        self.keep_listening();
+        shared.subscriptions.subscribe(uri, shared.timeouts.list).await
+    }
+
+    fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.shared.subscriptions.notices()
     }
 
     fn changes(&self) -> watch::Receiver<Changes> {
@@ -244,54 +330,9 @@ impl Backend for HttpBackend {
     async fn close(&self) {
         self.shared.closed.store(true, Ordering::Relaxed);
         if let Some(listener) = self.listener.lock().take() {
-            listener.abort();
+            listener.task.abort();
         }
         self.shared.sessions.close(&self.shared).await;
-    }
-}
-
-/// Sends requests of weir's own in one era.
-struct Lister<'a> {
-    shared: &'a Arc<Shared>,
-    era: Era,
-}
-
-impl Requester for Lister<'_> {
-    async fn request(&self, method: Method, members: String) -> Result<Message, BackendError> {
-        let shared = self.shared;
-        let id = shared.next_id();
-        let body = message::request(id, method.as_str(), &members, self.era);
-        let limit = shared.timeouts.list;
-        let answer = async {
-            let attempt = match self.era {
-                Era::Modern => post::modern(shared, method, None, id, body).await?,
-                Era::Legacy => self.request_in_session(id, body).await?,
-            };
-            attempt.into_message().await
-        };
-        tokio::time::timeout(limit, answer)
-            .await
-            .unwrap_or(Err(BackendError::Timeout { what: method.as_str(), after: limit }))
-    }
-}
-
-impl Lister<'_> {
-    /// Sends a request in the shared session, once more where the server has forgotten it.
-    async fn request_in_session(&self, id: u64, body: Bytes) -> Result<Attempt, BackendError> {
-        let shared = self.shared;
-        let session = shared.sessions.open(shared, SessionKey::Shared).await?;
-        let sent = post::legacy(shared, &session, id, body.clone()).await;
-        if !shared.sessions.forget_if_lost(SessionKey::Shared, &session, &sent) {
-            return sent;
-        }
-        let again = shared.sessions.open(shared, SessionKey::Shared).await?;
-        if again.features != session.features {
-            // The server was replaced; these lists may be the wrong ones.
-            shared.suspect();
-        }
-        let sent = post::legacy(shared, &again, id, body).await;
-        shared.sessions.forget_if_lost(SessionKey::Shared, &again, &sent);
-        sent
     }
 }
 
@@ -304,6 +345,11 @@ impl Attempt {
             Self::Unplaced(own) => own?,
             Self::Stream(mut events) => loop {
                 if let Event::Outcome(outcome) = events.next().await? {
+                    break outcome;
+                }
+            },
+            Self::Pending(mut call) => loop {
+                if let Event::Outcome(outcome) = call.next().await? {
                     break outcome;
                 }
             },

@@ -3,8 +3,9 @@
 use crate::handshake::result_of;
 use crate::{BackendError, Features, Message};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use weir_protocol::item::{self, Item};
+use weir_protocol::mirror::AnnotationError;
 use weir_protocol::{Method, json};
 
 /// Everything a backend offers at one time.
@@ -20,6 +21,19 @@ pub struct Inventory {
     pub resources: Vec<Item>,
     /// Its resource templates, in its order.
     pub templates: Vec<Item>,
+    /// What could not be fetched or was left out this time.
+    pub faults: Vec<ListFault>,
+}
+
+/// A list, or a part of one, that could not be used; the log says so too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListFault {
+    /// The method that asks for the list.
+    pub method: Method,
+    /// The whole list is missing or out of date, not single items of it.
+    pub whole: bool,
+    /// What is wrong, in words for the operator.
+    pub text: String,
 }
 
 /// Sends requests of weir's own to one backend.
@@ -45,12 +59,22 @@ pub(crate) struct Lists {
     /// Bounds the items of each list.
     items: usize,
     last: Mutex<HashMap<Method, Vec<Item>>>,
+    /// The tools that were last left out for their annotations, and why.
+    rejected: Mutex<BTreeMap<String, AnnotationError>>,
+    /// What was wrong with them this time; at most one fault for each page.
+    faults: Mutex<Vec<ListFault>>,
 }
 
 impl Lists {
     /// Nothing has been fetched yet from `backend`; `items` bounds each list.
     pub(crate) fn new(backend: &str, items: usize) -> Self {
-        Self { backend: backend.to_owned(), items, last: Mutex::default() }
+        Self {
+            backend: backend.to_owned(),
+            items,
+            last: Mutex::default(),
+            rejected: Mutex::default(),
+            faults: Mutex::default(),
+        }
     }
 
     /// Fetches every list that `features` promise. A list that fails alone keeps its last good value.
@@ -68,6 +92,7 @@ impl Lists {
             (Method::ResourcesList, features.resources),
             (Method::TemplatesList, features.resources),
         ];
+        self.faults.lock().clear();
         let mut fetched = false;
         let mut failed: Option<BackendError> = None;
         let mut silences = 0;
@@ -78,10 +103,15 @@ impl Lists {
                 Ok(Vec::new())
             };
             match list {
-                Ok(list) => drop(self.last.lock().insert(method, list)),
+                Ok(list) => {
+                    let list = if method == Method::ToolsList { self.admitted(list) } else { list };
+                    self.last.lock().insert(method, list);
+                }
                 Err(error) if error.concerns_one_list() => {
                     let list = method.as_str();
                     tracing::warn!(backend = self.backend, list, %error, "the last known list stays");
+                    let text = error.explained();
+                    self.faults.lock().push(ListFault { method, whole: true, text });
                     silences += usize::from(matches!(error, BackendError::Timeout { .. }));
                     let error = failed.get_or_insert(error);
                     // Of a server that is silent altogether not every list is waited for.
@@ -102,8 +132,33 @@ impl Lists {
             prompts: list(Method::PromptsList),
             resources: list(Method::ResourcesList),
             templates: list(Method::TemplatesList),
+            faults: std::mem::take(&mut self.faults.lock()),
             features,
         })
+    }
+
+    /// The tools as they are now, asked for alone.
+    pub(crate) async fn tools(&self, requester: &(impl Requester + Sync)) -> Result<Vec<Item>, BackendError> {
+        fetch_list(requester, Method::ToolsList, self).await
+    }
+
+    /// The tools without those whose annotations break a rule: a client must not see them (2026-07-28 `server/tools`
+    /// "x-mcp-header"). Logged when it begins, not at every refresh.
+    fn admitted(&self, mut tools: Vec<Item>) -> Vec<Item> {
+        let mut rejected = BTreeMap::new();
+        tools.retain(|tool| match tool.mirrors() {
+            Ok(_) => true,
+            Err(error) => {
+                rejected.insert(tool.name().unwrap_or_default(), error);
+                false
+            }
+        });
+        let mut known = self.rejected.lock();
+        for (tool, reason) in rejected.iter().filter(|(tool, reason)| known.get(*tool) != Some(*reason)) {
+            tracing::warn!(backend = self.backend, ?tool, %reason, "a tool is left out");
+        }
+        *known = rejected;
+        tools
     }
 
     /// The items of one page; what is no item is left out.
@@ -123,6 +178,8 @@ impl Lists {
         if let Some(error) = first {
             let list = method.as_str();
             tracing::warn!(backend = self.backend, list, skipped, %error, "invalid items are left out");
+            let text = format!("{skipped} invalid items of a page were left out, the first because {error}");
+            self.faults.lock().push(ListFault { method, whole: false, text });
         }
         Ok(items)
     }

@@ -10,16 +10,26 @@ mod exchange;
 mod flight;
 mod handshake;
 mod http;
+mod icon;
 mod inventory;
 mod message;
+mod notice;
+mod oversize;
+mod pending;
 mod stdio;
+mod subscriptions;
 #[cfg(test)]
 mod trial;
+mod verbosity;
 
 pub use backend::{Backend, Call, SessionKey, connect, connect_http};
 pub use cause::Cause;
 pub use changes::Changes;
 pub use error::BackendError;
 pub use exchange::{Event, Exchange, Message, Outcome};
-pub use handshake::Features;
-pub use inventory::Inventory;
+pub use handshake::{Features, Transport};
+pub use icon::IconError;
+pub use inventory::{Inventory, ListFault};
+pub use notice::{Notice, Update};
+pub use stdio::lines::{Line, Lines};
+pub use subscriptions::Subscribed;

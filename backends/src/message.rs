@@ -2,7 +2,7 @@
 
 use crate::{Call, Message};
 use bytes::Bytes;
-use weir_protocol::{Era, Method, Revision, Splice, code, json, meta};
+use weir_protocol::{Era, Logs, Method, Revision, Splice, code, json, meta};
 
 /// What weir says of itself to backends.
 pub(crate) const CLIENT_INFO: &str =
@@ -10,18 +10,21 @@ pub(crate) const CLIENT_INFO: &str =
 
 /// The hop's `_meta` members towards a modern backend, without braces. No capability is declared: weir relays no request
 /// from a server to a client.
-fn hop_members() -> String {
+fn hop_members(logs: Logs) -> String {
+    let level = logs.level().map(|level| format!(r#","{}":"{}""#, meta::LOG_LEVEL, level.as_str()));
     format!(
-        r#""{}":"{}","{}":{{}},"{}":{CLIENT_INFO}"#,
+        r#""{}":"{}","{}":{{}},"{}":{CLIENT_INFO}{}"#,
         meta::PROTOCOL_VERSION,
         Revision::LATEST.as_str(),
         meta::CLIENT_CAPABILITIES,
         meta::CLIENT_INFO,
+        level.unwrap_or_default(),
     )
 }
 
-/// The client's call with `id`, for a backend of `era`. Only these bytes change: the id, the name, the progress token
-/// (which becomes `id`, unique among all calls under way) and the `_meta` members of the hop.
+/// The client's call with `id`, for a backend of `era`. Only these bytes change: the id, the name, arguments that an
+/// override changes, the progress token (which becomes `id`, unique among all calls under way) and the `_meta` members of
+/// the hop.
 pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
     let body = &call.body[..];
     let mut splice = Splice::new(body);
@@ -31,6 +34,13 @@ pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
     }
     if let Some((span, name)) = &call.rename {
         splice.replace(*span, &name[..]);
+    }
+    if let (Some(arguments), Some(params)) = (&call.arguments, &call.envelope.params) {
+        match params.arguments {
+            Some(span) => splice.replace(span, &arguments[..]),
+            // A call names what it calls, so that another member follows.
+            None => splice.insert(params.start, [b"\"arguments\":", &arguments[..], b","].concat()),
+        };
     }
     if let Some(token) = call.meta.as_ref().and_then(|meta| meta.progress_token) {
         splice.replace(token, number());
@@ -50,11 +60,11 @@ pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
             _ => {
                 meta.strip_hop(&mut splice, body);
                 let separator = if meta.is_only_hop() { "" } else { "," };
-                splice.insert(meta.start, format!("{}{separator}", hop_members()).into_bytes());
+                splice.insert(meta.start, format!("{}{separator}", hop_members(call.logs)).into_bytes());
             }
         },
         (Era::Modern, None, Some(params)) => {
-            splice.insert(params.start, format!("\"_meta\":{{{}}},", hop_members()).into_bytes());
+            splice.insert(params.start, format!("\"_meta\":{{{}}},", hop_members(call.logs)).into_bytes());
         }
         (Era::Legacy, None, _) | (Era::Modern, None, None) => {}
     }
@@ -66,8 +76,8 @@ pub(crate) fn request(id: u64, method: &str, members: &str, era: Era) -> Bytes {
     let params = match (era, members.is_empty()) {
         (Era::Legacy, true) => String::from("{}"),
         (Era::Legacy, false) => format!("{{{members}}}"),
-        (Era::Modern, true) => format!(r#"{{"_meta":{{{}}}}}"#, hop_members()),
-        (Era::Modern, false) => format!(r#"{{{members},"_meta":{{{}}}}}"#, hop_members()),
+        (Era::Modern, true) => format!(r#"{{"_meta":{{{}}}}}"#, hop_members(Logs::Unwanted)),
+        (Era::Modern, false) => format!(r#"{{{members},"_meta":{{{}}}}}"#, hop_members(Logs::Unwanted)),
     };
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#).into()
 }
@@ -79,10 +89,6 @@ pub(crate) fn initialize_members() -> String {
         Revision::LATEST_LEGACY.as_str()
     )
 }
-
-/// The members of `subscriptions/listen` for every list.
-pub(crate) const LISTEN_MEMBERS: &str =
-    r#""notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}"#;
 
 /// The notification that ends the legacy handshake.
 pub(crate) const INITIALIZED: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;

@@ -1,16 +1,15 @@
 //! A backend that weir starts as a child process.
 
 mod child;
-mod lines;
-mod pending;
+pub(crate) mod lines;
+mod listening;
 mod probe;
-
-pub(crate) use pending::PendingCall;
 
 use crate::changes::Announcer;
 use crate::departed::Departed;
 use crate::inventory::Lists;
-use crate::{Backend, BackendError, Call, Changes, Exchange, Inventory, SessionKey};
+use crate::subscriptions::Subscriptions;
+use crate::{Backend, BackendError, Call, Changes, Exchange, Inventory, Notice, SessionKey, Subscribed};
 use async_trait::async_trait;
 use child::{Child, Recipe};
 use parking_lot::Mutex;
@@ -18,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio::time::Instant;
 use weir_config::{EraSetting, SessionScope};
 use weir_policies::Permit;
@@ -125,6 +124,7 @@ impl StdioBackend {
             timeouts: spec.timeouts.clone(),
             guardian,
             changes: Arc::new(Announcer::default()),
+            subscriptions: Arc::new(Subscriptions::new(spec.limits.subscriptions)),
             running: Arc::default(),
             probe: false,
         });
@@ -189,9 +189,12 @@ impl Core {
         tokio::time::sleep(wait).await;
         let place = self.place(slot.key)?;
         state.started = Instant::now();
-        match self.start(place).await {
+        match self.start(place, slot.key).await {
             Ok(child) => {
                 state.child = Some(child.clone());
+                if slot.key == SessionKey::Shared {
+                    child.keep_subscriptions();
+                }
                 Ok(child)
             }
             Err(error) => {
@@ -211,9 +214,13 @@ impl Core {
         self.processes.clone().try_acquire_owned().map(Some).map_err(|_| busy)
     }
 
-    async fn start(&self, place: Option<OwnedSemaphorePermit>) -> Result<Arc<Child>, BackendError> {
+    async fn start(
+        &self,
+        place: Option<OwnedSemaphorePermit>,
+        key: SessionKey,
+    ) -> Result<Arc<Child>, BackendError> {
         let era = self.era().await?;
-        let started = Child::start(&self.recipe, era, place).await;
+        let started = Child::start(&self.recipe, era, place, key).await;
         if started.is_err() {
             // A program that does not even shake hands in its era may have been replaced by another one.
             *self.era.lock().await = None;
@@ -262,6 +269,17 @@ impl Backend for StdioBackend {
         let child = self.child(SessionKey::Shared).await?;
         let features = child.features().ok_or(BackendError::Stopping)?;
         self.core.lists.fetch(&*child, features).await
+    }
+
+    async fn subscribe(&self, _permit: Permit, uri: Arc<str>) -> Result<Subscribed, BackendError> {
+        let child = self.child(SessionKey::Shared).await?;
+        child.features().ok_or(BackendError::Stopping)?.can_subscribe()?;
+        let recipe = &self.core.recipe;
+        recipe.subscriptions.subscribe(uri, recipe.timeouts.list).await
+    }
+
+    fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.core.recipe.subscriptions.notices()
     }
 
     fn changes(&self) -> watch::Receiver<Changes> {

@@ -30,8 +30,11 @@ pub(crate) async fn call_tool(
         method: Method::ToolsCall,
         target: Some("t".into()),
         rename: None,
+        arguments: None,
         session,
         repeatable,
+        mirrors: None,
+        logs: weir_protocol::Logs::Unwanted,
         envelope,
         body,
     });

@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use weir_config::Origin;
 
 /// The endpoint that `weir tools` and `weir call` ask.
 const DEFAULT_URL: &str = "http://127.0.0.1:4483/mcp";
@@ -25,14 +26,31 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Serve the endpoints of a configuration.
     Serve(Serve),
+    /// Serve one endpoint on standard input and output, for clients that start processes.
+    ///
+    /// No address is listened on. Both eras of the protocol are spoken, one message a line; weir ends when standard input
+    /// does.
+    Stdio(Stdio),
     /// Check a configuration and serve nothing.
     ///
     /// Every fault is told with its line. The exit code is 0 when there is none, 64 otherwise.
+    ///
+    /// With --connect, every backend is started or connected too and asked for its lists, and what each endpoint would show is
+    /// told. The exit code is 1 then when the file is wrong, a backend does not answer or something else is an error.
     Check {
         /// The configuration.
         #[command(flatten)]
         config: RequiredConfig,
+        /// Whether backends are tried.
+        #[command(flatten)]
+        connect: Connect,
     },
+    /// Turn another program's configuration into weir's own.
+    ///
+    /// It takes the servers of an MCP client (Claude, Cursor, VS Code and others) or a configuration of ToolHive's vmcp,
+    /// and tells what could not be carried over. Literal secrets are not copied: they become references to environment
+    /// variables. The exit code is 0 when a file was written, 1 when the source is of no use.
+    Import(Import),
     /// Print the JSON Schema of the configuration.
     ///
     /// An editor that knows the schema completes and checks the file while it is written.
@@ -78,14 +96,101 @@ pub(crate) struct Serve {
     /// Listen on this address and port instead of the configured one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) address: Option<SocketAddr>,
+    /// Do not follow the configuration file; reload on SIGHUP only.
+    #[arg(long)]
+    pub(crate) no_watch: bool,
+    /// How to log.
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// `weir stdio`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Stdio {
+    /// What to serve.
+    #[command(flatten)]
+    pub(crate) config: OptionalConfig,
+    /// The endpoint's name; may be left out where there is only one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) endpoint: Option<String>,
+    /// Do not follow the configuration file; reload on SIGHUP only.
+    #[arg(long)]
+    pub(crate) no_watch: bool,
+    /// How to log.
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// How to log.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Log {
     /// What to log: error, warn, info, debug, trace or off, and per part as in `info,weir_gateway=debug`.
     ///
     /// The environment variable WEIR_LOG goes before it.
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    pub(crate) log: String,
+    #[arg(long = "log", value_name = "LEVEL", default_value = "info")]
+    pub(crate) level: String,
     /// How log lines are written to standard error.
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
-    pub(crate) log_format: LogFormat,
+    #[arg(long = "log-format", value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub(crate) format: LogFormat,
+}
+
+impl Log {
+    /// Logs to standard error from now on.
+    pub(crate) fn begin(&self) -> anyhow::Result<()> {
+        Ok(weir_telemetry::init(&self.level, self.format == LogFormat::Json)?)
+    }
+}
+
+/// `weir check --connect`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Connect {
+    /// Start and connect every backend, ask for its lists, and tell what each endpoint would show.
+    #[arg(long)]
+    pub(crate) connect: bool,
+    /// Print what was found as JSON.
+    #[arg(long, requires = "connect")]
+    pub(crate) json: bool,
+    /// Let warnings fail the check too.
+    #[arg(long, requires = "connect")]
+    pub(crate) strict: bool,
+    /// What to log meanwhile, as for `weir serve`: `info` shows what programs write to standard error.
+    #[arg(long, requires = "connect", value_name = "LEVEL", default_value = "off")]
+    pub(crate) log: String,
+}
+
+/// `weir import`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Import {
+    /// The file to import.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where to write weir's configuration; `-` is standard output.
+    #[arg(long, short = 'o', value_name = "FILE", default_value = "weir.yaml")]
+    pub(crate) output: PathBuf,
+    /// What kind of file it is; without this, its content tells.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(crate) from: Option<Kind>,
+    /// Overwrite the output if it is there already.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// A kind of file that can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// The servers of an MCP client: `mcpServers`, VS Code's `servers`, Claude Code's `projects`.
+    McpServers,
+    /// ToolHive's vmcp: its configuration, or Kubernetes manifests.
+    Toolhive,
+}
+
+impl From<Kind> for Origin {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::McpServers => Self::McpServers,
+            Kind::Toolhive => Self::ToolHive,
+        }
+    }
 }
 
 /// A configuration file that may be left out, named with or without its flag.

@@ -1,6 +1,7 @@
 //! `weir tools` and `weir call`: trying an endpoint from the shell.
 
 use crate::args::{Arguments, Endpoint};
+use crate::line::shown;
 use crate::{say, say_error};
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use tokio::runtime::Runtime;
 use weir_backends::{Backend, Call, Event, Outcome, SessionKey};
 use weir_config::{Secret, Transport};
 use weir_policies::{Action, Policies, Principal};
-use weir_protocol::{Envelope, Method};
+use weir_protocol::{Envelope, Logs, Method};
 
 /// The endpoint as a backend of our own, with the runtime that it lives on.
 fn open(endpoint: &Endpoint) -> anyhow::Result<(Runtime, Arc<dyn Backend>)> {
@@ -26,7 +27,7 @@ fn open(endpoint: &Endpoint) -> anyhow::Result<(Runtime, Arc<dyn Backend>)> {
         .collect();
     let http = http.clone();
     let backend = weir_backends::connect_http(&spec, &http, runtime.handle())
-        .map_err(|error| anyhow!(error.explained()))?;
+        .map_err(|error| anyhow!(shown(&error.explained())))?;
     Ok((runtime, backend))
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn tools(endpoint: &Endpoint, as_json: bool) -> anyhow::Result<ExitCo
         backend.close().await;
         inventory
     });
-    let inventory = inventory.map_err(|error| anyhow!("{} {}", endpoint.url, error.explained()))?;
+    let inventory = inventory.map_err(|error| anyhow!("{} {}", endpoint.url, shown(&error.explained())))?;
     if as_json {
         let tools: Vec<Value> =
             inventory.tools.iter().map(|tool| serde_json::from_slice(&tool.raw)).collect::<Result<_, _>>()?;
@@ -115,20 +116,23 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
         method: Method::ToolsCall,
         target: Some(name.into()),
         rename: None,
+        arguments: None,
         session: SessionKey::Shared,
         repeatable: false,
+        // Where the server wants some, it says so, and its list says which.
+        mirrors: None,
+        logs: Logs::Unsaid,
         envelope,
         body,
     });
-    let mut exchange = backend.call(permit, call).await.map_err(|error| anyhow!(error.explained()))?;
+    let mut exchange =
+        backend.call(permit, call).await.map_err(|error| anyhow!(shown(&error.explained())))?;
     loop {
-        match exchange.next().await.map_err(|error| anyhow!(error.explained()))? {
+        match exchange.next().await.map_err(|error| anyhow!(shown(&error.explained())))? {
             Event::Progress(message) => {
-                let value: Value = serde_json::from_slice(&message.body)?;
-                let params = value.get("params").cloned().unwrap_or_default();
-                let text = params.get("message").and_then(Value::as_str).unwrap_or("progress");
-                say_error(&format!("{text}: {}", params.get("progress").cloned().unwrap_or_default()));
+                say_error(&progress(&serde_json::from_slice(&message.body)?));
             }
+            Event::Log(message) => say_error(&log(&serde_json::from_slice(&message.body)?)),
             Event::Outcome(Outcome::Error(message)) => {
                 let value: Value = serde_json::from_slice(&message.body)?;
                 return Ok(Answered::Error(value.get("error").cloned().unwrap_or_default()));
@@ -140,5 +144,40 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
                 return Ok(Answered::Result { body, failed });
             }
         }
+    }
+}
+
+/// A `notifications/progress` as a line.
+fn progress(message: &Value) -> String {
+    let member = |key: &str| message.get("params").and_then(|params| params.get(key));
+    let text = member("message").and_then(Value::as_str).unwrap_or("progress");
+    let count = member("progress").map(Value::to_string).unwrap_or_default();
+    format!("{}: {}", shown(text), shown(&count))
+}
+
+/// A `notifications/message` as a line.
+fn log(message: &Value) -> String {
+    let member = |key: &str| message.get("params").and_then(|params| params.get(key));
+    let level = member("level").and_then(Value::as_str).unwrap_or("log");
+    let data = member("data");
+    let text = data.and_then(Value::as_str).map(str::to_owned);
+    let text = text.or_else(|| data.map(Value::to_string)).unwrap_or_default();
+    format!("{}: {}", shown(level), shown(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{log, progress};
+    use serde_json::json;
+
+    #[test]
+    fn what_a_server_says_cannot_steer_the_terminal() {
+        let text = "\u{1b}[2J\u{9b}2J\r\nerror: \u{202e}x";
+        let escaped = "\\u{1b}[2J\\u{9b}2J\\r\\nerror: \\u{202e}x";
+        let message = json!({"params": {"message": text, "progress": 0.5}});
+        assert_eq!(progress(&message), format!("{escaped}: 0.5"));
+        assert_eq!(log(&json!({"params": {"level": text, "data": text}})), format!("{escaped}: {escaped}"));
+        assert_eq!(log(&json!({"params": {"data": {"a": "\u{9b}"}}})), "log: {\"a\":\"\\u{9b}\"}");
+        assert_eq!((progress(&json!({})), log(&json!({}))), ("progress: ".to_owned(), "log: ".to_owned()));
     }
 }

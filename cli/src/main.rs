@@ -5,7 +5,14 @@ mod attempt;
 mod check;
 mod connect;
 mod demo;
+mod examination;
+mod follow;
+mod import;
+mod line;
 mod serve;
+mod signals;
+mod stdio;
+mod watch;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -38,7 +45,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(serve) => serve::run(serve),
-        Command::Check { config } => Ok(check::run(&config.file())),
+        Command::Stdio(stdio) => stdio::run(stdio),
+        Command::Check { config, connect } if connect.connect => examination::run(&config.file(), &connect),
+        Command::Check { config, .. } => Ok(check::run(&config.file())),
+        Command::Import(import) => import::run(&import),
         Command::Schema => {
             say(&serde_json::to_string_pretty(&weir_config::schema())?);
             Ok(ExitCode::SUCCESS)

@@ -1,49 +1,53 @@
 //! `weir serve`: from a configuration to a running gateway.
 
-use crate::args::{LogFormat, Serve};
-use crate::{USAGE, check, connect, say};
+use crate::args::Serve;
+use crate::follow::{Follower, Source};
+use crate::watch::Watch;
+use crate::{USAGE, check, connect, say, signals};
 use anyhow::Context;
 use std::path::Path;
 use std::process::ExitCode;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use weir_config::{Backend, Config, Endpoint};
 use weir_gateway::{Gateway, Stopper};
 use weir_runtime::Guardian;
 
 /// Serves until a signal ends it.
 pub(crate) fn run(serve: Serve) -> anyhow::Result<ExitCode> {
-    weir_telemetry::init(&serve.log, serve.log_format == LogFormat::Json)?;
+    serve.log.begin()?;
     let program = std::env::current_exe().context("cannot find weir's own program file")?;
-    let file = serve.config.file();
-    let demo = file.is_none();
-    let mut config = match file {
-        None => demo_config(&program),
-        Some(file) => match check::load(&file) {
-            Some(loaded) => loaded.config,
-            None => return Ok(ExitCode::from(USAGE)),
-        },
-    };
-    if let Some(address) = serve.address {
+    let source = serve.config.file().map(|file| Source { file, address: serve.address, only: None });
+    let (mut config, mut watch) = (demo_config(&program), Watch::default());
+    if let Some(source) = &source {
+        let Some(loaded) = check::load(&source.file) else {
+            return Ok(ExitCode::from(USAGE));
+        };
+        watch.follow(&loaded.watched);
+        config = source.apply(loaded.config);
+    } else if let Some(address) = serve.address {
         config.listener.address = address;
     }
     // Signals are followed before anything is started, so that none of them finds weir unprepared.
-    let signals = Signals::follow()?;
+    let stopper = Stopper::default();
+    let requests = signals::follow(stopper.clone())?;
     let guardian =
         Guardian::start(&program, &["guard"]).context("cannot start the guardian of child processes")?;
-    let gateway = Gateway::start(config, &guardian)?;
-    if !gateway.address().ip().is_loopback() {
-        tracing::warn!(
-            "the listener is not on loopback and nobody is asked who they are: every caller may call every tool"
-        );
+    let gateway = Gateway::start(config, &guardian, &stopper)?;
+    if !stopper.is_stopped() {
+        if gateway.address().is_some_and(|address| !address.ip().is_loopback()) {
+            tracing::warn!(
+                "the listener is not on loopback and nobody is asked who they are: every caller may call every tool"
+            );
+        }
+        announce(&gateway, source.is_none());
+        let watch = (!serve.no_watch).then_some(watch);
+        Follower::start(source, &gateway, watch, requests)?;
     }
-    signals.stop_on_signal(gateway.stopper())?;
-    announce(&gateway, demo);
     gateway.run()?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The endpoint that weir serves when it is told nothing: its demo servers, as ordinary backends.
-fn demo_config(program: &Path) -> Config {
+pub(crate) fn demo_config(program: &Path) -> Config {
     let program = program.to_string_lossy();
     let server = |name: &str| Backend::stdio(name, &*program, ["demo".to_owned(), name.to_owned()].to_vec());
     Config {
@@ -68,41 +72,5 @@ fn announce(gateway: &Gateway, demo: bool) {
         say(
             "No configuration was named, so two demo servers are served. Write your own: weir serve --config weir.yaml",
         );
-    }
-}
-
-/// SIGTERM and SIGINT, which end weir in good order; a second one ends it at once.
-struct Signals {
-    runtime: tokio::runtime::Runtime,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    /// From now on both signals wait to be followed instead of ending the process.
-    fn follow() -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let entered = runtime.enter();
-        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        drop(entered);
-        Ok(Self { runtime, terminate, interrupt })
-    }
-
-    /// Every signal, also one that came before, stops the gateway.
-    fn stop_on_signal(self, stopper: Stopper) -> anyhow::Result<()> {
-        let Self { runtime, mut terminate, mut interrupt } = self;
-        let follow = move || {
-            runtime.block_on(async {
-                loop {
-                    tokio::select! {
-                        _ = terminate.recv() => {}
-                        _ = interrupt.recv() => {}
-                    }
-                    stopper.stop();
-                }
-            });
-        };
-        std::thread::Builder::new().name("signals".to_owned()).spawn(follow)?;
-        Ok(())
     }
 }

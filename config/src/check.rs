@@ -5,11 +5,12 @@ mod endpoint;
 mod limits;
 mod listener;
 mod names;
+mod parameter;
 mod prefix;
 
 pub(crate) use backend::backend;
 pub(crate) use limits::BackendDefaults;
-pub(crate) use names::{LONGEST_NAME, is_name_character};
+pub(crate) use names::{as_name, is_name_character};
 pub(crate) use prefix::Format;
 
 use crate::expansion::{reason, resolve};

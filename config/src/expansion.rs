@@ -166,7 +166,7 @@ fn unset(name: &str, advice: &str) -> Unresolved {
     Unresolved::new(format!("the environment variable {} is not set", quote(name)), advice.to_owned())
 }
 
-fn is_variable(name: &str) -> bool {
+pub(crate) fn is_variable(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

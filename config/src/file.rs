@@ -11,7 +11,7 @@ pub(crate) use backend::Backend;
 pub(crate) use endpoint::{Conflicts, Endpoint, Override, Overrides, Strategy};
 pub(crate) use limits::{BackendLimits, BackendTimeouts, Limits, Timeouts};
 pub(crate) use listener::Listener;
-pub(crate) use text::{SecretText, Text};
+pub(crate) use text::{AnyJson, SecretText, Text};
 
 use schemars::JsonSchema;
 use serde::Deserialize;

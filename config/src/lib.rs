@@ -2,9 +2,11 @@
 
 mod check;
 mod diagnostic;
+mod difference;
 mod environment;
 mod expansion;
 mod file;
+mod import;
 mod load;
 mod mcp_servers;
 mod model;
@@ -19,10 +21,13 @@ mod tree;
 
 pub use diagnostic::{ConfigErrors, Diagnostic};
 pub use environment::{Environment, ProcessEnvironment};
+pub use import::{Imported, Origin, Variable, import, import_text};
 pub use load::{Loaded, load, parse};
 pub use model::{
-    Backend, BackendLimits, BackendTimeouts, Config, Conflicts, Endpoint, EraSetting, Filter, HttpBackend,
-    Limits, Listener, Override, Secret, SessionScope, StdioBackend, Timeouts, Tls, Transport,
+    Backend, BackendLimits, BackendTimeouts, Concealed, Config, Conflicts, Endpoint, EraSetting, Filter,
+    HttpBackend, Icons, Limits, Listener, Override, ParameterOverride, Secret, SessionScope, StdioBackend,
+    Timeouts, Tls, Transport, Uris,
 };
 pub use reference::reference;
+pub use report::nearest;
 pub use schema::schema;

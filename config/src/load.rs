@@ -129,7 +129,7 @@ fn typed<T: DeserializeOwned>(
 
 /// JSON writes characters beyond U+FFFF as two `\u` escapes, YAML as one `\U`: rewrites the former in a JSON
 /// file.
-fn join_surrogates(text: &str) -> Cow<'_, str> {
+pub(crate) fn join_surrogates(text: &str) -> Cow<'_, str> {
     if !text.trim_start().starts_with('{') || !text.contains("\\u") {
         return Cow::Borrowed(text);
     }

@@ -1,8 +1,6 @@
 //! The `mcpServers` file of MCP clients, as the configuration of a gateway.
 
-use crate::check::{
-    BackendDefaults, Checker, Format, LONGEST_NAME, backend, is_name_character, members, of_backends,
-};
+use crate::check::{BackendDefaults, Checker, Format, as_name, backend, members, of_backends};
 use crate::file::{self, SecretText, Text};
 use crate::model::{Config, Conflicts, Endpoint};
 use crate::report::{Finding, Report, quote};
@@ -128,17 +126,11 @@ fn reached(checker: &mut Checker<'_>, here: &Path, server: Server) -> Option<fil
     }
     let place = here.key("type");
     match kind {
-        Some(Kind::Sse) => {
-            let message = "weir does not speak the HTTP+SSE transport, which streamable HTTP has replaced";
-            let finding = checker.at(&place, message);
-            checker.error(finding.help("use the server's streamable HTTP address with `\"type\": \"http\"`"));
-            return None;
-        }
         Some(Kind::Stdio) if command.is_none() => {
             checker.error(checker.at(&place, "a server of type `stdio` needs `command`"));
             return None;
         }
-        Some(Kind::Http | Kind::StreamableHttp | Kind::StreamableHttpCamel) if url.is_none() => {
+        Some(Kind::Http | Kind::StreamableHttp | Kind::StreamableHttpCamel | Kind::Sse) if url.is_none() => {
             checker.error(checker.at(&place, "a server of this type needs `url`"));
             return None;
         }
@@ -150,10 +142,7 @@ fn reached(checker: &mut Checker<'_>, here: &Path, server: Server) -> Option<fil
 
 /// The server's name with the characters that a backend's name may have.
 fn name(checker: &mut Checker<'_>, here: &Path, written: &str) -> String {
-    let replaced = |character| {
-        if is_name_character(character) { character } else { '-' }
-    };
-    let name: String = written.trim().chars().take(LONGEST_NAME).map(replaced).collect();
+    let name = as_name(written);
     if name.is_empty() {
         checker.error(checker.at_key(here, "the server has no name"));
     } else if name != written {

@@ -9,7 +9,7 @@ mod secret;
 pub use backend::{
     Backend, BackendLimits, BackendTimeouts, EraSetting, HttpBackend, SessionScope, StdioBackend, Transport,
 };
-pub use endpoint::{Conflicts, Endpoint, Filter, Override};
+pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};
 pub use listener::{Listener, Tls};
 pub use secret::Secret;

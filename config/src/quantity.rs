@@ -124,6 +124,7 @@ as_text!(Size, "size", ["string", "integer"], "^[0-9]+ *(B|KiB|MiB|GiB)?$");
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn durations_read_back_as_they_are_written() {
@@ -165,6 +166,46 @@ mod tests {
     fn broken_sizes_are_refused() {
         for text in ["", "0", "0KiB", "4MB", "4mib", "-1", "1.5MiB", "2GiB", "18446744073709551615GiB"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    /// An amount by the widest arithmetic; `None` for what is none.
+    fn amount(number: &str, unit: &str, units: &[(&str, u128)]) -> Option<u128> {
+        let (_, length) = units.iter().find(|(name, _)| *name == unit)?;
+        number.parse::<u128>().ok()?.checked_mul(*length)
+    }
+
+    proptest! {
+        #[test]
+        fn amounts_are_exact_or_refused(
+            number in "[0-9]{0,22}",
+            blank in " {0,2}",
+            unit in prop_oneof![
+                Just("ms"), Just("s"), Just("m"), Just("h"), Just("d"), Just(""), Just("B"), Just("KiB"), Just("MiB"), Just("GiB"),
+            ],
+        ) {
+            let text = format!("{number}{blank}{unit}");
+            let time = amount(&number, unit, &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)]);
+            let time = time.filter(|time| *time <= LONGEST.as_millis());
+            prop_assert_eq!(text.parse::<TimeSpan>().ok().map(|span| span.0.as_millis()), time, "{}", text);
+            let size = amount(&number, unit, &[("", 1), ("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]);
+            let size = size.filter(|size| (1..=1 << 30).contains(size));
+            prop_assert_eq!(text.parse::<Size>().ok().map(|size| size.0 as u128), size, "{}", text);
+        }
+
+        #[test]
+        fn amounts_read_back_as_they_are_shown(millis in 0u64..=365 * 24 * 3_600_000, size in 1usize..=1 << 30, shift in 0u32..30) {
+            for millis in [millis, millis / 1000 * 1000, millis / 3_600_000 * 3_600_000] {
+                let span = TimeSpan(Duration::from_millis(millis));
+                prop_assert_eq!(span.to_string().parse::<TimeSpan>(), Ok(span));
+            }
+            let size = Size(((size >> shift) << shift).max(1));
+            prop_assert_eq!(size.to_string().parse::<Size>(), Ok(size));
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in ".{0,12}") {
+            let _ = (text.parse::<TimeSpan>(), text.parse::<Size>());
         }
     }
 }

@@ -71,6 +71,7 @@ impl<'s> Writer<'s> {
         }
         match Shape::of_part(schema, self.root) {
             Shape::Any => "anything".to_owned(),
+            Shape::Json => "any JSON value".to_owned(),
             Shape::Text => "string".to_owned(),
             Shape::Secret => "string, kept secret".to_owned(),
             Shape::Duration => "duration".to_owned(),

@@ -3,7 +3,7 @@
 mod snippet;
 
 use crate::diagnostic::Diagnostic;
-use crate::tree::{Extent, Node, Path, Place};
+use crate::tree::{self, Extent, Node, Path, Place};
 use snippet::Snippets;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -48,6 +48,8 @@ pub(crate) struct Report {
     file: PathBuf,
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
+    /// How many of either are kept.
+    most: usize,
     /// Where the scalars begin that are known not to be secret.
     shown: HashSet<Place>,
     /// What was read but is not part of the tree.
@@ -56,17 +58,27 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(file: PathBuf) -> Self {
-        Self { file, errors: Vec::new(), warnings: Vec::new(), shown: HashSet::new(), hidden: Vec::new() }
+        Self::keeping(file, MOST_FINDINGS)
+    }
+
+    /// A report of which nothing is left out.
+    pub(crate) fn unbounded(file: PathBuf) -> Self {
+        Self::keeping(file, usize::MAX)
+    }
+
+    fn keeping(file: PathBuf, most: usize) -> Self {
+        let (errors, warnings) = (Vec::new(), Vec::new());
+        Self { file, errors, warnings, most, shown: HashSet::new(), hidden: Vec::new() }
     }
 
     pub(crate) fn error(&mut self, finding: Finding) {
-        if self.errors.len() < MOST_FINDINGS {
+        if self.errors.len() < self.most {
             self.errors.push(finding);
         }
     }
 
     pub(crate) fn warning(&mut self, finding: Finding) {
-        if self.warnings.len() < MOST_FINDINGS {
+        if self.warnings.len() < self.most {
             self.warnings.push(finding);
         }
     }
@@ -104,17 +116,21 @@ impl Report {
     }
 
     /// Errors and warnings in the order of the file, each with its source line.
-    pub(crate) fn render(self, text: &str, tree: Option<&Node>) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
-        let snippets = Snippets::new(text, tree, &self.shown, &self.hidden);
+    pub(crate) fn render(self, text: &str, root: Option<&Node>) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+        let snippets = Snippets::new(text, root, &self.shown, &self.hidden);
+        // A text that is not shown has no end that could be told.
+        let end = (!text.is_empty()).then(|| tree::end(text));
         let render = |mut findings: Vec<Finding>| {
             findings.sort_by(|a, b| (a.place, &a.message).cmp(&(b.place, &b.message)));
             findings.dedup();
             let diagnostic = |finding: Finding| {
-                let (snippet, caret) = snippets.line(finding.place);
+                // The parser ends every file with a line end, and what is missing may be missing behind that.
+                let place = end.map_or(finding.place, |end| finding.place.min(end));
+                let (snippet, caret) = snippets.line(place);
                 Diagnostic {
                     file: self.file.clone(),
-                    line: finding.place.line,
-                    column: finding.place.column,
+                    line: place.line,
+                    column: place.column,
                     path: finding.path,
                     message: finding.message,
                     snippet,
@@ -148,8 +164,8 @@ pub(crate) fn quote_all<'n>(names: impl IntoIterator<Item = &'n str>) -> String 
     list
 }
 
-/// The known name that is most likely meant.
-fn nearest<'n>(written: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+/// The known name that is most likely meant by what was written; `None` where none is near.
+pub fn nearest<'n>(written: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     const ENOUGH: f64 = 0.7;
     let plain = |name: &str| name.to_lowercase().replace(['-', '_'], "");
     // A long text costs its square to compare and is no typing mistake.

@@ -79,7 +79,9 @@ pub(crate) const KEYS: &str = "x-keys";
 fn place(schema: &Value, root: &Value) -> Value {
     let published = publish(schema, root);
     let scalar = match Shape::of_part(schema, root) {
-        Shape::Any | Shape::List(_) | Shape::Map(_) | Shape::Table(_) | Shape::Either(_) => false,
+        Shape::Any | Shape::Json | Shape::List(_) | Shape::Map(_) | Shape::Table(_) | Shape::Either(_) => {
+            false
+        }
         Shape::Text | Shape::Secret | Shape::Duration | Shape::Size => true,
         Shape::Boolean | Shape::Integer { .. } | Shape::Choice(_) => true,
     };

@@ -17,6 +17,8 @@ pub(crate) enum Shape {
     Text,
     /// A string that may be secret; numbers and booleans are taken as they are written.
     Secret,
+    /// Anything that JSON can say; it may be secret.
+    Json,
     /// A duration.
     Duration,
     /// A size.
@@ -73,6 +75,7 @@ impl Shape {
             Some("duration") => return Self::Duration,
             Some("size") => return Self::Size,
             Some("text") => return Self::Secret,
+            Some("json") => return Self::Json,
             _ => {}
         }
         match type_of(keywords) {
@@ -110,7 +113,7 @@ impl Shape {
     /// What is expected, in words.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::Any => "a value".to_owned(),
+            Self::Any | Self::Json => "a value".to_owned(),
             Self::Text | Self::Secret => "a string".to_owned(),
             Self::Duration => "a duration such as `30s`".to_owned(),
             Self::Size => "a size such as `4MiB`".to_owned(),

@@ -3,6 +3,9 @@
 mod accepted;
 mod broken;
 mod documents;
+mod imported_clients;
+mod imported_faults;
+mod imported_toolhive;
 mod mcp_servers;
 mod refused;
 mod secrets;

@@ -3,7 +3,7 @@
 mod parser;
 mod path;
 
-pub(crate) use parser::parse;
+pub(crate) use parser::{parse, parse_all};
 pub(crate) use path::{Path, Step};
 
 use saphyr::Scalar;
@@ -165,6 +165,26 @@ impl Node {
     }
 }
 
+/// The lines of a file without their ends, numbered as places are: YAML also ends a line with a lone carriage return.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let line = rest.split(['\n', '\r']).next().filter(|_| !rest.is_empty())?;
+        let ahead = rest.get(line.len()..).unwrap_or_default();
+        rest = ahead.strip_prefix("\r\n").or_else(|| ahead.get(1..)).unwrap_or_default();
+        Some(line)
+    })
+}
+
+/// The place behind the last character of a file.
+pub(crate) fn end(text: &str) -> Place {
+    let (count, last) = lines(text).fold((0, ""), |(count, _), line| (count + 1, line));
+    match text.ends_with(['\n', '\r']) || text.is_empty() {
+        true => Place { line: count + 1, column: 1 },
+        false => Place { line: count, column: last.chars().count() + 1 },
+    }
+}
+
 /// The word for a value that is not there.
 const NOTHING: &str = "nothing";
 
@@ -180,3 +200,6 @@ pub(crate) fn describe_plain(text: &str) -> &'static str {
         Scalar::String(_) => "a string",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,10 @@
 use crate::rescue::{self, Fault};
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::sync::Arc;
 use weir_backends::{BackendError, Message, Outcome};
-use weir_protocol::{Era, Splice, code};
+
+use weir_protocol::{Era, Logs, Method, Span, Splice, code, uris};
 
 /// What weir says of itself to clients.
 pub(crate) const SERVER_INFO: &str =
@@ -30,6 +32,11 @@ pub(crate) struct Asker {
     pub(crate) cacheable: bool,
     /// The client's raw progress token.
     pub(crate) progress_token: Option<Bytes>,
+    /// The log messages that the client wants.
+    pub(crate) logs: Logs,
+    /// The method that was asked for, and what stands before the URIs of resources in its answer; `None` where they stay as
+    /// the backend wrote them.
+    pub(crate) uris: Option<(Method, Arc<str>)>,
 }
 
 impl Asker {
@@ -60,6 +67,12 @@ impl Asker {
             splice.replace(id, &self.id[..]);
         }
         if let Some(head) = &message.envelope.result {
+            if let Some((method, prefix)) = &self.uris {
+                // The message was read, so that it is text, and a `{` stands before the start of its result.
+                let source = std::str::from_utf8(body).unwrap_or_default();
+                let span = Span::new(head.start.saturating_sub(1), body.len());
+                uris::prefix_result(&mut splice, source, span, *method, prefix);
+            }
             match self.era {
                 Era::Modern => head
                     .make_modern(&mut splice, body, self.cacheable, SERVER_INFO)
@@ -114,6 +127,12 @@ impl Asker {
         splice.replace(message.progress_token()?, &token[..]);
         Some(splice.finish())
     }
+
+    /// A log message as it came; `None` where the client does not want it.
+    pub(crate) fn log<'a>(&self, message: &'a Message) -> Option<&'a Bytes> {
+        let level = message.envelope.params.as_ref().and_then(|params| params.level);
+        self.logs.want(level.map(|span| span.of(&message.body))).then_some(&message.body)
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -138,6 +157,8 @@ mod tests {
             era,
             cacheable: false,
             progress_token: Some(Bytes::from_static(b"\"t\"")),
+            logs: Logs::Unsaid,
+            uris: None,
         }
     }
 

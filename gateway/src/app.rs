@@ -1,28 +1,28 @@
 //! The HTTP application: from a request's head to the edge that answers it.
 
-use crate::client::{BodyError, Client, Gone};
+use crate::client::{Client, Gone, Http};
 use crate::drain::Phase;
-use crate::edge::{self, Post};
+use crate::edge::{self, Batch, Door, Mail, Post};
+use crate::endpoint::Endpoint;
 use crate::gateway::Core;
 use crate::intake;
 use crate::rescue::{self, Fault};
+use crate::snapshot::Snapshot;
 use async_trait::async_trait;
-use futures_util::poll;
 use http::Method;
+use pingora_core::ErrorType;
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::ShutdownWatch;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
-use weir_protocol::{Envelope, Revision, code, headers, json};
+use weir_protocol::{Revision, batch, code, headers};
 
 /// Streams that one HTTP/2 connection may have open at once.
 const H2_STREAMS: u32 = 1024;
 
-/// Serves every connection of the listener.
+/// Serves one connection.
 pub(crate) struct App {
     core: Arc<Core>,
     options: HttpServerOptions,
@@ -31,45 +31,52 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(core: Arc<Core>) -> Self {
         let mut options = HttpServerOptions::default();
-        options.h2c = core.config.listener.h2c;
-        options.h2_idle_timeout = Some(core.config.timeouts.connection);
+        let snapshot = core.snapshot.load();
+        options.h2c = snapshot.config.listener.h2c;
+        options.h2_idle_timeout = Some(snapshot.config.timeouts.connection);
+        drop(snapshot);
         Self { core, options }
     }
 
-    async fn answer(&self, client: &mut Client<'_>) -> Result<(), Gone> {
+    async fn answer(&self, mut http: Http<'_>) -> Result<(), Gone> {
         let core = &self.core;
-        match core.gatekeeper.check(client) {
-            Ok(Some(origin)) => client.allow_origin(origin),
+        // What the request meets from here on, whatever is reloaded meanwhile.
+        let snapshot = core.snapshot.load_full();
+        match snapshot.gatekeeper.check(&http) {
+            Ok(Some(origin)) => http.allow_origin(origin),
             Ok(None) => {}
-            Err(fault) => return refuse(client, &fault).await,
+            Err(fault) => return refuse(http, &fault).await,
         }
-        let Some(&index) = core.paths.get(client.uri().path()) else {
-            return refuse(
-                client,
-                &Fault::new(404, code::INVALID_REQUEST, "no endpoint is served at this path"),
-            )
-            .await;
+        let Some((door, endpoint)) = Door::at(&snapshot, http.uri().path()) else {
+            let fault = Fault::new(404, code::INVALID_REQUEST, "no endpoint is served at this path");
+            return refuse(http, &fault).await;
         };
         if core.drain.phase() != Phase::Serving {
-            return refuse(client, &rescue::stopping()).await;
+            return refuse(http, &rescue::stopping()).await;
         }
-        let Some(_admitted) = core.drain.admit() else {
-            return refuse(client, &rescue::overloaded("requests", core.config.limits.requests)).await;
-        };
-        let modern = client.header(headers::PROTOCOL_VERSION).is_some_and(Revision::names_modern);
-        match *client.method() {
-            Method::POST => match self.read(client, index).await {
-                Ok(post)
-                    if modern || post.meta.as_ref().is_some_and(|meta| meta.protocol_version.is_some()) =>
-                {
-                    edge::modern::post(&post, client).await
+        let limit = snapshot.config.limits.requests;
+        let admitted = core.drain.admit(limit);
+        // What asks nothing needs no place, and whether it does stands in its body.
+        if admitted.is_none() && !intake::is_small_post(&http) {
+            return refuse(http, &rescue::overloaded("requests", limit)).await;
+        }
+        if door != Door::Endpoint {
+            // Boxed, so that what is rare does not make the future of every request larger.
+            return Box::pin(edge::sse::answer(core, door, snapshot, endpoint, http, admitted)).await;
+        }
+        let modern = http.header(headers::PROTOCOL_VERSION).is_some_and(Revision::names_modern);
+        match *http.method() {
+            Method::POST => match self.read(&mut http, snapshot, endpoint, modern).await {
+                Ok(mail) if admitted.is_none() && mail.asks() => {
+                    let fault = rescue::overloaded("requests", limit);
+                    Box::pin(mail.refuse(Client::Http(http), &fault)).await
                 }
-                Ok(post) => edge::legacy::post(&post, client).await,
-                Err(fault) => refuse(client, &fault).await,
+                Ok(mail) => mail.answer(Client::Http(http), modern).await,
+                Err(fault) => refuse(http, &fault).await,
             },
-            Method::OPTIONS => client.preflight().await,
-            Method::GET if !modern => edge::legacy::get(core, index, client).await,
-            Method::DELETE if !modern => edge::legacy::delete(core, index, client).await,
+            Method::OPTIONS => http.preflight().await,
+            Method::GET if !modern => edge::legacy::get(core, snapshot, endpoint, http).await,
+            Method::DELETE if !modern => edge::legacy::delete(core, &endpoint, http).await,
             _ => {
                 let allow = if modern { "POST" } else { "POST, GET, DELETE" };
                 let fault = Fault::new(
@@ -77,55 +84,45 @@ impl App {
                     code::INVALID_REQUEST,
                     format!("this method is not served here, use {allow}"),
                 );
-                client.method_not_allowed(allow, fault.body(None)).await
+                http.method_not_allowed(allow, fault.body(None)).await
             }
         }
     }
 
-    /// Reads and understands a body.
-    async fn read(&self, client: &mut Client<'_>, index: usize) -> Result<Post, Fault> {
-        intake::content_type(client)?;
-        let accepts = client.accepts();
+    /// Reads and understands what is posted.
+    async fn read(
+        &self,
+        http: &mut Http<'_>,
+        snapshot: Arc<Snapshot>,
+        endpoint: Arc<Endpoint>,
+        modern: bool,
+    ) -> Result<Mail, Fault> {
+        intake::content_type(http)?;
+        let accepts = http.read_accepts();
         if !accepts.json && !accepts.stream {
             let message = "accept `application/json` and `text/event-stream`, the two forms of an answer";
             return Err(Fault::new(406, code::INVALID_REQUEST, message));
         }
-        let limits = &self.core.config.limits;
-        let read = self.core.config.timeouts.read;
-        let mut arriving = pin!(client.body(limits.body));
-        // Most bodies arrive with their head, and then need no timer.
-        let arrived = match poll!(&mut arriving) {
-            Poll::Ready(body) => Ok(body),
-            Poll::Pending => tokio::time::timeout(read, arriving).await,
-        };
-        let body = match arrived {
-            Ok(Ok(body)) => body,
-            Ok(Err(BodyError::TooLarge)) => {
-                let message = format!("the body is larger than {} bytes", limits.body);
-                return Err(Fault::new(413, code::INVALID_REQUEST, message));
+        let body = intake::body(http, &snapshot.config).await?;
+        if batch::is_batch(&body) && !modern {
+            match edge::legacy::visit(&self.core, &endpoint, http.headers()) {
+                Ok(visit) => {
+                    let batch = Batch::read(&self.core, snapshot, &endpoint, visit, &body)?;
+                    return Ok(Mail::Many(Box::new(batch)));
+                }
+                Err(fault) if fault.status == 404 => return Err(fault),
+                // Without a session it is no batch of any revision, and refused as what it is.
+                Err(_) => {}
             }
-            Ok(Err(BodyError::Broken)) => {
-                return Err(Fault::new(400, code::PARSE_ERROR, "the body did not arrive whole"));
-            }
-            Err(_) => {
-                return Err(Fault::new(408, code::INVALID_REQUEST, "the body took too long to arrive"));
-            }
-        };
-        let envelope = Envelope::parse(&body)?;
-        if json::deeper_than(&body, limits.depth) {
-            let message = format!("the message nests deeper than {} levels", limits.depth);
-            return Err(Fault::new(400, code::INVALID_REQUEST, message));
         }
-        let meta = envelope.meta(&body)?;
-        let endpoint = self.core.endpoints.get(index).cloned().ok_or_else(rescue::stopping)?;
-        Ok(Post { core: self.core.clone(), endpoint, index, accepts, body, envelope, meta })
+        Ok(Mail::One(Post::read(&self.core, snapshot, endpoint, None, body)?))
     }
 }
 
 /// Answers a request that goes no further. Its body, should one follow, is not read.
-async fn refuse(client: &mut Client<'_>, fault: &Fault) -> Result<(), Gone> {
+async fn refuse(mut http: Http<'_>, fault: &Fault) -> Result<(), Gone> {
     tracing::debug!(kind = fault.kind.as_str(), status = fault.status, fault.message, "request refused");
-    client.json(fault.status, &[fault.body(None)]).await
+    http.json(fault.status, &[fault.body(None)]).await
 }
 
 /// Lets the connection serve another request, unless the request itself ruled that out: by HTTP/1.0, by asking for it, or
@@ -142,11 +139,19 @@ impl HttpServerApp for App {
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let timeouts = &self.core.config.timeouts;
+        // Only for as long as nothing is asked: an unused connection must not hold on to a snapshot.
+        let timeouts = self.core.snapshot.load().config.timeouts.clone();
         // A connection may idle for one time and then bring its head within the other; a trickle of bytes gains nothing.
         let head = tokio::time::timeout(timeouts.connection + timeouts.read, session.read_request());
-        if !head.await.ok()?.ok()? {
-            return None;
+        match head.await.ok()? {
+            Ok(true) => {}
+            Err(error) if *error.etype() == ErrorType::InvalidHTTPHeader => {
+                // What is no HTTP is told so, as well as HTTP can (RFC 9112 section 2.2).
+                let _ = session.respond_error(400).await;
+                session.shutdown().await;
+                return None;
+            }
+            Ok(false) | Err(_) => return None,
         }
         session.set_read_timeout(Some(timeouts.read));
         // pingora's own write timeout would bound a whole answer; the socket bounds the time in which nothing is taken.
@@ -154,7 +159,7 @@ impl HttpServerApp for App {
         // A byte behind the request, be it a stray line end or the next request, is no reason to think the client gone.
         session.set_pipelining_enabled(true);
         keep_alive(&mut session, timeouts.connection, *shutdown.borrow());
-        if self.answer(&mut Client::new(&mut session)).await.is_err() {
+        if self.answer(Http::new(&mut session)).await.is_err() {
             session.shutdown().await;
             return None;
         }

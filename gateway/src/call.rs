@@ -1,6 +1,7 @@
 //! From a client's request to an allowed call on the backend that owns what it names. Knows no era and no HTTP.
 
-use crate::catalog::{Catalog, Entry, Found, List};
+use crate::attached::Attached;
+use crate::catalog::{Catalog, Entry, Found, List, Mirrored};
 use crate::endpoint::Endpoint;
 use crate::rescue::{self, Fault};
 use bytes::Bytes;
@@ -8,16 +9,65 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
-use weir_backends::{Backend, Call, SessionKey};
+use weir_backends::{Call, SessionKey};
 use weir_policies::{Action, Permit, Principal};
-use weir_protocol::{Envelope, Era, Meta, Method, Params, Span, code, json};
+use weir_protocol::object::Object;
+use weir_protocol::parameters::Parameters;
+use weir_protocol::{Envelope, Era, Logs, Meta, Method, Mirrors, Params, Span, code, json};
+
+/// The longest URI that may be watched, in bytes: it is kept as long as it is watched.
+const LONGEST_WATCHED: usize = 2048;
 
 /// A call that may be sent.
 #[derive(Debug)]
 pub(crate) struct Routed {
-    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) backend: Arc<Attached>,
     pub(crate) permit: Permit,
     pub(crate) call: Box<Call>,
+    /// The arguments that the client has to mirror in headers, where its dialect has such.
+    pub(crate) mirrors: Option<Arc<Mirrors>>,
+    /// What stands before the URIs in the answer, as clients see them.
+    pub(crate) uri_prefix: Option<Arc<str>>,
+}
+
+/// A resource whose updates may be asked for.
+#[derive(Debug)]
+pub(crate) struct Watchable {
+    /// Its owner.
+    pub(crate) backend: Arc<Attached>,
+    pub(crate) permit: Permit,
+    /// The URI that the owner knows.
+    pub(crate) uri: Arc<str>,
+}
+
+/// Finds the owner of a resource and decides whether it may be watched.
+pub(crate) fn watchable(
+    endpoint: &Endpoint,
+    era: Era,
+    principal: &Arc<Principal>,
+    uri: &str,
+) -> Result<Watchable, Fault> {
+    if uri.len() > LONGEST_WATCHED {
+        let message = format!("`params.uri` is longer than the {LONGEST_WATCHED} bytes that may be watched");
+        return Err(rescue::invalid_params(message));
+    }
+    let catalog = endpoint.catalog();
+    let (at, original) = match catalog.resource(uri) {
+        Found::Entry(entry) => (entry.backend, entry.original.clone()),
+        Found::Owner(owner) => {
+            let original = catalog.original_uri(uri).map_or(uri, |(_, original)| original);
+            (owner, original.into())
+        }
+        _ => return Err(rescue::no_resource(era, uri)),
+    };
+    let backend = endpoint.backends.get(at).cloned().ok_or_else(ownerless)?;
+    let permit = endpoint.policies.permit(principal, Action::SubscribeResource, uri);
+    let permit = permit.map_err(|_| rescue::no_resource(era, uri))?;
+    Ok(Watchable { backend, permit, uri: original })
+}
+
+fn ownerless() -> Fault {
+    Fault::new(200, code::INTERNAL_ERROR, "the owner of this item is gone")
 }
 
 /// A client's request, read.
@@ -30,13 +80,16 @@ pub(crate) struct Request<'a> {
     pub(crate) era: Era,
     pub(crate) principal: &'a Arc<Principal>,
     pub(crate) session: SessionKey,
+    pub(crate) logs: Logs,
 }
 
 struct Target {
     backend: usize,
     original: Option<Arc<str>>,
     rename: Option<(Span, Bytes)>,
+    arguments: Option<Bytes>,
     repeatable: bool,
+    mirrored: Option<Mirrored>,
 }
 
 impl Target {
@@ -45,12 +98,23 @@ impl Target {
             backend: entry.backend,
             original: Some(entry.original.clone()),
             rename: entry.rename.clone().map(|name| (at, name)),
+            arguments: None,
             repeatable: entry.repeatable,
+            mirrored: entry.mirrored.clone(),
         }
     }
 
-    fn owner(backend: usize, uri: &str) -> Self {
-        Self { backend, original: Some(uri.into()), rename: None, repeatable: true }
+    /// A URI that stands at `at` and that nobody lists. Its owner may know it by another one.
+    fn owner(catalog: &Catalog, backend: usize, uri: &str, at: Span) -> Self {
+        let original = catalog.original_uri(uri).map(|(_, original)| original);
+        Self {
+            backend,
+            original: Some(original.unwrap_or(uri).into()),
+            rename: original.map(|original| (at, json::string(original).into())),
+            arguments: None,
+            repeatable: true,
+            mirrored: None,
+        }
     }
 }
 
@@ -67,28 +131,30 @@ pub(crate) fn route(endpoint: &Endpoint, request: &Request<'_>) -> Result<Routed
         Method::ResourcesRead => resource(&catalog, params, request)?,
         _ => completion(&catalog, params, request)?,
     };
-    let backend = endpoint
-        .backends
-        .get(target.backend)
-        .cloned()
-        .ok_or_else(|| Fault::new(200, code::INTERNAL_ERROR, "the owner of this item is gone"))?;
+    let backend = endpoint.backends.get(target.backend).cloned().ok_or_else(ownerless)?;
     // Denied and unknown look the same, so that nothing is learnt about what exists.
     let permit = endpoint.policies.permit(request.principal, action, &name).map_err(|_| match action {
         Action::ReadResource => rescue::no_resource(request.era, &name),
         Action::GetPrompt => rescue::no_item("prompt", &name, &Found::Nothing),
         _ => rescue::no_item("tool", &name, &Found::Nothing),
     })?;
+    let (mirrors, original) =
+        target.mirrored.map(|own| (own.exposed, Some(own.original))).unwrap_or_default();
     let call = Box::new(Call {
+        mirrors: original,
         target: target.original.filter(|_| request.method != Method::Complete),
         rename: target.rename,
+        arguments: target.arguments,
         session: request.session,
         repeatable: target.repeatable,
+        logs: request.logs,
         body: request.body.clone(),
         envelope: request.envelope.clone(),
         meta: request.meta.cloned(),
         method: request.method,
     });
-    Ok(Routed { backend, permit, call })
+    let uri_prefix = catalog.uri_prefix(target.backend).cloned();
+    Ok(Routed { backend, permit, call, mirrors, uri_prefix })
 }
 
 type Decided = (Action, String, Target);
@@ -110,7 +176,15 @@ fn named(
 ) -> Result<Decided, Fault> {
     let (name, span) = text(body, params.name, "name")?;
     match catalog.named(list, &name) {
-        Found::Entry(entry) => Ok((action, name.into_owned(), Target::entry(entry, span))),
+        Found::Entry(entry) => {
+            let mut target = Target::entry(entry, span);
+            if let Some(parameters) = &entry.parameters {
+                let arguments = params.arguments.map(|span| span.text(body));
+                let changed = parameters.apply(arguments);
+                target.arguments = changed.map_err(|error| rescue::invalid_params(error.to_string()))?;
+            }
+            Ok((action, name.into_owned(), target))
+        }
         other => Err(rescue::no_item(noun, &name, &other)),
     }
 }
@@ -119,10 +193,18 @@ fn resource(catalog: &Catalog, params: &Params, request: &Request<'_>) -> Result
     let (uri, span) = text(request.body, params.uri, "uri")?;
     let target = match catalog.resource(&uri) {
         Found::Entry(entry) => Target::entry(entry, span),
-        Found::Owner(owner) => Target::owner(owner, &uri),
+        Found::Owner(owner) => Target::owner(catalog, owner, &uri, span),
         _ => return Err(rescue::no_resource(request.era, &uri)),
     };
-    Ok((Action::ReadResource, uri.into_owned(), target))
+    Ok((Action::ReadResource, judged(catalog, &target, uri), target))
+}
+
+/// The one way to write a URI by which policies judge it.
+fn judged(catalog: &Catalog, target: &Target, uri: Cow<'_, str>) -> String {
+    match &target.original {
+        Some(original) => catalog.exposed_uri(target.backend, original).into_owned(),
+        None => uri.into_owned(),
+    }
 }
 
 /// `ref` of `completion/complete`; serde refuses duplicate keys.
@@ -155,10 +237,42 @@ fn completion(catalog: &Catalog, params: &Params, request: &Request<'_>) -> Resu
     let span = Span::new(start, start + raw.len());
     let found = if key == "name" { catalog.named(List::Prompts, &name) } else { catalog.template(&name) };
     let target = match found {
-        Found::Entry(entry) => Target { repeatable: true, ..Target::entry(entry, span) },
-        Found::Owner(owner) => Target::owner(owner, &name),
+        Found::Entry(entry) => {
+            if let Some(parameters) = entry.parameters.as_ref().filter(|_| key == "name") {
+                completable(parameters, params, request.body)?;
+            }
+            Target { repeatable: true, ..Target::entry(entry, span) }
+        }
+        Found::Owner(owner) => Target::owner(catalog, owner, &name, span),
         other if key == "name" => return Err(rescue::no_item("prompt", &name, &other)),
         _ => return Err(rescue::no_resource(request.era, &name)),
     };
     Ok((Action::Complete, name.into_owned(), target))
+}
+
+/// Refuses a completion that is for an argument which clients may not set, or that says what such a one is.
+fn completable(parameters: &Parameters, params: &Params, body: &[u8]) -> Result<(), Fault> {
+    let source = std::str::from_utf8(body).map_err(|error| rescue::invalid_params(error.to_string()))?;
+    let read = |span: Span, what: &str| {
+        let wrong = || format!("`params{what}` is not an object in which every key stands once");
+        Object::read(source, span).map_err(|_| rescue::invalid_params(wrong()))
+    };
+    let member = |object: &Object<'_>, key: &str| {
+        let value = object.get(key).map(|field| field.value());
+        value.filter(|value| value.of(body) != b"null")
+    };
+    let admit =
+        |name: &str| parameters.admit(name).map_err(|error| rescue::invalid_params(error.to_string()));
+    let whole = read(Span::new(params.start.saturating_sub(1), body.len()), "")?;
+    if let Some(argument) = member(&whole, "argument") {
+        let argument = read(argument, ".argument")?;
+        let (name, _) = text(body, argument.get("name").map(|field| field.value()), "argument.name")?;
+        admit(&name)?;
+    }
+    let context = member(&whole, "context").map(|context| read(context, ".context")).transpose()?;
+    if let Some(chosen) = context.and_then(|context| member(&context, "arguments")) {
+        let chosen = read(chosen, ".context.arguments")?;
+        chosen.fields().iter().try_for_each(|field| admit(&field.name))?;
+    }
+    Ok(())
 }

@@ -1,19 +1,26 @@
 //! The merged, conflict-resolved view of an endpoint's tools, prompts, resources and templates: one immutable snapshot.
 
 mod build;
+mod exposure;
 mod filter;
 mod names;
+mod parameters;
 mod template;
 mod uri;
 
-pub(crate) use build::{Conflict, Stock, build};
+pub(crate) use build::{Conflict, Stock, build, exposed_name};
+pub(crate) use filter::{ItemFilter, UriFilter};
+pub(crate) use parameters::Unfit;
 
 use bytes::Bytes;
-use filter::UriFilter;
+use exposure::Exposure;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use template::Template;
 use weir_protocol::list::write_page;
+use weir_protocol::parameters::Parameters;
+use weir_protocol::{Era, Mirrors};
 
 /// The lists of a catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,8 +58,30 @@ pub(crate) struct Entry {
     pub(crate) backend: usize,
     /// The item as clients see it.
     pub(crate) rendered: Bytes,
+    /// The item as legacy clients see it, where that differs.
+    pub(crate) legacy: Option<Bytes>,
+    /// What becomes of a call's arguments, where an override says so.
+    pub(crate) parameters: Option<Arc<Parameters>>,
     /// Calling it twice does no harm, says its owner.
     pub(crate) repeatable: bool,
+    /// The arguments that headers mirror; `None` for all but a few tools.
+    pub(crate) mirrored: Option<Mirrored>,
+}
+
+/// The arguments of a tool that headers mirror. The schema that clients see need not be the backend's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mirrored {
+    /// As clients see them.
+    pub(crate) exposed: Option<Arc<Mirrors>>,
+    /// As the backend wants them.
+    pub(crate) original: Arc<Mirrors>,
+}
+
+impl Entry {
+    /// The item as legacy clients see it.
+    fn legacy(&self) -> &[u8] {
+        self.legacy.as_ref().unwrap_or(&self.rendered)
+    }
 }
 
 /// One list of a catalog.
@@ -69,7 +98,9 @@ pub(crate) struct Shelf {
 #[derive(Debug)]
 pub(crate) struct Page {
     first: usize,
-    pub(crate) body: Bytes,
+    body: Bytes,
+    /// For legacy clients, where it differs.
+    legacy: Option<Bytes>,
     pub(crate) next: Option<usize>,
 }
 
@@ -92,6 +123,8 @@ pub(crate) struct Offers {
     pub(crate) tools: bool,
     pub(crate) prompts: bool,
     pub(crate) resources: bool,
+    pub(crate) subscribe: bool,
+    pub(crate) logging: bool,
     pub(crate) completions: bool,
 }
 
@@ -108,6 +141,21 @@ pub(crate) struct Catalog {
     /// The one backend that has resources, where there is just one.
     sole_owner: Option<usize>,
     resource_filter: UriFilter,
+    exposure: Exposure,
+    /// A backend's own URI → the first resource of that URI, where clients see other URIs.
+    plain: HashMap<Arc<str>, usize>,
+    /// Overrides that do not do what was meant, to be reported.
+    pub(crate) unfit: Vec<Unfit>,
+}
+
+impl Page {
+    /// The page as clients of `era` see it.
+    pub(crate) fn body(&self, era: Era) -> &Bytes {
+        match (era, &self.legacy) {
+            (Era::Legacy, Some(legacy)) => legacy,
+            _ => &self.body,
+        }
+    }
 }
 
 impl Shelf {
@@ -119,7 +167,11 @@ impl Shelf {
                 let end = (first + page_size).min(count);
                 let items = self.entries.get(first..end).unwrap_or_default();
                 let body = write_page(list.key(), items.iter().map(|entry| &entry.rendered[..]));
-                Page { first, body, next: (end < count).then_some(end) }
+                let legacy = items
+                    .iter()
+                    .any(|entry| entry.legacy.is_some())
+                    .then(|| write_page(list.key(), items.iter().map(Entry::legacy)));
+                Page { first, body, legacy, next: (end < count).then_some(end) }
             })
             .collect();
     }
@@ -159,25 +211,65 @@ impl Catalog {
 
     /// The owner of a resource: the backend that lists it, else the first whose template fits, else the first that uses
     /// its scheme, else the only one that has resources at all. What the filters leave out is owned by nobody.
+    ///
+    /// Where clients see URIs with their backend before them, such a URI names its owner. A URI without is looked for as if
+    /// clients saw the backends' own.
     pub(crate) fn resource(&self, uri: &str) -> Found<'_> {
-        if let found @ Found::Entry(_) = self.shelf(List::Resources).find(uri) {
-            return found;
+        let named = self.original_uri(uri);
+        let shelf = self.shelf(List::Resources);
+        let listed = match named {
+            Some((owner, original)) => shelf.find(&self.exposed_uri(owner, original)),
+            None => match self.plain.get(uri).and_then(|&at| shelf.entries.get(at)) {
+                Some(entry) => Found::Entry(entry),
+                None => shelf.find(uri),
+            },
+        };
+        if let Found::Entry(_) = listed {
+            return listed;
         }
-        if !self.resource_filter.reaches(uri) {
-            return Found::Nothing;
+        let owner = named.map(|(owner, _)| owner).or_else(|| self.likely_owner(uri));
+        let original = named.map_or(uri, |(_, original)| original);
+        match owner {
+            Some(owner)
+                if self.resource_filter.reaches(self.uri_prefix(owner).map(|prefix| &**prefix), original) =>
+            {
+                Found::Owner(owner)
+            }
+            _ => Found::Nothing,
         }
+    }
+
+    /// Who may know a URI that nobody lists.
+    fn likely_owner(&self, uri: &str) -> Option<usize> {
         let template =
             self.templates.iter().find(|(template, _)| template.matches(uri)).map(|(_, owner)| *owner);
         let scheme = || self.schemes.get(uri::scheme(uri)?).copied();
-        match template.or_else(scheme).or(self.sole_owner) {
-            Some(owner) => Found::Owner(owner),
-            None => Found::Nothing,
-        }
+        template.or_else(scheme).or(self.sole_owner)
+    }
+
+    /// `uri` of the backend at `backend` as clients of this endpoint see it.
+    pub(crate) fn exposed_uri<'u>(&self, backend: usize, uri: &'u str) -> Cow<'u, str> {
+        self.exposure.exposed(backend, uri)
+    }
+
+    /// The backend that a URI of a client's names, by its index, and the URI that it knows; `None` where the URI has no
+    /// backend of this endpoint before it, or where clients see the backends' own URIs.
+    pub(crate) fn original_uri<'u>(&self, exposed: &'u str) -> Option<(usize, &'u str)> {
+        self.exposure.original(exposed)
+    }
+
+    /// What stands before the URIs of a backend; `None` where they stay as they are.
+    pub(crate) fn uri_prefix(&self, backend: usize) -> Option<&Arc<str>> {
+        self.exposure.prefix(backend)
     }
 
     /// The template (or resource) that a completion names.
     pub(crate) fn template(&self, uri: &str) -> Found<'_> {
-        match self.shelf(List::Templates).find(uri) {
+        let canonical = match self.original_uri(uri) {
+            Some((owner, original)) => self.exposed_uri(owner, original),
+            None => uri.into(),
+        };
+        match self.shelf(List::Templates).find(&canonical) {
             Found::Nothing => self.resource(uri),
             found => found,
         }

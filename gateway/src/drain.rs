@@ -22,7 +22,6 @@ pub(crate) struct Drain {
     /// The same for those who only look: every request does, and a watch costs a lock.
     now: AtomicU8,
     requests: AtomicUsize,
-    limit: usize,
     idle: Notify,
 }
 
@@ -39,23 +38,22 @@ impl Drop for Admitted {
 }
 
 impl Drain {
-    /// At most `limit` requests at once.
-    pub(crate) fn new(limit: usize) -> Self {
+    /// Nothing is under way.
+    pub(crate) fn new() -> Self {
         Self {
             phase: watch::Sender::new(Phase::Serving),
             now: AtomicU8::new(0),
             requests: AtomicUsize::new(0),
-            limit,
             idle: Notify::new(),
         }
     }
 
-    /// Lets a request in; `None` where there are as many as allowed.
-    pub(crate) fn admit(self: &Arc<Self>) -> Option<Admitted> {
+    /// Lets a request in; `None` where there are `limit` already.
+    pub(crate) fn admit(self: &Arc<Self>, limit: usize) -> Option<Admitted> {
         let admitted = Admitted(self.clone());
         // The count goes up before the look, so that a refused request takes its own place back by being dropped.
         let before = self.requests.fetch_add(1, Ordering::AcqRel);
-        (before < self.limit).then_some(admitted)
+        (before < limit).then_some(admitted)
     }
 
     /// How far the end has come.

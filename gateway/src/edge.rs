@@ -1,36 +1,64 @@
 //! Where a client's dialect is taken off: `modern` and `legacy`; what both share stands here.
 
+mod batch;
 pub(crate) mod legacy;
 mod listing;
 pub(crate) mod modern;
+pub(crate) mod sse;
+
+pub(crate) use batch::Batch;
 
 use crate::answer::{Asker, SERVER_INFO};
 use crate::call::{self, Request};
 use crate::catalog::{Catalog, Offers};
-use crate::client::{Accepts, Client, Gone};
+use crate::client::{Client, Gone};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
 use crate::pump::{self, Running, Terms};
 use crate::rescue::Fault;
-use crate::session::Cancellable;
+use crate::session::{Cancellable, Session};
+use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use std::sync::Arc;
 use weir_backends::SessionKey;
-use weir_protocol::{Envelope, Era, Meta, Method, Revision, code, json};
+use weir_protocol::{Envelope, Era, Kind, Logs, Meta, Method, Revision, code, json};
 
-/// A POST whose body was read and understood.
+/// A message that was read and understood, over whatever transport it came.
 pub(crate) struct Post {
     pub(crate) core: Arc<Core>,
     pub(crate) endpoint: Arc<Endpoint>,
-    /// Index of the endpoint.
-    pub(crate) index: usize,
-    pub(crate) accepts: Accepts,
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// The session, where it is known without headers: the connection is one, or the batch came in one.
+    pub(crate) session: Option<Arc<Session>>,
     pub(crate) body: Bytes,
     pub(crate) envelope: Envelope,
     pub(crate) meta: Option<Meta>,
 }
 
 impl Post {
+    /// Understands a message for `endpoint`, which is one of `snapshot`.
+    pub(crate) fn read(
+        core: &Arc<Core>,
+        snapshot: Arc<Snapshot>,
+        endpoint: Arc<Endpoint>,
+        session: Option<Arc<Session>>,
+        body: Bytes,
+    ) -> Result<Self, Fault> {
+        let envelope = Envelope::parse(&body)?;
+        let depth = snapshot.config.limits.depth;
+        if json::deeper_than(&body, depth) {
+            let message = format!("the message nests deeper than {depth} levels");
+            return Err(Fault::new(400, code::INVALID_REQUEST, message));
+        }
+        let meta = envelope.meta(&body)?;
+        Ok(Self { core: core.clone(), endpoint, snapshot, session, body, envelope, meta })
+    }
+
+    /// Whether the message itself says that it belongs to the modern era.
+    fn names_modern(&self) -> bool {
+        self.meta.as_ref().is_some_and(|meta| meta.protocol_version.is_some())
+    }
+
     /// The raw id; `null` for a notification.
     fn id(&self) -> Bytes {
         self.envelope.id.map_or(Bytes::from_static(b"null"), |span| self.body.slice(span.start()..span.end()))
@@ -41,6 +69,17 @@ impl Post {
         Some(self.body.slice(span.start()..span.end()))
     }
 
+    /// The raw id of the request that a notification cancels; empty where it names none.
+    fn cancels(&self) -> &[u8] {
+        let id = self.envelope.params.as_ref().and_then(|params| params.request_id);
+        id.map(|span| span.of(&self.body)).unwrap_or_default()
+    }
+
+    /// Makes the request cancellable by its id, where there is a session that knows it.
+    fn cancellable(&self) -> Option<Cancellable> {
+        Some(self.session.as_ref()?.cancellable(&self.id()))
+    }
+
     /// Routes a call and carries it to its end.
     async fn call(
         &self,
@@ -48,10 +87,12 @@ impl Post {
         method: Method,
         cacheable: bool,
         session: SessionKey,
+        logs: Logs,
         cancellable: Option<Cancellable>,
     ) -> Result<(), Gone> {
         let era = if session == SessionKey::Shared { Era::Modern } else { Era::Legacy };
-        let asker = Asker { id: self.id(), era, cacheable, progress_token: self.progress_token() };
+        let progress_token = self.progress_token();
+        let mut asker = Asker { id: self.id(), era, cacheable, progress_token, logs, uris: None };
         let request = Request {
             body: &self.body,
             envelope: &self.envelope,
@@ -60,29 +101,109 @@ impl Post {
             era,
             principal: &self.core.principal,
             session,
+            logs,
         };
-        match call::route(&self.endpoint, &request) {
+        let routed = call::route(&self.endpoint, &request);
+        match routed.and_then(|routed| modern::mirrored(routed, era, self, client.headers())) {
             Ok(routed) => {
-                let keep_alive = self.core.config.timeouts.keep_alive;
-                let terms = Terms { asker, accepts: self.accepts, keep_alive, drain: &self.core.drain };
+                asker.uris = routed.uri_prefix.clone().map(|prefix| (method, prefix));
+                let keep_alive = self.snapshot.config.timeouts.keep_alive;
+                let terms = Terms { asker, keep_alive, drain: &self.core.drain };
                 pump::carry(client, Running::start(routed), &terms, cancellable).await
             }
             Err(fault) => {
                 tracing::debug!(kind = fault.kind.as_str(), code = fault.code, fault.message, "call refused");
                 let answer = asker.fault(&fault);
-                client.json(answer.status, &[answer.body]).await
+                client.refuse(answer.status, answer.body).await
             }
         }
     }
 
     async fn fault(&self, client: &mut Client<'_>, fault: &Fault) -> Result<(), Gone> {
+        if self.envelope.kind != Kind::Request && client.headers().is_none() {
+            // JSON-RPC has no answer to what is no request; HTTP has a status for it.
+            tracing::debug!(kind = fault.kind.as_str(), fault.message, "message dropped");
+            return client.close().await;
+        }
         let id = self.envelope.id.map(|span| span.of(&self.body));
         tracing::debug!(kind = fault.kind.as_str(), code = fault.code, fault.message, "request refused");
-        client.json(fault.status, &[fault.body(id)]).await
+        client.refuse(fault.status, fault.body(id)).await
     }
 
     async fn result(&self, client: &mut Client<'_>, result: &str) -> Result<(), Gone> {
-        client.json(200, &[code::result_answer(&self.id(), result.as_bytes())]).await
+        client.answer(200, &[code::result_answer(&self.id(), result.as_bytes())]).await
+    }
+}
+
+/// What a path leads to: an endpoint, in one of its transports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Streamable HTTP, at the endpoint's own path.
+    Endpoint,
+    /// Where a stream of HTTP+SSE is opened.
+    SseStream,
+    /// Where messages of HTTP+SSE are posted.
+    SseMessages,
+}
+
+impl Door {
+    /// What stands at a path, and the endpoint behind it.
+    pub(crate) fn at(snapshot: &Snapshot, path: &str) -> Option<(Self, Arc<Endpoint>)> {
+        if let Some(endpoint) = snapshot.at(path) {
+            return Some((Self::Endpoint, endpoint.clone()));
+        }
+        let (base, last) = path.rsplit_once('/')?;
+        let endpoint = snapshot.at(if base.is_empty() { "/" } else { base })?;
+        let door = match last {
+            "sse" => Self::SseStream,
+            "messages" => Self::SseMessages,
+            _ => return None,
+        };
+        endpoint.spec.sse.then(|| (door, endpoint.clone()))
+    }
+}
+
+/// What one body or line holds.
+#[expect(clippy::large_enum_variant, reason = "nearly every mail is one message, a box would cost more")]
+pub(crate) enum Mail {
+    One(Post),
+    Many(Box<Batch>),
+}
+
+impl Mail {
+    /// Whether it asks for something, and needs a place among the requests under way. What asks nothing must pass when all
+    /// places are taken: cancelling is how a client gets one back.
+    pub(crate) fn asks(&self) -> bool {
+        match self {
+            Self::One(post) => post.envelope.kind == Kind::Request,
+            Self::Many(batch) => batch.asks(),
+        }
+    }
+
+    /// Answers it in the era that it belongs to; `modern` where its transport says already that it is the modern one.
+    pub(crate) async fn answer(self, mut client: Client<'_>, modern: bool) -> Result<(), Gone> {
+        match self {
+            Self::One(post) if modern || post.names_modern() => {
+                let Some(listening) = modern::post(&post, &mut client).await? else {
+                    return Ok(());
+                };
+                let core = post.core.clone();
+                // A stream outlives reloads; nothing of what they replace may wait for it.
+                drop(post);
+                listening.run(&mut client, &core.drain).await
+            }
+            Self::One(post) => legacy::post(&post, &mut client).await,
+            // Boxed, so that what is rare does not make the future of every request larger.
+            Self::Many(batch) => Box::pin(batch.answer(&mut client)).await,
+        }
+    }
+
+    /// Answers that it is not taken.
+    pub(crate) async fn refuse(self, mut client: Client<'_>, fault: &Fault) -> Result<(), Gone> {
+        match self {
+            Self::One(post) => post.fault(&mut client, fault).await,
+            Self::Many(batch) => Box::pin(batch.refuse(&mut client, fault)).await,
+        }
     }
 }
 
@@ -91,7 +212,9 @@ fn capabilities(offers: Offers) -> String {
     let all = [
         (offers.tools, r#""tools":{"listChanged":true}"#),
         (offers.prompts, r#""prompts":{"listChanged":true}"#),
-        (offers.resources, r#""resources":{"listChanged":true}"#),
+        (offers.resources && !offers.subscribe, r#""resources":{"listChanged":true}"#),
+        (offers.resources && offers.subscribe, r#""resources":{"listChanged":true,"subscribe":true}"#),
+        (offers.logging, r#""logging":{}"#),
         (offers.completions, r#""completions":{}"#),
     ];
     let offered: Vec<&str> = all.into_iter().filter_map(|(offered, text)| offered.then_some(text)).collect();

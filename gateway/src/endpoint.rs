@@ -1,13 +1,15 @@
 //! One virtual MCP server as it runs: its backends, its current catalog, its open streams.
 
-use crate::catalog::{self, Catalog, Conflict, List, Stock};
+use crate::attached::Attached;
+use crate::catalog::{self, Catalog, Conflict, List, Stock, Unfit};
 use crate::hub::{Hub, Topic};
+use crate::icons;
+use crate::watchers::Watchers;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use weir_backends::Backend;
 use weir_policies::Policies;
 use weir_protocol::cursor::{Cursor, CursorCodec};
 
@@ -18,42 +20,55 @@ const KEPT: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) spec: weir_config::Endpoint,
-    pub(crate) backends: Vec<Arc<dyn Backend>>,
+    pub(crate) backends: Vec<Arc<Attached>>,
     pub(crate) policies: Policies,
-    pub(crate) hub: Hub,
+    /// Tells it apart from every other, also from those of the same name that went before its removal. This and the next
+    /// four stay through reloads.
+    pub(crate) number: usize,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) watchers: Arc<Watchers>,
+    generations: Arc<AtomicU64>,
+    cursors: Arc<CursorCodec>,
     catalog: ArcSwap<Catalog>,
     /// The current catalog and those before it, newest last.
     recent: Mutex<VecDeque<Arc<Catalog>>>,
-    generations: AtomicU64,
-    cursors: CursorCodec,
     reported: Mutex<Vec<Conflict>>,
+    reported_unfit: Mutex<Vec<Unfit>>,
 }
 
 impl Endpoint {
-    /// An endpoint that offers nothing yet.
+    /// An endpoint that offers nothing yet; `before` is the one of its name that it takes the place of, and `number` is
+    /// its own where there is none.
     ///
     /// # Errors
     /// Its patterns do not compile.
     pub(crate) fn new(
         spec: weir_config::Endpoint,
-        backends: Vec<Arc<dyn Backend>>,
+        backends: Vec<Arc<Attached>>,
+        before: Option<&Self>,
+        number: usize,
     ) -> Result<Self, Vec<Conflict>> {
         let stocks: Vec<Stock> = backends
             .iter()
             .map(|backend| Stock { name: backend.name().to_owned(), inventory: None })
             .collect();
-        let (empty, _) = catalog::build(&spec, &stocks, 0)?;
+        let generations = before.map_or_else(Arc::default, |before| before.generations.clone());
+        // No cursor leads into the catalogs before: they may show what this one must not.
+        let (empty, _) = catalog::build(&spec, &stocks, generations.fetch_add(1, Ordering::Relaxed))?;
         let empty = Arc::new(empty);
         Ok(Self {
             spec,
             backends,
             policies: Policies::anonymous(),
-            hub: Hub::default(),
+            number: before.map_or(number, |before| before.number),
+            hub: before.map_or_else(Arc::default, |before| before.hub.clone()),
+            watchers: before.map_or_else(Arc::default, |before| before.watchers.clone()),
+            generations,
+            cursors: before.map_or_else(Arc::default, |before| before.cursors.clone()),
             recent: Mutex::new(VecDeque::from([empty.clone()])),
             catalog: ArcSwap::new(empty),
-            generations: AtomicU64::new(1),
-            cursors: CursorCodec::default(),
             reported: Mutex::default(),
+            reported_unfit: Mutex::default(),
         })
     }
 
@@ -62,19 +77,87 @@ impl Endpoint {
         self.catalog.load_full()
     }
 
+    /// Whether one made of these would be the same.
+    pub(crate) fn is_of(&self, spec: &weir_config::Endpoint, backends: &[Arc<Attached>]) -> bool {
+        self.spec == *spec
+            && self.backends.len() == backends.len()
+            && self.backends.iter().zip(backends).all(|(own, other)| Arc::ptr_eq(own, other))
+    }
+
+    /// Whether it shows what this backend offers.
+    pub(crate) fn shows(&self, backend: &Arc<Attached>) -> bool {
+        self.backends.iter().any(|own| Arc::ptr_eq(own, backend))
+    }
+
+    /// The same for a backend's number.
+    pub(crate) fn shows_number(&self, backend: usize) -> bool {
+        self.backends.iter().any(|own| own.number == backend)
+    }
+
+    /// Tells open streams how this differs from the endpoint that it took the place of.
+    pub(crate) fn announce_since(&self, before: &Self) {
+        let (now, then) = (self.catalog(), before.catalog());
+        // Only what clients see counts: who owns an item, and at which place, is nothing to them.
+        let rendered = |catalog: &Catalog, list| -> Vec<_> {
+            catalog.shelf(list).entries.iter().map(|entry| entry.rendered.clone()).collect()
+        };
+        let differs = |&list: &List| rendered(&now, list) != rendered(&then, list);
+        let topics: Vec<Topic> = List::ALL.into_iter().filter(differs).map(Topic::of).collect();
+        self.announce(&topics);
+    }
+
+    fn announce(&self, topics: &[Topic]) {
+        for topic in Topic::ALL.into_iter().filter(|topic| topics.contains(topic)) {
+            self.hub.announce(topic);
+        }
+    }
+
     /// Builds the catalog anew from what the backends offer now, and tells open streams what changed, and of what a
     /// backend `announced` even where nothing did. The caller sees to it that there is one rebuild at a time.
     ///
     /// # Errors
     /// The conflicts that remain under `manual`; the last good catalog stays.
-    pub(crate) fn rebuild(&self, stocks: &[Stock], announced: &[Topic]) -> Result<(), Vec<Conflict>> {
+    pub(crate) fn rebuild(&self, announced: &[Topic]) -> Result<(), Vec<Conflict>> {
+        self.rebuild_of(&self.stocks(), announced)
+    }
+
+    fn rebuild_of(&self, stocks: &[Stock], announced: &[Topic]) -> Result<(), Vec<Conflict>> {
+        self.fill_with(stocks).map(|differences| {
+            let mut topics = announced.to_vec();
+            topics.extend(differences.into_iter().map(Topic::of));
+            self.announce(&topics);
+        })
+    }
+
+    /// Builds the catalog anew and tells nobody; answers the lists that differ.
+    ///
+    /// # Errors
+    /// As [`rebuild`](Self::rebuild).
+    pub(crate) fn fill(&self) -> Result<Vec<List>, Vec<Conflict>> {
+        self.fill_with(&self.stocks())
+    }
+
+    /// What its backends offer now.
+    fn stocks(&self) -> Vec<Stock> {
+        let stock = |backend: &Arc<Attached>| Stock {
+            name: backend.name().to_owned(),
+            inventory: match backend.inventory() {
+                Some(inventory) if icons::embeds(&self.spec) => {
+                    Some(backend.icons.illustrated(&inventory).into())
+                }
+                inventory => inventory,
+            },
+        };
+        self.backends.iter().map(stock).collect()
+    }
+
+    fn fill_with(&self, stocks: &[Stock]) -> Result<Vec<List>, Vec<Conflict>> {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         let (mut catalog, conflicts) = catalog::build(&self.spec, stocks, generation)?;
         self.report(conflicts);
+        self.report_unfit(&catalog.unfit);
         let current = self.catalog.load();
         let differences = catalog.differences(&current);
-        let mut topics = announced.to_vec();
-        topics.extend(differences.iter().copied().map(Topic::of));
         let mut recent = self.recent.lock();
         if differences.is_empty() {
             // Its pages are the same, and cursors lead on in it; what else it knows may be new.
@@ -87,10 +170,7 @@ impl Endpoint {
         recent.push_back(catalog.clone());
         drop(recent);
         self.catalog.store(catalog);
-        for topic in Topic::ALL.into_iter().filter(|topic| topics.contains(topic)) {
-            self.hub.announce(topic);
-        }
-        Ok(())
+        Ok(differences)
     }
 
     /// Logs conflicts once, not at every refresh.
@@ -100,6 +180,15 @@ impl Endpoint {
             tracing::warn!(endpoint = self.spec.name, strategy = ?self.spec.conflicts, %conflict, "name conflict");
         }
         *reported = conflicts;
+    }
+
+    /// The same for overrides that do not fit what they change.
+    fn report_unfit(&self, unfit: &[Unfit]) {
+        let mut reported = self.reported_unfit.lock();
+        for unfit in unfit.iter().filter(|unfit| !reported.contains(unfit)) {
+            tracing::warn!(endpoint = self.spec.name, %unfit, "an override does not do what was meant");
+        }
+        *reported = unfit.to_vec();
     }
 
     /// The catalog and the place in it that a cursor means; `None` where weir did not write it or no longer holds what
@@ -117,3 +206,6 @@ impl Endpoint {
         self.cursors.encode(Cursor { list: list as u32, generation: catalog.generation, offset })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
-//! Why a gateway does not start.
+//! Why a gateway does not start, or does not take another configuration.
 
 use std::net::SocketAddr;
 
-/// The gateway cannot start.
+/// The gateway cannot start, or goes on with the configuration that it has.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The address is taken or not this machine's.
@@ -32,7 +32,23 @@ pub enum GatewayError {
         /// One line each.
         conflicts: Vec<String>,
     },
+    /// There is no endpoint of this name.
+    #[error("there is no endpoint `{0}`")]
+    NoEndpoint(String),
+    /// It was started without an address and cannot listen.
+    #[error("the gateway has no address to serve at")]
+    Unbound,
+    /// What the new configuration changes stands fast while weir runs.
+    #[error("{} cannot change while weir runs: restart weir, or undo the change", keys(.0))]
+    Restart(Vec<&'static str>),
+    /// weir is about to end.
+    #[error("weir is stopping")]
+    Stopping,
     /// The system refuses a thread or a runtime.
     #[error("cannot start the runtime")]
     Runtime(#[from] std::io::Error),
+}
+
+fn keys(keys: &[&str]) -> String {
+    keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
 }

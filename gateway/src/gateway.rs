@@ -1,38 +1,37 @@
 //! The whole gateway: what it is made of, how it starts, how it ends.
 
-use crate::app::App;
 use crate::drain::{Drain, Phase};
 use crate::endpoint::Endpoint;
 use crate::error::GatewayError;
-use crate::intake::Gatekeeper;
+use crate::fleet::Fleet;
 use crate::listener::tls::Certificate;
 use crate::listener::{self, Service};
-use crate::refresh::{self, Depot};
-use crate::session::Sessions;
-use std::collections::HashMap;
+use crate::reload::{self, Order, Reloader};
+use crate::session::{self, Sessions};
+use crate::snapshot::Snapshot;
+use crate::stdio;
+use arc_swap::ArcSwap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
-use weir_backends::{Backend, SessionKey};
-use weir_config::{Config, Conflicts};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use weir_backends::SessionKey;
+use weir_config::Config;
 use weir_policies::Principal;
 use weir_runtime::Guardian;
 
 /// Threads for what happens beside the calls: child processes, lists, streams of changes.
 const BACKGROUND_THREADS: usize = 1;
 
-/// What every request needs.
+/// What every request needs, and no reload takes away.
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(crate) config: Config,
-    pub(crate) endpoints: Vec<Arc<Endpoint>>,
-    /// Path → index of the endpoint.
-    pub(crate) paths: HashMap<String, usize>,
+    /// The current configuration as it runs.
+    pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) sessions: Sessions,
     pub(crate) drain: Arc<Drain>,
-    pub(crate) gatekeeper: Gatekeeper,
     /// Who calls, on endpoints without authentication.
     pub(crate) principal: Arc<Principal>,
 }
@@ -41,19 +40,20 @@ impl Core {
     /// Ends a client's session here and at every backend.
     pub(crate) fn end_session(&self, number: u128) {
         if let Some(session) = self.sessions.end(number) {
-            self.end_upstream(session.endpoint, number);
+            self.end_upstream(session.number);
         }
     }
 
-    fn end_upstream(&self, endpoint: usize, number: u128) {
-        for backend in self.endpoints.get(endpoint).iter().flat_map(|endpoint| &endpoint.backends) {
+    /// Ends a session at every backend: a reload may have taken some away from its endpoint.
+    pub(crate) fn end_upstream(&self, number: u128) {
+        for backend in &self.snapshot.load().backends {
             backend.end_session(SessionKey::Client(number));
         }
     }
 }
 
-/// Tells a running gateway to stop.
-#[derive(Debug, Clone)]
+/// Tells a gateway to stop, while it starts or runs.
+#[derive(Debug, Clone, Default)]
 pub struct Stopper(watch::Sender<u32>);
 
 impl Stopper {
@@ -61,213 +61,237 @@ impl Stopper {
     pub fn stop(&self) {
         self.0.send_modify(|calls| *calls += 1);
     }
+
+    /// Whether it was told to stop.
+    pub fn is_stopped(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
+    /// Counts how often it was told.
+    pub(crate) fn watch(&self) -> watch::Receiver<u32> {
+        self.0.subscribe()
+    }
+}
+
+/// What a listening gateway has taken.
+#[derive(Debug)]
+struct Front {
+    listener: TcpListener,
+    address: SocketAddr,
+    certificate: Option<Arc<Certificate>>,
+}
+
+impl Front {
+    /// Takes the address and reads the certificate. Must be called within a tokio runtime.
+    fn take(config: &Config) -> Result<Self, GatewayError> {
+        let listener = listener::bind(config.listener.address)?;
+        let address = listener.local_addr()?;
+        let certificate = config.listener.tls.as_ref().map(Certificate::read).transpose()?;
+        Ok(Self { listener, address, certificate })
+    }
 }
 
 /// A gateway that has its address and its backends and is about to serve.
 #[derive(Debug)]
 pub struct Gateway {
     core: Arc<Core>,
-    backends: Vec<Arc<dyn Backend>>,
+    fleet: Fleet,
     background: Runtime,
-    listener: TcpListener,
-    address: SocketAddr,
-    certificate: Option<Arc<Certificate>>,
-    stop: watch::Sender<u32>,
+    /// Absent for a gateway that serves standard input and output.
+    front: Option<Front>,
+    stopper: Stopper,
+    reloader: Reloader,
+    orders: mpsc::UnboundedReceiver<Order>,
 }
 
 impl Gateway {
-    /// Takes the address, connects the backends and waits, as long as the configuration says, for their first lists.
-    /// Must not be called within a tokio runtime.
+    /// Takes the address, connects the backends and waits, as long as the configuration says and until `stopper` stops
+    /// it, for their first lists. Must not be called within a tokio runtime.
     ///
     /// # Errors
     /// The address, the certificate or a backend's settings cannot be used, or the strategy `manual` leaves conflicts.
-    pub fn start(config: Config, guardian: &Guardian) -> Result<Self, GatewayError> {
+    pub fn start(config: Config, guardian: &Guardian, stopper: &Stopper) -> Result<Self, GatewayError> {
+        Self::prepare(config, guardian, stopper, true)
+    }
+
+    /// The same without an address, for [`Gateway::run_stdio`].
+    ///
+    /// # Errors
+    /// A backend's settings cannot be used, or the strategy `manual` leaves conflicts.
+    pub fn start_unbound(
+        config: Config,
+        guardian: &Guardian,
+        stopper: &Stopper,
+    ) -> Result<Self, GatewayError> {
+        Self::prepare(config, guardian, stopper, false)
+    }
+
+    fn prepare(
+        config: Config,
+        guardian: &Guardian,
+        stopper: &Stopper,
+        listening: bool,
+    ) -> Result<Self, GatewayError> {
         let background = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(BACKGROUND_THREADS)
             .thread_name("background")
             .enable_all()
             .build()?;
         let entered = background.enter();
-        let listener = listener::bind(config.listener.address)?;
-        let address = listener.local_addr()?;
-        let certificate = config.listener.tls.as_ref().map(Certificate::read).transpose()?;
-        let backends: Vec<Arc<dyn Backend>> = config
-            .backends
-            .iter()
-            .map(|spec| {
-                weir_backends::connect(spec, guardian, background.handle()).map_err(|error| {
-                    GatewayError::Backend { name: spec.name.clone(), reason: error.to_string() }
-                })
-            })
-            .collect::<Result<_, _>>()?;
-        let endpoints = endpoints(&config, &backends)?;
-        let paths =
-            endpoints.iter().enumerate().map(|(at, endpoint)| (endpoint.spec.path.clone(), at)).collect();
+        let front = listening.then(|| Front::take(&config)).transpose()?;
+        let address = front.as_ref().map_or(config.listener.address, |front| front.address);
+        // The first configuration takes the place of one that serves nothing.
+        let nothing = Config { backends: Vec::new(), endpoints: Vec::new(), ..config.clone() };
+        let (snapshot, hold) = Snapshot::new(nothing, address, Vec::new(), Vec::new());
         let core = Arc::new(Core {
-            sessions: Sessions::new(config.limits.sessions, config.timeouts.session),
-            drain: Arc::new(Drain::new(config.limits.requests)),
-            gatekeeper: Gatekeeper::new(&config.listener, address, config.limits.headers),
+            snapshot: ArcSwap::new(snapshot),
+            sessions: Sessions::new(Arc::new(session::allowance(&config))),
+            drain: Arc::new(Drain::new()),
             principal: Arc::new(Principal::anonymous()),
-            endpoints,
-            paths,
-            config,
         });
         drop(entered);
-        let stop = watch::Sender::new(0);
-        let gateway = Self { core, backends, background, listener, address, certificate, stop };
-        gateway.first_lists()?;
-        Ok(gateway)
-    }
-
-    /// Starts the refreshing of lists and waits for each backend's first attempt, within the deadline.
-    fn first_lists(&self) -> Result<(), GatewayError> {
-        let config = &self.core.config;
-        let names = config.backends.iter().map(|spec| spec.name.clone());
-        let depot = Arc::new(Depot::new(names, self.core.endpoints.clone()));
-        let mut answers = Vec::new();
-        for (backend, spec) in self.backends.iter().zip(&config.backends) {
-            let answered = watch::Sender::new(false);
-            answers.push((spec.name.clone(), answered.subscribe()));
-            let keep = refresh::keep(backend.clone(), depot.clone(), spec.timeouts.refresh, answered);
-            self.background.spawn(keep);
+        let mut fleet =
+            Fleet::new(core.clone(), guardian.clone(), background.handle().clone(), address, hold);
+        match background.block_on(fleet.change(config, &mut stopper.watch())) {
+            // Told to stop while it starts, it ends as it does while it runs.
+            Ok(_) | Err(GatewayError::Stopping) => {}
+            Err(error) => return Err(error),
         }
-        let deadline = config.timeouts.start;
-        self.background.block_on(async {
-            let all = async {
-                for (_, answered) in &mut answers {
-                    let _ = answered.wait_for(|answered| *answered).await;
-                }
-            };
-            if tokio::time::timeout(deadline, all).await.is_err() {
-                let slow: Vec<&str> = answers
-                    .iter()
-                    .filter(|(_, answered)| !*answered.borrow())
-                    .map(|(name, _)| name.as_str())
-                    .collect();
-                tracing::warn!(
-                    backends = slow.join(", "),
-                    "not waiting any longer; their lists follow when they come"
-                );
-            }
-        });
-        let manual =
-            self.core.endpoints.iter().filter(|endpoint| endpoint.spec.conflicts == Conflicts::Manual);
-        for endpoint in manual {
-            if let Err(conflicts) = depot.rebuild(endpoint, &[]) {
-                self.background.block_on(close(&self.backends));
-                return Err(GatewayError::Conflicts {
-                    endpoint: endpoint.spec.name.clone(),
-                    conflicts: conflicts.iter().map(ToString::to_string).collect(),
-                });
-            }
-        }
-        Ok(())
+        let certificate = front.as_ref().and_then(|front| front.certificate.clone());
+        let (reloader, orders) = Reloader::new(certificate);
+        Ok(Self { core, fleet, background, front, stopper: stopper.clone(), reloader, orders })
     }
 
-    /// The address that was taken.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The address that was taken; `None` where none is listened on.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.front.as_ref().map(|front| front.address)
     }
 
-    /// Name and URL of every endpoint.
+    /// Name and URL of every endpoint; none where no address is listened on.
     pub fn urls(&self) -> Vec<(String, String)> {
-        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        let Some(Front { address, certificate, .. }) = &self.front else {
+            return Vec::new();
+        };
+        let scheme = if certificate.is_some() { "https" } else { "http" };
         let of = |endpoint: &Arc<Endpoint>| {
             let spec = &endpoint.spec;
-            (spec.name.clone(), format!("{scheme}://{}{}", self.address, spec.path))
+            (spec.name.clone(), format!("{scheme}://{address}{}", spec.path))
         };
-        self.core.endpoints.iter().map(of).collect()
+        self.core.snapshot.load().endpoints.iter().map(of).collect()
     }
 
-    /// What stops this gateway.
-    pub fn stopper(&self) -> Stopper {
-        Stopper(self.stop.clone())
+    /// What gives this gateway another configuration while it runs.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Serves until stopped, then ends in good order: no new connections, streams end, calls finish within the
     /// configured time, upstream sessions are closed, processes stopped.
     ///
     /// # Errors
-    /// The serving threads cannot be started.
-    pub fn run(self) -> Result<(), GatewayError> {
-        let config = &self.core.config;
+    /// The serving threads cannot be started, or the gateway was started without an address.
+    pub fn run(mut self) -> Result<(), GatewayError> {
+        let Some(Front { listener, certificate, .. }) = self.front.take() else {
+            return Err(GatewayError::Unbound);
+        };
+        let config = self.core.snapshot.load().config.listener.clone();
         let (shutdown, shutdown_watch) = watch::channel(false);
         let (ended, ended_watch) = watch::channel(false);
-        let tls = match &self.certificate {
+        let tls = match certificate {
             Some(certificate) => {
                 self.background.spawn(certificate.clone().follow());
-                Some(Arc::new(certificate.acceptor(config.listener.http2)?))
+                Some(Arc::new(certificate.acceptor(config.http2)?))
             }
             None => None,
         };
-        let service = Service {
-            app: Arc::new(App::new(self.core.clone())),
-            tls,
-            drain: self.core.drain.clone(),
-            shutdown: shutdown_watch,
-            read: config.timeouts.read,
-            write: config.timeouts.write,
-            ended: ended_watch,
-        };
-        let threads = listener::serve(self.listener, config.listener.workers, &service)?;
+        let service = Service { core: self.core.clone(), tls, shutdown: shutdown_watch, ended: ended_watch };
+        let threads = listener::serve(listener, config.workers, &service)?;
         self.background.spawn(sweep(self.core.clone()));
-        let mut stop = self.stop.subscribe();
+        self.serve(Some(shutdown), ended, threads);
+        Ok(())
+    }
+
+    /// Serves the endpoint of this name on standard input and output until standard input ends, nothing can be written
+    /// any more, a reload removes the endpoint, or it is stopped, which are all the same; then ends in good order.
+    /// Nothing else may use the two.
+    ///
+    /// # Errors
+    /// There is no such endpoint, or the serving thread cannot be started.
+    pub fn run_stdio(self, endpoint: &str) -> Result<(), GatewayError> {
+        let (ended, ended_watch) = watch::channel(false);
+        let found = self.core.snapshot.load().named(endpoint).map(|endpoint| endpoint.number);
+        let threads = match found {
+            Some(number) => {
+                let ends = stdio::Ends { stopper: self.stopper.clone(), ended: ended_watch };
+                vec![stdio::serve(self.core.clone(), number, ends)?]
+            }
+            // Told to stop while it started, it has no endpoints.
+            None if self.stopper.is_stopped() => Vec::new(),
+            None => return Err(GatewayError::NoEndpoint(endpoint.to_owned())),
+        };
+        self.serve(None, ended, threads);
+        Ok(())
+    }
+
+    /// Takes reloads until stopped, then ends in good order and waits for the serving threads.
+    fn serve(
+        self,
+        shutdown: Option<watch::Sender<bool>>,
+        ended: watch::Sender<bool>,
+        threads: Vec<std::thread::JoinHandle<()>>,
+    ) {
+        let reloads = self.background.spawn(reload::follow(self.fleet, self.orders, self.stopper.watch()));
+        let mut stop = self.stopper.watch();
         self.background.block_on(async {
             let _ = stop.wait_for(|calls| *calls > 0).await;
-            tracing::info!("stopping: running calls may finish within {} s", config.timeouts.drain.as_secs());
-            shutdown.send_replace(true);
-            let drain = &self.core.drain;
-            drain.enter(Phase::Draining);
-            tokio::select! {
-                () = drain.idle() => {}
-                () = tokio::time::sleep(config.timeouts.drain) => tracing::warn!("giving up the calls that still run"),
-                _ = stop.wait_for(|calls| *calls > 1) => tracing::warn!("stopping at once"),
+            if let Some(shutdown) = &shutdown {
+                shutdown.send_replace(true);
             }
-            drain.enter(Phase::Ending);
-            let _ = tokio::time::timeout(Duration::from_secs(2), drain.idle()).await;
-            // A process that is dropped is killed with its group, so that hurry leaves nothing behind.
-            tokio::select! {
-                () = close(&self.backends) => {}
-                _ = stop.wait_for(|calls| *calls > 1) => {}
-            }
+            end(&self.core, reloads, &mut stop).await;
         });
         ended.send_replace(true);
         for thread in threads {
             let _ = thread.join();
         }
         self.background.shutdown_timeout(Duration::from_secs(1));
-        Ok(())
     }
 }
 
-fn endpoints(config: &Config, backends: &[Arc<dyn Backend>]) -> Result<Vec<Arc<Endpoint>>, GatewayError> {
-    config
-        .endpoints
-        .iter()
-        .map(|spec| {
-            let of = |name: &String| backends.iter().find(|backend| backend.name() == name).cloned();
-            let own = spec.backends.iter().filter_map(of).collect();
-            Endpoint::new(spec.clone(), own).map(Arc::new).map_err(|conflicts| GatewayError::Conflicts {
-                endpoint: spec.name.clone(),
-                conflicts: conflicts.iter().map(ToString::to_string).collect(),
-            })
-        })
-        .collect()
+/// Ends in good order; one more stop gives up what is under way.
+async fn end(core: &Core, reloads: JoinHandle<Fleet>, stop: &mut watch::Receiver<u32>) {
+    let patience = core.snapshot.load().config.timeouts.drain;
+    tracing::info!("stopping: running calls may finish within {} s", patience.as_secs());
+    let drain = &core.drain;
+    drain.enter(Phase::Draining);
+    tokio::select! {
+        () = drain.idle() => {}
+        () = tokio::time::sleep(patience) => tracing::warn!("giving up the calls that still run"),
+        _ = stop.wait_for(|calls| *calls > 1) => tracing::warn!("stopping at once"),
+    }
+    drain.enter(Phase::Ending);
+    let _ = tokio::time::timeout(Duration::from_secs(2), drain.idle()).await;
+    // A process that is dropped is killed with its group, so that hurry leaves nothing behind.
+    tokio::select! {
+        () = close(reloads) => {}
+        _ = stop.wait_for(|calls| *calls > 1) => {}
+    }
 }
 
-/// Closes every backend at once.
-async fn close(backends: &[Arc<dyn Backend>]) {
-    futures_util::future::join_all(backends.iter().map(|backend| backend.close())).await;
+/// Closes every backend, once no reload is under way any more.
+async fn close(reloads: JoinHandle<Fleet>) {
+    if let Ok(fleet) = reloads.await {
+        fleet.close().await;
+    }
 }
 
 /// Ends idle sessions.
 async fn sweep(core: Arc<Core>) {
-    let interval =
-        (core.config.timeouts.session / 4).clamp(Duration::from_millis(250), Duration::from_secs(30));
     loop {
+        let idle = core.snapshot.load().config.timeouts.session;
+        let interval = (idle / 4).clamp(Duration::from_millis(250), Duration::from_secs(30));
         tokio::time::sleep(interval).await;
-        for session in core.sessions.sweep() {
-            core.end_upstream(session.endpoint, session.number);
+        for session in core.sessions.sweep(idle) {
+            core.end_upstream(session.number);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Telling open streams that a list changed.
 
 use crate::catalog::List;
+use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use weir_protocol::Method;
 
@@ -32,9 +33,9 @@ impl Topic {
     }
 }
 
-/// Fans announcements out to every open stream of one endpoint.
+/// Fans announcements out to every open stream of one endpoint, through reloads, until the endpoint is removed.
 #[derive(Debug)]
-pub(crate) struct Hub(broadcast::Sender<Topic>);
+pub(crate) struct Hub(Mutex<Option<broadcast::Sender<Topic>>>);
 
 /// The receiving side of one stream.
 #[derive(Debug)]
@@ -45,28 +46,35 @@ const QUEUE: usize = 64;
 
 impl Default for Hub {
     fn default() -> Self {
-        Self(broadcast::Sender::new(QUEUE))
+        Self(Mutex::new(Some(broadcast::Sender::new(QUEUE))))
     }
 }
 
 impl Hub {
     pub(crate) fn announce(&self, topic: Topic) {
-        let _ = self.0.send(topic);
+        if let Some(open) = &*self.0.lock() {
+            let _ = open.send(topic);
+        }
     }
 
     pub(crate) fn subscribe(&self) -> Subscription {
-        Subscription(self.0.subscribe())
+        let open = self.0.lock().as_ref().map(broadcast::Sender::subscribe);
+        Subscription(open.unwrap_or_else(|| broadcast::Sender::new(1).subscribe()))
+    }
+
+    /// Ends every stream: the endpoint is removed.
+    pub(crate) fn close(&self) {
+        *self.0.lock() = None;
     }
 }
 
 impl Subscription {
-    /// The lists that changed; never empty. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Vec<Topic> {
+    /// The lists that changed, never none of them; `None` once the endpoint is removed. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Option<Vec<Topic>> {
         match self.0.recv().await {
-            Ok(topic) => vec![topic],
-            Err(broadcast::error::RecvError::Lagged(_)) => Topic::ALL.to_vec(),
-            // The hub lives as long as its endpoint, and the endpoint as long as its streams.
-            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            Ok(topic) => Some(vec![topic]),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(Topic::ALL.to_vec()),
+            Err(broadcast::error::RecvError::Closed) => None,
         }
     }
 }

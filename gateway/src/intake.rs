@@ -1,11 +1,19 @@
 //! What is checked before a request's body is read: size of the head, `Host`, `Origin`, media types.
 
-use crate::client::Client;
+use crate::client::{BodyError, Http};
 use crate::rescue::Fault;
-use http::HeaderValue;
-use http::header::{CONTENT_TYPE, HOST, ORIGIN};
+use bytes::Bytes;
+use futures_util::poll;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN};
+use http::{HeaderValue, Method};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::task::Poll;
+use weir_config::Config;
 use weir_protocol::code;
+
+/// A notification needs no more, in bytes; a connection has larger buffers than this anyway.
+const SMALL: usize = 4 << 10;
 
 /// Which names weir answers to, and for whom.
 #[derive(Debug)]
@@ -30,19 +38,18 @@ impl Gatekeeper {
 
     /// Refuses what a browser could be tricked into sending (DNS rebinding), and heads that are too large. Answers the
     /// origin that was allowed.
-    pub(crate) fn check(&self, client: &Client<'_>) -> Result<Option<HeaderValue>, Fault> {
+    pub(crate) fn check(&self, http: &Http<'_>) -> Result<Option<HeaderValue>, Fault> {
         let size: usize =
-            client.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if size + client.uri().path().len() > self.headers {
+            http.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if size + http.uri().path().len() > self.headers {
             let message = format!("the request's head is larger than {} bytes", self.headers);
             return Err(Fault::new(431, code::INVALID_REQUEST, message));
         }
-        let host = match client.uri().authority() {
+        let host = match http.uri().authority() {
             Some(authority) => Some(authority.as_str()),
-            None => client.header(HOST),
+            None => http.header(HOST),
         };
-        if !host.is_some_and(|host| self.knows_host(host))
-            || client.headers().get_all(HOST).iter().count() > 1
+        if !host.is_some_and(|host| self.knows_host(host)) || http.headers().get_all(HOST).iter().count() > 1
         {
             return Err(Fault::new(
                 403,
@@ -50,7 +57,7 @@ impl Gatekeeper {
                 "this Host is not served here; the operator can add it to `listener.allowed_hosts`",
             ));
         }
-        let mut origins = client.headers().get_all(ORIGIN).iter();
+        let mut origins = http.headers().get_all(ORIGIN).iter();
         match (origins.next(), origins.next()) {
             (None, _) => Ok(None),
             (Some(origin), None) if origin.to_str().is_ok_and(|origin| self.knows_origin(origin)) => {
@@ -94,13 +101,45 @@ fn is_loopback(name: &str) -> bool {
     name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Whether this is a POST whose body is told to be so small that it may be read though weir is full.
+pub(crate) fn is_small_post(http: &Http<'_>) -> bool {
+    let length = http.header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    *http.method() == Method::POST && length.is_some_and(|length| length <= SMALL)
+}
+
 /// Refuses a body that is not announced as JSON.
-pub(crate) fn content_type(client: &Client<'_>) -> Result<(), Fault> {
-    let media = client.header(CONTENT_TYPE).and_then(|value| value.split(';').next()).map(str::trim);
+pub(crate) fn content_type(http: &Http<'_>) -> Result<(), Fault> {
+    let media = http.header(CONTENT_TYPE).and_then(|value| value.split(';').next()).map(str::trim);
     if media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
         return Ok(());
     }
     Err(Fault::new(415, code::INVALID_REQUEST, "send the message with `Content-Type: application/json`"))
+}
+
+/// Reads a body, bounded in size and time.
+pub(crate) async fn body(http: &mut Http<'_>, config: &Config) -> Result<Bytes, Fault> {
+    let limit = config.limits.body;
+    let mut arriving = pin!(http.body(limit));
+    // Most bodies arrive with their head, and then need no timer.
+    let arrived = match poll!(&mut arriving) {
+        Poll::Ready(body) => Ok(body),
+        Poll::Pending => tokio::time::timeout(config.timeouts.read, arriving).await,
+    };
+    match arrived {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(BodyError::TooLarge)) => Err(too_large(limit)),
+        Ok(Err(BodyError::Broken)) => {
+            Err(Fault::new(400, code::PARSE_ERROR, "the body did not arrive whole"))
+        }
+        Ok(Err(BodyError::Late)) | Err(_) => {
+            Err(Fault::new(408, code::INVALID_REQUEST, "the body took too long to arrive"))
+        }
+    }
+}
+
+/// A message is larger than it may be.
+pub(crate) fn too_large(limit: usize) -> Fault {
+    Fault::new(413, code::INVALID_REQUEST, format!("the body is larger than {limit} bytes"))
 }
 
 #[cfg(test)]

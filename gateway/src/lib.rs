@@ -2,6 +2,7 @@
 
 mod answer;
 mod app;
+mod attached;
 mod call;
 mod catalog;
 mod client;
@@ -10,16 +11,31 @@ mod drain;
 mod edge;
 mod endpoint;
 mod error;
+mod examine;
+mod fleet;
 mod gateway;
 mod hub;
+mod icons;
+mod inbox;
 mod intake;
+mod line;
 mod listener;
 mod pulse;
 mod pump;
 mod refresh;
+mod reload;
+mod replay;
 mod rescue;
 mod session;
+mod snapshot;
+mod stdio;
 mod stream;
+mod watchers;
 
 pub use error::GatewayError;
+pub use examine::{
+    Examination, ExaminedBackend, ExaminedEndpoint, Finding, HiddenBy, Judged, Offer, Settled, Severity,
+    examine,
+};
 pub use gateway::{Gateway, Stopper};
+pub use reload::{Reloaded, Reloader};

@@ -4,8 +4,9 @@ mod socket;
 pub(crate) mod tls;
 
 use crate::app::App;
-use crate::drain::{Drain, Phase, reached};
+use crate::drain::{Phase, reached};
 use crate::error::GatewayError;
+use crate::gateway::Core;
 use crate::pulse;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::tls::Acceptor;
@@ -38,15 +39,10 @@ pub(crate) fn bind(address: SocketAddr) -> Result<StdListener, GatewayError> {
 /// What every serving thread needs.
 #[derive(Clone)]
 pub(crate) struct Service {
-    pub(crate) app: Arc<App>,
+    pub(crate) core: Arc<Core>,
     pub(crate) tls: Option<Arc<Acceptor>>,
-    pub(crate) drain: Arc<Drain>,
     /// Becomes true when connections must not be kept open any more.
     pub(crate) shutdown: ShutdownWatch,
-    /// How long a client may take for its first bytes.
-    pub(crate) read: Duration,
-    /// How long a client may take nothing of what is written to it.
-    pub(crate) write: Duration,
     /// Becomes true when the threads must end.
     pub(crate) ended: watch::Receiver<bool>,
 }
@@ -86,7 +82,7 @@ async fn run(listener: StdListener, mut service: Service) {
 }
 
 async fn accept(listener: TcpListener, service: &Service) {
-    let mut phase = service.drain.watch();
+    let mut phase = service.core.drain.watch();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -107,7 +103,10 @@ async fn accept(listener: TcpListener, service: &Service) {
 
 async fn connection(stream: TcpStream, service: Service) {
     let _ = stream.set_nodelay(true);
-    let tcp = Socket::new(stream, service.read, service.write);
+    // Connections that are open already keep the bounds that they began with.
+    let timeouts = service.core.snapshot.load().config.timeouts.clone();
+    let app = Arc::new(App::new(service.core));
+    let tcp = Socket::new(stream, timeouts.read, timeouts.write);
     let mut next: Option<Stream> = match &service.tls {
         None => Some(Box::new(tcp)),
         Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(tcp)).await {
@@ -120,6 +119,6 @@ async fn connection(stream: TcpStream, service: Service) {
         },
     };
     while let Some(stream) = next {
-        next = service.app.process_new(stream, &service.shutdown).await;
+        next = app.process_new(stream, &service.shutdown).await;
     }
 }

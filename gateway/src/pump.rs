@@ -1,26 +1,26 @@
 //! Carrying one call: opening it, passing events and outcome to the client, and ending it when either side goes.
 
-use crate::answer::Asker;
+use crate::answer::{Answer, Asker};
+use crate::attached::Attached;
 use crate::call::Routed;
-use crate::client::{Accepts, Client, Gone};
+use crate::client::{Client, Gone};
 use crate::drain::{Drain, Phase};
 use crate::pulse;
 use crate::rescue::{self, Fault};
 use crate::session::Cancellable;
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_backends::{Backend, BackendError, Event, Exchange};
-use weir_protocol::{Era, sse};
+use weir_backends::{BackendError, Event, Exchange};
+use weir_protocol::Era;
 
-/// A batch of events written at once; nothing waits for it to fill.
+/// A batch of notices written at once, in bytes; nothing waits for it to fill.
 const BATCH: usize = 16 << 10;
 
 /// One call under way, from before it was sent to its outcome. Dropped, it is cancelled upstream.
 pub(crate) struct Running {
-    backend: Arc<dyn Backend>,
+    backend: Arc<Attached>,
     opening: Option<BoxFuture<'static, Result<Exchange, BackendError>>>,
     exchange: Option<Exchange>,
     ended: bool,
@@ -28,15 +28,14 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(routed: Routed) -> Self {
-        let backend = routed.backend.clone();
-        let opening = routed.backend.call(routed.permit, routed.call);
-        Self { backend, opening: Some(opening), exchange: None, ended: false }
+        let opening = routed.backend.backend.clone().call(routed.permit, routed.call);
+        Self { backend: routed.backend, opening: Some(opening), exchange: None, ended: false }
     }
 
     /// The next event. Cancel-safe.
     async fn next(&mut self) -> Result<Event, BackendError> {
         let next = self.advance().await;
-        self.ended = !matches!(next, Ok(Event::Progress(_)));
+        self.ended = !matches!(next, Ok(Event::Progress(_) | Event::Log(_)));
         next
     }
 
@@ -59,14 +58,13 @@ impl Running {
         self.ended = true;
     }
 
-    /// Lets the call come to its end though nobody waits for the answer; the client may still cancel it.
-    fn detach(mut self, cancellable: Option<Cancellable>) {
+    /// Lets the call come to its end though its client is away; the client may still cancel it, and come back for what it
+    /// missed of the stream.
+    fn detach(mut self, mut away: Client<'static>, terms: &Terms<'_>, cancellable: Option<Cancellable>) {
+        let (asker, keep_alive, drain) = (terms.asker.clone(), terms.keep_alive, terms.drain.clone());
         tokio::spawn(async move {
-            let ended = async { while let Ok(Event::Progress(_)) = self.next().await {} };
-            tokio::select! {
-                () = ended => {}
-                () = notified(cancellable.as_ref()) => {}
-            }
+            let terms = Terms { asker, keep_alive, drain: &drain };
+            let _ = drive(&mut away, &mut self, &terms, cancellable.as_ref()).await;
         });
     }
 }
@@ -74,9 +72,8 @@ impl Running {
 /// What a call's client and gateway ask of the pump.
 pub(crate) struct Terms<'a> {
     pub(crate) asker: Asker,
-    pub(crate) accepts: Accepts,
     pub(crate) keep_alive: Duration,
-    pub(crate) drain: &'a Drain,
+    pub(crate) drain: &'a Arc<Drain>,
 }
 
 #[expect(
@@ -101,7 +98,7 @@ pub(crate) async fn carry(
     // Closing the connection cancels a modern call; in the legacy era it must not (2025-11-25 `basic/transports`), the
     // call runs on.
     if carried.is_err() && !running.ended && terms.asker.era == Era::Legacy {
-        running.detach(cancellable);
+        running.detach(client.away().unwrap_or(Client::Away(None)), terms, cancellable);
     }
     carried
 }
@@ -113,7 +110,6 @@ async fn drive(
     cancellable: Option<&Cancellable>,
 ) -> Result<(), Gone> {
     let pulse = pulse::here();
-    let mut streaming = false;
     let mut silence = Duration::ZERO;
     loop {
         let step = tokio::select! {
@@ -124,56 +120,31 @@ async fn drive(
             () = pulse.notified() => Step::Pulse,
         };
         match step {
-            Step::Event(Ok(Event::Outcome(outcome))) => {
-                let answer = terms.asker.answer(running.backend.name(), outcome);
-                return finish(client, terms, streaming, answer.status, answer.body).await;
-            }
-            Step::Event(Ok(Event::Progress(first))) => {
-                let Some(batch) = batch(running, terms, &first) else {
-                    continue;
-                };
-                let (outcome, mut bytes) = (batch.outcome, batch.events);
-                if let (Some((status, body)), false) = (&outcome, terms.accepts.stream) {
-                    // A client that takes no stream gets the outcome alone.
-                    return finish(client, terms, streaming, *status, body.clone()).await;
+            Step::Event(event) => {
+                if let Some(answer) = batch(client, running, terms, event) {
+                    return client.answer(answer.status, &[answer.body]).await;
                 }
-                if !terms.accepts.stream {
-                    continue;
+                if client.pushed() > 0 {
+                    client.flush().await?;
+                    silence = Duration::ZERO;
                 }
-                if let Some((_, body)) = &outcome {
-                    sse::write_message(&mut bytes, body);
-                }
-                begin(client, &mut streaming).await?;
-                client.write(bytes.into(), outcome.is_some()).await?;
-                if outcome.is_some() {
-                    return Ok(());
-                }
-                silence = Duration::ZERO;
-            }
-            Step::Event(Err(error)) => {
-                let answer = terms.asker.fault(&failed(running, &error));
-                return finish(client, terms, streaming, answer.status, answer.body).await;
             }
             Step::Pulse => {
                 silence += pulse::PERIOD;
-                if terms.drain.phase() == Phase::Ending {
+                if terms.drain.phase() == Phase::Ending || running.backend.is_given_up() {
                     let answer = terms.asker.fault(&rescue::stopping());
-                    return finish(client, terms, streaming, answer.status, answer.body).await;
+                    return client.answer(answer.status, &[answer.body]).await;
                 }
-                if silence >= terms.keep_alive && terms.accepts.stream {
+                if silence >= terms.keep_alive {
                     silence = Duration::ZERO;
-                    begin(client, &mut streaming).await?;
-                    client.write(Bytes::from_static(sse::KEEP_ALIVE), false).await?;
+                    client.keep_alive().await?;
                 }
             }
             Step::Gone => return Err(Gone),
             Step::Cancelled => {
-                // Nobody waits for an answer to a cancelled request; the exchange still has to end as HTTP wants it.
+                // Nobody waits for an answer to a cancelled request; the exchange still has to end as its transport wants.
                 running.cancel();
-                if streaming {
-                    return client.write(Bytes::new(), true).await;
-                }
-                return client.empty(202).await;
+                return client.close().await;
             }
         }
     }
@@ -186,62 +157,36 @@ fn failed(running: &Running, error: &BackendError) -> Fault {
     rescue::backend_failed(name, error)
 }
 
-async fn begin(client: &mut Client<'_>, streaming: &mut bool) -> Result<(), Gone> {
-    if !*streaming {
-        client.begin_stream().await?;
-        *streaming = true;
-    }
-    Ok(())
-}
-
-struct Batch {
-    events: Vec<u8>,
-    outcome: Option<(u16, Bytes)>,
-}
-
-/// Collects what is there already, without waiting: one write for many events.
-fn batch(running: &mut Running, terms: &Terms<'_>, first: &weir_backends::Message) -> Option<Batch> {
-    let mut events = Vec::new();
-    if let Some(progress) = terms.asker.progress(first) {
-        sse::write_message(&mut events, &progress);
-    }
-    while events.len() < BATCH {
-        match running.next().now_or_never() {
-            Some(Ok(Event::Progress(message))) => {
+/// Pushes what is there already, without waiting: one write for many notices. Answers the outcome if it is among it.
+fn batch(
+    client: &mut Client<'_>,
+    running: &mut Running,
+    terms: &Terms<'_>,
+    first: Result<Event, BackendError>,
+) -> Option<Answer> {
+    let mut next = first;
+    loop {
+        match next {
+            Ok(Event::Progress(message)) => {
                 if let Some(progress) = terms.asker.progress(&message) {
-                    sse::write_message(&mut events, &progress);
+                    client.push(&progress);
                 }
             }
-            Some(Ok(Event::Outcome(outcome))) => {
-                let answer = terms.asker.answer(running.backend.name(), outcome);
-                return Some(Batch { events, outcome: Some((answer.status, answer.body)) });
+            Ok(Event::Log(message)) => {
+                if let Some(log) = terms.asker.log(&message) {
+                    client.push(log);
+                }
             }
-            Some(Err(error)) => {
-                let answer = terms.asker.fault(&failed(running, &error));
-                return Some(Batch { events, outcome: Some((answer.status, answer.body)) });
+            Ok(Event::Outcome(outcome)) => {
+                return Some(terms.asker.answer(running.backend.name(), outcome));
             }
-            None => break,
+            Err(error) => return Some(terms.asker.fault(&failed(running, &error))),
         }
+        if client.pushed() >= BATCH {
+            return None;
+        }
+        next = running.next().now_or_never()?;
     }
-    (!events.is_empty()).then_some(Batch { events, outcome: None })
-}
-
-async fn finish(
-    client: &mut Client<'_>,
-    terms: &Terms<'_>,
-    streaming: bool,
-    status: u16,
-    body: Bytes,
-) -> Result<(), Gone> {
-    if !streaming && terms.accepts.json {
-        return client.json(status, &[body]).await;
-    }
-    if !streaming {
-        client.begin_stream().await?;
-    }
-    let mut event = Vec::new();
-    sse::write_message(&mut event, &body);
-    client.write(event.into(), true).await
 }
 
 async fn notified(cancellable: Option<&Cancellable>) {

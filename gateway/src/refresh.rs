@@ -1,98 +1,92 @@
 //! Keeping what each backend offers up to date, in the background.
 
-use crate::catalog::Stock;
+use crate::attached::Attached;
 use crate::endpoint::Endpoint;
 use crate::hub::Topic;
+use crate::icons;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
-use weir_backends::{Backend, Changes, Inventory};
+use weir_backends::{Changes, Inventory};
 use weir_runtime::Backoff;
 
-/// What all backends offer, and who shows it.
-#[derive(Debug)]
-pub(crate) struct Depot {
-    inventories: Mutex<Vec<(String, Option<Arc<Inventory>>)>>,
-    endpoints: Vec<Arc<Endpoint>>,
-    /// Held from the reading of inventories to the catalog made of them: one built from older inventories must not replace
-    /// one built from newer ones.
-    building: Mutex<()>,
-}
+/// The endpoints that show what the backends offer now.
+///
+/// The lock is held from the reading of inventories to the catalogs made of them: one built from older inventories must not
+/// replace one built from newer ones.
+#[derive(Debug, Default)]
+pub(crate) struct Depot(Mutex<Vec<Arc<Endpoint>>>);
 
 impl Depot {
-    /// Nothing is known yet of the backends with these names.
-    pub(crate) fn new(names: impl Iterator<Item = String>, endpoints: Vec<Arc<Endpoint>>) -> Self {
-        Self {
-            inventories: Mutex::new(names.map(|name| (name, None)).collect()),
-            endpoints,
-            building: Mutex::new(()),
-        }
+    /// Takes in a backend's inventory and rebuilds the endpoints that show it.
+    fn put(&self, backend: &Arc<Attached>, inventory: Inventory, announced: &[Topic]) {
+        backend.put(inventory);
+        self.show(backend, announced);
+        want(&self.0.lock(), backend);
     }
 
-    /// Takes in a backend's inventory and rebuilds the endpoints that show it.
-    fn put(&self, name: &str, inventory: Inventory, announced: &[Topic]) {
-        let inventory = Arc::new(inventory);
-        if let Some(place) = self.inventories.lock().iter_mut().find(|(known, _)| known == name) {
-            place.1 = Some(inventory);
-        }
-        for endpoint in self.endpoints.iter().filter(|endpoint| shows(endpoint, name)) {
-            if let Err(conflicts) = self.rebuild(endpoint, announced) {
+    /// Rebuilds the endpoints that show what the backend offers.
+    pub(crate) fn show(&self, backend: &Arc<Attached>, announced: &[Topic]) {
+        let endpoints = self.0.lock();
+        for endpoint in endpoints.iter().filter(|endpoint| endpoint.shows(backend)) {
+            if let Err(conflicts) = endpoint.rebuild(announced) {
                 for conflict in conflicts {
                     tracing::error!(endpoint = endpoint.spec.name, %conflict, "the last good catalog stays");
                 }
             }
+            endpoint.watchers.resume(endpoint);
         }
     }
 
-    /// Builds one endpoint's catalog from what is known now.
-    pub(crate) fn rebuild(
+    /// Puts `endpoints` in the place of those before. `fill` runs while no catalog is rebuilt; nothing changes where it
+    /// fails.
+    pub(crate) fn replace<E>(
         &self,
-        endpoint: &Endpoint,
-        announced: &[Topic],
-    ) -> Result<(), Vec<crate::catalog::Conflict>> {
-        let _one = self.building.lock();
-        let stocks: Vec<Stock> = {
-            let inventories = self.inventories.lock();
-            let of = |name: &str| inventories.iter().find(|(known, _)| known == name)?.1.clone();
-            endpoint
-                .backends
-                .iter()
-                .map(|backend| Stock { name: backend.name().to_owned(), inventory: of(backend.name()) })
-                .collect()
-        };
-        endpoint.rebuild(&stocks, announced)
+        endpoints: &[Arc<Endpoint>],
+        fill: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut current = self.0.lock();
+        fill()?;
+        *current = endpoints.to_vec();
+        for backend in current.iter().flat_map(|endpoint| &endpoint.backends) {
+            want(&current, backend);
+        }
+        Ok(())
     }
 }
 
-fn shows(endpoint: &Endpoint, name: &str) -> bool {
-    endpoint.backends.iter().any(|backend| backend.name() == name)
+/// Lets the icons of a backend be fetched where some endpoint embeds them.
+fn want(endpoints: &[Arc<Endpoint>], backend: &Attached) {
+    let embeds =
+        |endpoint: &Arc<Endpoint>| icons::embeds(&endpoint.spec) && endpoint.shows_number(backend.number);
+    backend.icons.want(backend.inventory().filter(|_| endpoints.iter().any(embeds)).as_deref());
 }
 
-/// Fetches the backend's inventory now, whenever there is a reason to, and at the latest every `interval`. `answered`
+/// Fetches the backend's inventory now, whenever there is a reason to, and at the latest when it is as old as a list may become. `answered`
 /// is set once the first attempt has ended, well or not.
-pub(crate) async fn keep(
-    backend: Arc<dyn Backend>,
-    depot: Arc<Depot>,
-    interval: Duration,
-    answered: watch::Sender<bool>,
-) {
+pub(crate) async fn keep(backend: Arc<Attached>, depot: Arc<Depot>, answered: watch::Sender<bool>) {
+    let interval = backend.spec().timeouts.refresh;
     let mut changes = backend.changes();
+    // Ends with this task, whatever ends it.
+    let mut beside = JoinSet::new();
+    beside.spawn(icons::follow(backend.clone(), depot.clone(), backend.icons.wanted()));
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
     let mut pace = Pace::default();
     let mut seen = Changes::default();
     let mut failing = false;
     loop {
         let now = *changes.borrow_and_update();
-        let wait = match backend.inventory().await {
+        let wait = match backend.backend.inventory().await {
             Ok(inventory) => {
                 if failing {
                     tracing::info!(backend = backend.name(), "the backend answers again");
                 }
                 failing = false;
                 backoff.reset();
-                depot.put(backend.name(), inventory, &announced(&seen, &now));
+                depot.put(&backend, inventory, &announced(&seen, &now));
                 seen = now;
                 interval
             }

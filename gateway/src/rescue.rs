@@ -92,6 +92,12 @@ pub(crate) fn no_resource(era: Era, uri: &str) -> Fault {
     Fault { data: Some(data.into()), ..Fault::new(200, code, "resource not found") }
 }
 
+/// A client watches as many resources as it may.
+pub(crate) fn too_many_subscriptions(limit: usize) -> Fault {
+    let message = format!("the gateway's limit of {limit} subscriptions is reached; end others first");
+    Fault { kind: Kind::Limited, ..Fault::new(200, code::SERVER_ERROR, message) }
+}
+
 /// Parameters that a method cannot do without.
 pub(crate) fn invalid_params(message: impl Into<String>) -> Fault {
     Fault::new(200, code::INVALID_PARAMS, message)

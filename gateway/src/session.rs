@@ -2,30 +2,59 @@
 //!
 //! S: MCP 2025-11-25 `basic/transports` "Session Management".
 
+use crate::client::Outbox;
+use crate::inbox::Inbox;
+use crate::replay::{Allowance, Replays};
+use crate::watchers::Watches;
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use weir_config::Config;
+use weir_protocol::{Level, Logs, Revision};
 
 /// One client's session.
 #[derive(Debug)]
 pub(crate) struct Session {
     /// Its number, 128 random bits; in hexadecimal it is the `Mcp-Session-Id`.
     pub(crate) number: u128,
-    /// Index of its endpoint.
+    /// Number of its endpoint.
     pub(crate) endpoint: usize,
+    /// What `initialize` agreed on.
+    revision: OnceLock<Revision>,
+    /// The connection that this session is, where one connection carries all its messages.
+    connection: Option<Box<Connection>>,
+    /// What its streams said lately.
+    pub(crate) replays: Replays,
     /// Milliseconds since the store was made.
     last_used: AtomicU64,
     /// Requests and streams under way.
     open: AtomicU32,
+    /// The log messages that the client wants.
+    logs: Mutex<Logs>,
     /// Calls under way that the client may cancel.
     calls: Mutex<Vec<OpenCall>>,
+    /// The resources that the client watches, by the URI that it knows.
+    pub(crate) watches: Watches,
+    /// What waits for its stream.
+    pub(crate) inbox: Arc<Inbox>,
     /// The stream that carries notifications, where one is open.
     stream: Mutex<Option<Arc<Notify>>>,
+}
+
+/// A connection that carries all messages of one client, so that it is a session by itself.
+#[derive(Debug)]
+struct Connection {
+    outbox: Outbox,
+    /// A revision was agreed on.
+    agreed: Notify,
+    /// No message is being answered any more.
+    idle: Notify,
 }
 
 /// A call that the client may cancel.
@@ -46,7 +75,10 @@ pub(crate) struct Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         self.session.last_used.store(millis(self.epoch), Ordering::Relaxed);
-        self.session.open.fetch_sub(1, Ordering::Relaxed);
+        let before = self.session.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(connection) = self.session.connection.as_ref().filter(|_| before == 2) {
+            connection.idle.notify_one();
+        }
     }
 }
 
@@ -67,6 +99,61 @@ impl Session {
     /// The id that stands on the wire.
     pub(crate) fn id(&self) -> String {
         format!("{:032x}", self.number)
+    }
+
+    /// Agrees on a revision; `false` where one was agreed on before.
+    pub(crate) fn agree(&self, revision: Revision) -> bool {
+        let first = self.revision.set(revision).is_ok();
+        if let Some(connection) = &self.connection {
+            connection.agreed.notify_one();
+        }
+        first
+    }
+
+    /// The revision that was agreed on.
+    pub(crate) fn revision(&self) -> Option<Revision> {
+        self.revision.get().copied()
+    }
+
+    /// Whether the session is a connection, and known by no header.
+    pub(crate) fn is_connection(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Where messages to the client go, if this session is a connection.
+    pub(crate) fn outbox(&self) -> Option<Outbox> {
+        self.connection.as_ref().map(|connection| connection.outbox.clone())
+    }
+
+    /// Waits until a revision is agreed on over a connection; for one waiter. Cancel-safe.
+    pub(crate) async fn agreed(&self) {
+        while let (Some(connection), None) = (&self.connection, self.revision()) {
+            connection.agreed.notified().await;
+        }
+    }
+
+    /// Waits until a connection has nothing under way but the visit that keeps it; for one waiter. Cancel-safe.
+    pub(crate) async fn idle(&self) {
+        while let (Some(connection), true) = (&self.connection, self.open.load(Ordering::Relaxed) > 1) {
+            connection.idle.notified().await;
+        }
+    }
+
+    /// Cancels every call: nobody is left who could take an answer.
+    pub(crate) fn cancel_all(&self) {
+        for call in self.calls.lock().iter() {
+            call.cancelled.notify_one();
+        }
+    }
+
+    /// The client wants log messages of this level and graver ones.
+    pub(crate) fn set_level(&self, level: Level) {
+        *self.logs.lock() = Logs::From(level);
+    }
+
+    /// The log messages that the client wants.
+    pub(crate) fn logs(&self) -> Logs {
+        *self.logs.lock()
     }
 
     /// Makes the call with this raw id cancellable.
@@ -120,20 +207,35 @@ type Shard = Mutex<HashMap<u128, Arc<Session>, BuildHasherDefault<Random>>>;
 /// How many places the sessions are spread over, so that threads seldom wait for each other.
 const SHARDS: usize = 16;
 
+/// What the streams of sessions may be remembered of.
+pub(crate) fn allowance(config: &Config) -> Allowance {
+    Allowance::new(config.limits.replay, config.limits.replays, config.timeouts.replay)
+}
+
 /// All sessions of a gateway.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     shards: [Shard; SHARDS],
     count: AtomicUsize,
-    limit: usize,
-    idle: Duration,
     epoch: Instant,
+    allowance: ArcSwap<Allowance>,
 }
 
 impl Sessions {
-    /// A store of at most `limit` sessions; one that is idle for `idle` ends.
-    pub(crate) fn new(limit: usize, idle: Duration) -> Self {
-        Self { shards: Default::default(), count: AtomicUsize::new(0), limit, idle, epoch: Instant::now() }
+    /// No sessions yet. `allowance` says what their streams may be remembered of.
+    pub(crate) fn new(allowance: Arc<Allowance>) -> Self {
+        let (count, allowance) = (AtomicUsize::new(0), ArcSwap::new(allowance));
+        Self { shards: Default::default(), count, epoch: Instant::now(), allowance }
+    }
+
+    /// Sessions that are opened from now on may be remembered so much of; others keep what they have.
+    pub(crate) fn allow(&self, allowance: Allowance) {
+        let known = self.allowance.load();
+        let same =
+            (known.stream, known.total, known.time) == (allowance.stream, allowance.total, allowance.time);
+        if !same {
+            self.allowance.store(Arc::new(allowance));
+        }
     }
 
     fn shard(&self, number: u128) -> &Shard {
@@ -141,11 +243,21 @@ impl Sessions {
         self.shards.get((number % SHARDS as u128) as usize).unwrap_or(first)
     }
 
-    /// Opens a session; `None` where there are as many as allowed.
-    pub(crate) fn open(&self, endpoint: usize) -> Result<Option<Visit>, getrandom::Error> {
-        let taken = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-            (count < self.limit).then_some(count + 1)
-        });
+    /// The session with this number.
+    pub(crate) fn find(&self, number: u128) -> Option<Arc<Session>> {
+        self.shard(number).lock().get(&number).cloned()
+    }
+
+    /// Opens a session, which is a connection where there is an outbox; `None` where there are `limit` already.
+    pub(crate) fn open(
+        &self,
+        endpoint: usize,
+        outbox: Option<Outbox>,
+        limit: usize,
+    ) -> Result<Option<Visit>, getrandom::Error> {
+        let taken = self
+            .count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit).then_some(count + 1));
         if taken.is_err() {
             return Ok(None);
         }
@@ -157,8 +269,15 @@ impl Sessions {
         let session = Arc::new(Session {
             number: u128::from_be_bytes(random),
             endpoint,
+            revision: OnceLock::new(),
+            connection: outbox
+                .map(|outbox| Box::new(Connection { outbox, agreed: Notify::new(), idle: Notify::new() })),
+            replays: Replays::new(self.allowance.load_full()),
             last_used: AtomicU64::new(millis(self.epoch)),
             open: AtomicU32::new(1),
+            logs: Mutex::new(Logs::Unsaid),
+            watches: Watches::default(),
+            inbox: Arc::default(),
             calls: Mutex::default(),
             stream: Mutex::default(),
         });
@@ -166,13 +285,17 @@ impl Sessions {
         Ok(Some(Visit { session, epoch: self.epoch }))
     }
 
+    /// Another visit to a session that is known already.
+    pub(crate) fn enter(&self, session: &Arc<Session>) -> Visit {
+        session.open.fetch_add(1, Ordering::Relaxed);
+        Visit { session: session.clone(), epoch: self.epoch }
+    }
+
     /// The session with this id on this endpoint.
     pub(crate) fn visit(&self, endpoint: usize, id: &str) -> Option<Visit> {
         let number = number_of(id)?;
         let shard = self.shard(number).lock();
-        let session = shard.get(&number).filter(|session| session.endpoint == endpoint)?;
-        session.open.fetch_add(1, Ordering::Relaxed);
-        Some(Visit { session: session.clone(), epoch: self.epoch })
+        shard.get(&number).filter(|session| session.endpoint == endpoint).map(|session| self.enter(session))
     }
 
     /// Ends a session; its stream ends too.
@@ -182,18 +305,30 @@ impl Sessions {
         if let Some(stream) = session.stream.lock().take() {
             stream.notify_one();
         }
+        session.watches.clear();
         Some(session)
     }
 
-    /// Ends the sessions that have been idle too long, and answers them.
-    pub(crate) fn sweep(&self) -> Vec<Arc<Session>> {
-        let idle = u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX);
+    /// Ends the sessions that have been idle for `idle`, and answers them.
+    pub(crate) fn sweep(&self, idle: Duration) -> Vec<Arc<Session>> {
+        let idle = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
         let oldest = millis(self.epoch).saturating_sub(idle);
+        self.end_unless(|session| {
+            session.replays.forget();
+            session.open.load(Ordering::Relaxed) > 0 || session.last_used.load(Ordering::Relaxed) >= oldest
+        })
+    }
+
+    /// Ends the sessions of every endpoint that does not `stay`, and answers them.
+    pub(crate) fn end_of_endpoints(&self, stays: impl Fn(usize) -> bool) -> Vec<Arc<Session>> {
+        self.end_unless(|session| stays(session.endpoint))
+    }
+
+    fn end_unless(&self, stays: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
         let mut ended = Vec::new();
         for shard in &self.shards {
             shard.lock().retain(|_, session| {
-                let stays = session.open.load(Ordering::Relaxed) > 0
-                    || session.last_used.load(Ordering::Relaxed) >= oldest;
+                let stays = stays(session);
                 if !stays {
                     ended.push(session.clone());
                 }
@@ -201,6 +336,12 @@ impl Sessions {
             });
         }
         self.count.fetch_sub(ended.len(), Ordering::Relaxed);
+        for session in &ended {
+            if let Some(stream) = session.stream.lock().take() {
+                stream.notify_one();
+            }
+            session.watches.clear();
+        }
         ended
     }
 }
@@ -218,44 +359,4 @@ fn millis(epoch: Instant) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn sessions_are_bounded_and_end_when_idle() {
-        let sessions = Sessions::new(2, Duration::from_secs(10));
-        let first = sessions.open(0).unwrap().unwrap();
-        let second = sessions.open(1).unwrap().unwrap();
-        assert!(sessions.open(0).unwrap().is_none());
-        let id = first.session.id();
-        assert!(sessions.visit(0, &id).is_some());
-        assert!(sessions.visit(1, &id).is_none(), "a session belongs to its endpoint");
-        for id in ["nonsense", "", &"+".repeat(32), &"é".repeat(16)] {
-            assert!(sessions.visit(0, id).is_none(), "{id}");
-        }
-        drop(second);
-        tokio::time::advance(Duration::from_secs(11)).await;
-        let ended = sessions.sweep();
-        assert_eq!(ended.len(), 1, "the first is still in use");
-        assert_eq!(ended[0].endpoint, 1);
-        assert!(sessions.end(first.session.number).is_some());
-        assert!(sessions.visit(0, &id).is_none());
-        assert!(sessions.open(0).unwrap().is_some());
-    }
-
-    #[test]
-    fn cancellation_reaches_the_call_of_that_id_only() {
-        let sessions = Sessions::new(1, Duration::from_secs(10));
-        let visit = sessions.open(0).unwrap().unwrap();
-        let (one, two) = (visit.session.cancellable(b"1"), visit.session.cancellable(b"\"1\""));
-        visit.session.cancel(b"1");
-        let notified = |call: &Cancellable| {
-            let mut waits = std::pin::pin!(call.cancelled.notified());
-            waits.as_mut().enable()
-        };
-        assert!(notified(&one));
-        assert!(!notified(&two));
-        drop((one, two));
-        assert!(visit.session.calls.lock().is_empty());
-    }
-}
+mod tests;

@@ -3,69 +3,112 @@
 use crate::client::{Client, Gone};
 use crate::drain::{Drain, Phase, reached};
 use crate::hub::{Subscription, Topic};
+use crate::inbox::{Inbox, Reader};
+use crate::session::Cancellable;
+use crate::watchers::Watch;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use weir_protocol::{meta, sse};
+use weir_protocol::meta;
+
+/// A stream that is about to be written, with what has to live as long as it. It holds nothing of the snapshot that it
+/// began with.
+pub(crate) struct Listening {
+    pub(crate) stream: Stream,
+    pub(crate) subscription: Subscription,
+    /// Reads the inbox from before it was acknowledged.
+    pub(crate) reader: Reader,
+    /// The resources that it tells of.
+    pub(crate) watches: Vec<Watch>,
+    /// Lets the client cancel it by its id.
+    pub(crate) cancellable: Option<Cancellable>,
+}
+
+impl Listening {
+    /// Writes the stream to its end.
+    pub(crate) async fn run(self: Box<Self>, client: &mut Client<'_>, drain: &Drain) -> Result<(), Gone> {
+        let Self { stream, mut subscription, reader, watches, cancellable } = *self;
+        // Boxed, so that what is rare does not make the future of every request larger.
+        let ended = Box::pin(stream.run(client, &mut subscription, drain)).await;
+        drop((reader, watches, cancellable));
+        ended
+    }
+}
 
 /// How a stream of announcements is written.
 pub(crate) struct Stream {
     /// The lists that the client wants to hear of.
     pub(crate) topics: Vec<Topic>,
+    /// What waits for this stream beside them.
+    pub(crate) inbox: Arc<Inbox>,
     /// The modern request's raw id, which every message of its stream carries.
     pub(crate) subscription: Option<Bytes>,
     /// Silence before a comment.
     pub(crate) keep_alive: Duration,
-    /// Notified when another stream takes the place of this one, or the session ends.
+    /// Notified when another stream takes the place of this one, the session ends, or the request is cancelled.
     pub(crate) ended: Option<Arc<Notify>>,
 }
 
 impl Stream {
-    /// Writes announcements until the client goes, the stream is superseded or weir stops. The stream has begun.
+    /// Writes announcements until the client goes, the stream is superseded, or its endpoint or weir ends. The stream has
+    /// begun.
     pub(crate) async fn run(
         &self,
         client: &mut Client<'_>,
-        mut subscription: Subscription,
+        subscription: &mut Subscription,
         drain: &Drain,
     ) -> Result<(), Gone> {
         let mut phase = drain.watch();
+        let reader = self.inbox.read();
         loop {
-            let topics = tokio::select! {
-                topics = subscription.next() => topics,
+            tokio::select! {
+                // What has ended takes nothing more out of what waits: that is for the stream after it.
+                biased;
+                () = ended(self.ended.as_deref()) => return client.close().await,
                 () = client.gone() => return Err(Gone),
-                () = ended(self.ended.as_deref()) => break,
                 () = reached(&mut phase, Phase::Draining) => break,
+                topics = subscription.next() => {
+                    let Some(topics) = topics else {
+                        break;
+                    };
+                    for topic in topics.into_iter().filter(|topic| self.topics.contains(topic)) {
+                        client.push(self.notification(topic).as_bytes());
+                    }
+                }
+                letters = reader.next() => {
+                    for letter in letters {
+                        client.push(&letter.written(self.subscription.as_deref()));
+                    }
+                }
                 () = tokio::time::sleep(self.keep_alive) => {
-                    client.write(Bytes::from_static(sse::KEEP_ALIVE), false).await?;
+                    client.keep_alive().await?;
                     continue;
                 }
-            };
-            let mut events = Vec::new();
-            for topic in topics.into_iter().filter(|topic| self.topics.contains(topic)) {
-                sse::write_message(&mut events, self.notification(topic).as_bytes());
             }
-            if !events.is_empty() {
-                client.write(events.into(), false).await?;
-            }
+            client.flush().await?;
         }
-        let mut last = Vec::new();
-        if let Some(id) = &self.subscription {
-            // A modern stream ends with the result of the request that opened it.
-            let id = String::from_utf8_lossy(id);
-            let result = format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{}":{id}}}}}}}"#,
-                meta::SUBSCRIPTION_ID
-            );
-            sse::write_message(&mut last, result.as_bytes());
-        }
-        client.write(last.into(), true).await
+        let Some(id) = &self.subscription else {
+            return client.close().await;
+        };
+        // A modern stream ends with the result of the request that opened it.
+        let id = String::from_utf8_lossy(id);
+        let result = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{}":{id}}}}}}}"#,
+            meta::SUBSCRIPTION_ID
+        );
+        client.answer(200, &[result.into()]).await
+    }
+
+    /// An announcement in the legacy form.
+    pub(crate) fn plain(topic: Topic) -> String {
+        format!(r#"{{"jsonrpc":"2.0","method":"{}"}}"#, topic.method().as_str())
     }
 
     fn notification(&self, topic: Topic) -> String {
         let method = topic.method().as_str();
         match &self.subscription {
-            None => format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#),
+            None => Self::plain(topic),
             Some(id) => format!(
                 r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"_meta":{{"{}":{}}}}}}}"#,
                 meta::SUBSCRIPTION_ID,
@@ -75,7 +118,8 @@ impl Stream {
     }
 }
 
-async fn ended(notify: Option<&Notify>) {
+/// Waits until something that may be ended is. Cancel-safe.
+pub(crate) async fn ended(notify: Option<&Notify>) {
     match notify {
         Some(notify) => notify.notified().await,
         None => std::future::pending().await,

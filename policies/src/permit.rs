@@ -12,6 +12,8 @@ pub enum Action {
     GetPrompt,
     /// `resources/read`.
     ReadResource,
+    /// `resources/subscribe`, and the same by `subscriptions/listen`.
+    SubscribeResource,
     /// `completion/complete`.
     Complete,
 }

@@ -64,6 +64,8 @@ pub struct Params {
     pub client_info: Option<Span>,
     /// `notifications`: the filter of `subscriptions/listen`.
     pub notifications: Option<Span>,
+    /// `level`: of `logging/setLevel` and of a log message.
+    pub level: Option<Span>,
 }
 
 /// Why bytes are not a message.
@@ -293,6 +295,7 @@ impl<'de> Visitor<'de> for ParamsSeed<'de> {
                 "protocolVersion" => &mut params.protocol_version,
                 "clientInfo" => &mut params.client_info,
                 "notifications" => &mut params.notifications,
+                "level" => &mut params.level,
                 _ => {
                     skip(&mut map)?;
                     continue;

@@ -1,7 +1,10 @@
 //! Items of lists: tools, prompts, resources and templates, kept as the raw JSON their backend sent.
 
+use crate::members::{self, Member};
+use crate::mirror::{AnnotationError, Mirrors};
+use crate::object::Object;
 use crate::scan::{KeySeed, fill};
-use crate::{Span, Splice, json};
+use crate::{Span, Splice, json, uris};
 use bytes::Bytes;
 use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
@@ -11,13 +14,22 @@ use std::fmt;
 /// The members of an item that weir reads.
 #[derive(Debug, Clone, Default)]
 pub struct ItemHead {
-    is_empty: bool,
+    /// Right behind the `{`.
+    start: usize,
+    members: usize,
     name: Option<Span>,
     title: Option<Span>,
     description: Option<Span>,
     annotations: Option<Span>,
     uri: Option<Span>,
     uri_template: Option<Span>,
+    input_schema: Option<Span>,
+    arguments: Option<Span>,
+    output_schema: Option<Member>,
+    /// `outputSchema` is of the type `object`; found out once, since lists are built anew more often than they are read.
+    output_is_object: bool,
+    icons: Option<Member>,
+    meta: Option<Span>,
 }
 
 /// One item: its raw JSON object and what weir reads of it.
@@ -39,6 +51,18 @@ pub struct ItemChange {
     pub description: Option<String>,
     /// Members to set in `annotations`: name and raw JSON value.
     pub annotations: Vec<(String, String)>,
+    /// The new `inputSchema` of a tool, which must be there.
+    pub input_schema: Option<Bytes>,
+    /// The new `arguments` of a prompt, which must be there.
+    pub arguments: Option<Bytes>,
+    /// Put before `uri` and `uriTemplate`.
+    pub uri_prefix: Option<String>,
+    /// Put before the URI of a tool's user interface (`_meta.ui.resourceUri` of MCP Apps).
+    pub interface_prefix: Option<String>,
+    /// Leave `icons` out.
+    pub without_icons: bool,
+    /// Leave `outputSchema` out.
+    pub without_output_schema: bool,
 }
 
 /// Takes the array of a list result apart. An element that is no object, or repeats a key that weir reads, is an error of
@@ -55,7 +79,9 @@ impl Item {
     /// Reads one object.
     pub fn parse(raw: Bytes) -> Result<Self, serde_json::Error> {
         let source = std::str::from_utf8(&raw).map_err(serde::de::Error::custom)?;
-        let head = serde_json::Deserializer::from_str(source).deserialize_map(HeadVisitor { source })?;
+        let start = source.find('{').map_or(0, |at| at + 1);
+        let head =
+            serde_json::Deserializer::from_str(source).deserialize_map(HeadVisitor { source, start })?;
         Ok(Self { head, raw })
     }
 
@@ -74,13 +100,44 @@ impl Item {
         self.string(self.head.uri_template)
     }
 
-    /// Whether the annotation `key` is `true`.
+    /// The `inputSchema` of a tool, as it is written.
+    pub fn input_schema(&self) -> Option<&str> {
+        self.head.input_schema.map(|span| span.text(&self.raw))
+    }
+
+    /// The `arguments` of a prompt, as they are written.
+    pub fn arguments(&self) -> Option<&str> {
+        self.head.arguments.map(|span| span.text(&self.raw))
+    }
+
+    /// The value of `icons`.
+    pub(crate) fn icons(&self) -> Option<Span> {
+        self.head.icons.map(|member| member.value)
+    }
+
+    /// Whether clients of the legacy era can read the tool: their revisions know only output schemas of objects.
+    pub fn has_legacy_output_schema(&self) -> bool {
+        self.head.output_schema.is_none() || self.head.output_is_object
+    }
+
+    /// Whether the annotation `key` is `true`, each time where it is there several times.
     pub fn has_hint(&self, key: &str) -> bool {
-        let Some(span) = self.head.annotations else {
-            return false;
-        };
-        let members = Members::read(span.of(&self.raw)).unwrap_or_default().0;
-        members.iter().any(|(name, value)| name == key && value == "true")
+        let members = self.annotations().0;
+        let mut values = members.iter().filter(|member| member.is(key)).map(|member| member.value).peekable();
+        values.peek().is_some() && values.all(|value| value == "true")
+    }
+
+    /// None where `annotations` is missing or no object.
+    fn annotations(&self) -> Members<'_> {
+        self.head.annotations.and_then(|span| Members::read(span.of(&self.raw)).ok()).unwrap_or_default()
+    }
+
+    /// The parameters of a tool that headers mirror; `None` where it has none.
+    ///
+    /// # Errors
+    /// Its annotations break a rule: such a tool must not be shown (2026-07-28 `server/tools` "x-mcp-header").
+    pub fn mirrors(&self) -> Result<Option<Mirrors>, AnnotationError> {
+        self.head.input_schema.map_or(Ok(None), |schema| Mirrors::of_schema(schema.of(&self.raw)))
     }
 
     fn string(&self, span: Option<Span>) -> Option<String> {
@@ -114,36 +171,63 @@ impl Item {
                 }
             }
         }
-        if self.head.is_empty {
+        let schemas =
+            [(self.head.input_schema, &change.input_schema), (self.head.arguments, &change.arguments)];
+        for (span, new) in schemas.into_iter().filter_map(|(span, new)| Some((span?, new.as_ref()?))) {
+            splice.replace(span, &new[..]);
+        }
+        if let Some(prefix) = &change.uri_prefix {
+            for span in [self.head.uri, self.head.uri_template].into_iter().flatten() {
+                uris::prefix(&mut splice, &self.raw, span, prefix);
+            }
+        }
+        if let (Some(prefix), Some(meta)) = (&change.interface_prefix, self.head.meta) {
+            let source = std::str::from_utf8(&self.raw).unwrap_or_default();
+            uris::prefix_interface(&mut splice, source, meta, prefix);
+        }
+        let icons = self.head.icons.filter(|_| change.without_icons);
+        let output_schema = self.head.output_schema.filter(|_| change.without_output_schema);
+        let mut gone: Vec<Member> = icons.into_iter().chain(output_schema).collect();
+        if self.head.members == gone.len() {
             added.pop();
         }
+        members::delete(&mut splice, &self.raw, self.head.start, &mut gone);
         if !added.is_empty() {
-            splice.insert(1, added);
+            splice.insert(self.head.start, added);
         }
         if splice.is_untouched() { self.raw.clone() } else { splice.finish() }
     }
 
-    /// The annotations with `set` in place of or behind what is there, in the order of the backend.
+    /// The annotations with `set` in place of or behind what is there, in the order of the backend. Of those that are
+    /// set and that the backend repeats, one is left: readers differ in which of several they believe.
     fn merged_annotations(&self, set: &[(String, String)]) -> Option<Vec<u8>> {
         if set.is_empty() {
             return None;
         }
-        let present = self.head.annotations.map_or(&b"{}"[..], |span| span.of(&self.raw));
-        let mut members: Vec<(String, String)> = Members::read(present).unwrap_or_default().0;
-        for (key, value) in set {
-            match members.iter_mut().find(|(present, _)| present == key) {
-                Some(member) => member.1.clone_from(value),
-                None => members.push((key.clone(), value.clone())),
+        let mut members = self.annotations().0;
+        let added: Vec<(Vec<u8>, &str)> =
+            set.iter().map(|(key, value)| (json::string(key), value.as_str())).collect();
+        for ((key, value), (raw, _)) in set.iter().zip(&added) {
+            let mut found = false;
+            members.retain_mut(|member| {
+                let is_it = member.is(key);
+                if is_it {
+                    member.value = value;
+                }
+                !(is_it && std::mem::replace(&mut found, true))
+            });
+            if !found {
+                members.push(RawMember { key: raw, value });
             }
         }
         let mut out = vec![b'{'];
-        for (at, (key, value)) in members.iter().enumerate() {
+        for (at, member) in members.iter().enumerate() {
             if at > 0 {
                 out.push(b',');
             }
-            json::write_string(&mut out, key);
+            out.extend_from_slice(member.key);
             out.push(b':');
-            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(member.value.as_bytes());
         }
         out.push(b'}');
         Some(out)
@@ -152,6 +236,8 @@ impl Item {
 
 struct HeadVisitor<'de> {
     source: &'de str,
+    /// Right behind the `{`.
+    start: usize,
 }
 
 impl<'de> Visitor<'de> for HeadVisitor<'de> {
@@ -162,10 +248,14 @@ impl<'de> Visitor<'de> for HeadVisitor<'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut head = ItemHead { is_empty: true, ..ItemHead::default() };
+        let mut head = ItemHead { start: self.start, ..ItemHead::default() };
+        let mut after = self.start;
         while let Some(key) = map.next_key_seed(KeySeed)? {
             let raw: &RawValue = map.next_value()?;
-            head.is_empty = false;
+            let value = Span::within(self.source, raw.get());
+            let member = Member::new(after, value);
+            head.members += 1;
+            after = value.end();
             let slot = match &*key.text {
                 "name" => &mut head.name,
                 "title" => &mut head.title,
@@ -173,20 +263,52 @@ impl<'de> Visitor<'de> for HeadVisitor<'de> {
                 "annotations" => &mut head.annotations,
                 "uri" => &mut head.uri,
                 "uriTemplate" => &mut head.uri_template,
+                "inputSchema" => &mut head.input_schema,
+                "arguments" => &mut head.arguments,
+                "_meta" => &mut head.meta,
+                "outputSchema" => {
+                    head.output_is_object = is_object_schema(self.source, value);
+                    fill(&mut head.output_schema, member, &key.text)?;
+                    continue;
+                }
+                "icons" => {
+                    fill(&mut head.icons, member, &key.text)?;
+                    continue;
+                }
                 _ => continue,
             };
-            fill(slot, Span::within(self.source, raw.get()), &key.text)?;
+            fill(slot, value, &key.text)?;
         }
         Ok(head)
     }
 }
 
-/// The members of an object in their order, values as raw JSON.
-#[derive(Default)]
-struct Members(Vec<(String, String)>);
+/// A member of an object as raw JSON.
+struct RawMember<'a> {
+    key: &'a [u8],
+    value: &'a str,
+}
 
-impl Members {
-    fn read(object: &[u8]) -> Result<Self, serde_json::Error> {
+/// Whether the schema at `span` is one of an object, by its `type`.
+fn is_object_schema(source: &str, span: Span) -> bool {
+    let schema = Object::read(source, span).ok();
+    let kind =
+        schema.as_ref().and_then(|schema| schema.get("type")).map(|kind| kind.value().of(source.as_bytes()));
+    kind.is_some_and(|kind| json::as_str(kind).as_deref() == Some("object"))
+}
+
+impl RawMember<'_> {
+    fn is(&self, key: &str) -> bool {
+        json::as_str(self.key).is_some_and(|text| text == key)
+    }
+}
+
+/// The members of an object in their order.
+#[derive(Default)]
+struct Members<'a>(Vec<RawMember<'a>>);
+
+impl<'a> Members<'a> {
+    fn read(object: &'a [u8]) -> Result<Self, serde_json::Error> {
         serde_json::Deserializer::from_slice(object).deserialize_map(MembersVisitor)
     }
 }
@@ -194,7 +316,7 @@ impl Members {
 struct MembersVisitor;
 
 impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
+    type Value = Members<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -202,9 +324,8 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::new();
-        while let Some(key) = map.next_key::<String>()? {
-            let raw: &RawValue = map.next_value()?;
-            members.push((key, raw.get().to_owned()));
+        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            members.push(RawMember { key: key.get().as_bytes(), value: value.get() });
         }
         Ok(Members(members))
     }
@@ -239,6 +360,52 @@ mod tests {
             &item("{}").changed(&ItemChange { name: Some("n".into()), ..ItemChange::default() })[..],
             br#"{"name":"n"}"#
         );
+    }
+
+    #[test]
+    fn repeated_hints_are_not_believed() {
+        let twice = item(r#"{"annotations":{"a":true,"\u0061":false,"b":true,"b":true,"\ud800":1}}"#);
+        assert!(!twice.has_hint("a") && twice.has_hint("b") && !twice.has_hint("c"));
+        let change = ItemChange { annotations: vec![("a".into(), "true".into())], ..ItemChange::default() };
+        assert_eq!(
+            std::str::from_utf8(&twice.changed(&change)).unwrap(),
+            r#"{"annotations":{"a":true,"b":true,"b":true,"\ud800":1}}"#,
+            "what is not changed stays, even where it is odd"
+        );
+    }
+
+    #[test]
+    fn members_are_left_out_and_uris_get_a_prefix() {
+        let tool = item(
+            r#"{"icons":[{"src":"x"}] ,"name":"a","inputSchema":{"x":1}, "outputSchema" : {"type":"array"},"_meta":{"ui":{"resourceUri":"ui://w"},"k":"ui://w"}}"#,
+        );
+        assert!(!tool.has_legacy_output_schema());
+        let change = ItemChange {
+            title: Some("T".into()),
+            input_schema: Some("{}".into()),
+            uri_prefix: Some("weir+b:".into()),
+            interface_prefix: Some("weir+b:".into()),
+            without_icons: true,
+            without_output_schema: true,
+            ..ItemChange::default()
+        };
+        assert_eq!(
+            tool.changed(&change),
+            r#"{"title":"T","name":"a","inputSchema":{},"_meta":{"ui":{"resourceUri":"weir+b:ui://w"},"k":"ui://w"}}"#
+        );
+        let resource = item(r#"{"uri":"a:\"b", "icons":[]}"#);
+        assert_eq!(resource.changed(&change), r#"{"title":"T","uri":"weir+b:a:\"b"}"#);
+        assert_eq!(item(r#"{ "icons":[] }"#).changed(&ItemChange { title: None, ..change }), "{ }");
+        for (schema, fits) in [
+            (r#"{"type":"object"}"#, true),
+            ("{}", false),
+            (r#"{"type":["object"]}"#, false),
+            ("true", false),
+        ] {
+            let tool = Item::parse(format!(r#"{{"outputSchema":{schema}}}"#).into()).unwrap();
+            assert_eq!(tool.has_legacy_output_schema(), fits, "{schema}");
+        }
+        assert!(item("{}").has_legacy_output_schema());
     }
 
     #[test]

@@ -85,6 +85,17 @@ pub fn single_line(json: Bytes) -> Bytes {
     spaced.into()
 }
 
+/// Appends JSON text as one line. Its line breaks become spaces, which in JSON changes nothing.
+pub fn write_flat(out: &mut Vec<u8>, text: &[u8]) {
+    let start = out.len();
+    out.extend_from_slice(text);
+    if memchr::memchr2(b'\n', b'\r', text).is_some() {
+        for byte in out.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,20 @@
 //! The Model Context Protocol as bytes: messages are read once, borrowed, and changed by splicing; no I/O, no async.
 
+pub mod batch;
 pub mod code;
 pub mod cursor;
 pub mod envelope;
 pub mod headers;
+pub mod icons;
 pub mod item;
 pub mod json;
+pub mod level;
 pub mod list;
 pub mod meta;
 pub mod method;
+pub mod mirror;
+pub mod object;
+pub mod parameters;
 
 mod members;
 pub mod result;
@@ -17,11 +23,14 @@ mod scan;
 pub mod span;
 pub mod splice;
 pub mod sse;
+pub mod uris;
 
 pub use envelope::{Envelope, EnvelopeError, Kind, Params};
+pub use level::{Level, Logs};
 pub use members::Member;
 pub use meta::Meta;
 pub use method::Method;
+pub use mirror::Mirrors;
 pub use result::{ResultHead, ResultType};
 pub use revision::{Era, Revision};
 pub use span::Span;

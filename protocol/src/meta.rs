@@ -36,6 +36,9 @@ pub struct Meta {
     pub client_capabilities: Option<Span>,
     /// [`SERVER_INFO`].
     pub server_info: Option<Span>,
+    /// [`LOG_LEVEL`].
+    pub log_level: Option<Span>,
+    subscription: Option<Member>,
     members: usize,
     hop: [Option<Member>; 4],
 }
@@ -54,6 +57,29 @@ impl Meta {
     pub fn strip_hop(&self, splice: &mut Splice<'_>, body: &[u8]) {
         let mut gone: Vec<Member> = self.hop.iter().flatten().copied().collect();
         members::delete(splice, body, self.start, &mut gone);
+    }
+
+    /// Takes out the id of the subscription that a notification belongs to.
+    pub fn strip_subscription(&self, splice: &mut Splice<'_>, body: &[u8]) {
+        let mut gone: Vec<Member> = self.subscription.into_iter().collect();
+        members::delete(splice, body, self.start, &mut gone);
+    }
+
+    /// Writes `id`, raw JSON, as that of the subscription that a notification belongs to.
+    pub fn stamp_subscription(&self, splice: &mut Splice<'_>, id: &[u8]) {
+        match self.subscription {
+            Some(member) => drop(splice.replace(member.value, id.to_vec())),
+            None => {
+                let separator = if self.is_empty() { "" } else { "," };
+                let id = String::from_utf8_lossy(id);
+                splice.insert(self.start, format!("\"{SUBSCRIPTION_ID}\":{id}{separator}").into_bytes());
+            }
+        }
+    }
+
+    /// Raw JSON of the id of the subscription that a notification belongs to.
+    pub fn subscription(&self) -> Option<Span> {
+        self.subscription.map(|member| member.value)
     }
 
     /// Whether the object has no members.
@@ -101,7 +127,11 @@ impl<'de> Visitor<'de> for MetaVisitor<'de> {
                     *capabilities = Some(member);
                 }
                 CLIENT_INFO => fill(info, member, CLIENT_INFO)?,
-                LOG_LEVEL => fill(level, member, LOG_LEVEL)?,
+                LOG_LEVEL => {
+                    fill(&mut meta.log_level, value, LOG_LEVEL)?;
+                    *level = Some(member);
+                }
+                SUBSCRIPTION_ID => fill(&mut meta.subscription, member, SUBSCRIPTION_ID)?,
                 _ => {}
             }
         }
@@ -124,6 +154,18 @@ mod tests {
         assert_eq!(
             std::str::from_utf8(&splice.finish()).unwrap(),
             r#"{"a":1, "traceparent":"00-x","progressToken":"p"}"#
+        );
+        let notice = br#"{"x":1,"io.modelcontextprotocol/subscriptionId":7}"#;
+        let meta = Meta::parse(notice, Span::new(0, notice.len())).unwrap();
+        let edit = |change: &dyn Fn(&mut Splice<'_>)| {
+            let mut splice = Splice::new(notice);
+            change(&mut splice);
+            String::from_utf8(splice.finish().to_vec()).unwrap()
+        };
+        assert_eq!(edit(&|splice| meta.strip_subscription(splice, notice)), r#"{"x":1}"#);
+        assert_eq!(
+            edit(&|splice| meta.stamp_subscription(splice, b"\"s\"")),
+            r#"{"x":1,"io.modelcontextprotocol/subscriptionId":"s"}"#
         );
         let twice = br#"{"progressToken":1,"progressToken":2}"#;
         assert!(Meta::parse(twice, Span::new(0, twice.len())).is_err());

@@ -1,6 +1,7 @@
 //! Results: what weir reads of them, and giving them the form that the other era wants.
 
 use crate::members::{self, Member};
+use crate::object::{self, Object};
 use crate::scan::{KeySeed, fill, plain};
 use crate::{EnvelopeError, Meta, Span, Splice, json, meta};
 use serde::Deserializer;
@@ -35,6 +36,10 @@ pub struct ResultHead {
     pub capabilities: Option<Member>,
     /// `instructions` of both.
     pub instructions: Option<Member>,
+    /// `content` of a tool's result.
+    pub content: Option<Member>,
+    /// `structuredContent` of a tool's result.
+    pub structured: Option<Member>,
 }
 
 /// What a result says of itself (2026-07-28 `basic/index` "Result types").
@@ -61,11 +66,43 @@ impl ResultHead {
         }
     }
 
-    /// Takes out what only a modern client understands.
+    /// Takes out what only a modern client understands. Before 2026-07-28 structured content is an object; any other goes
+    /// as text, where the server did not send that text itself.
     pub fn make_legacy(&self, splice: &mut Splice<'_>, body: &[u8]) {
+        let unknown = self.structured.filter(|member| member.value.of(body).first() != Some(&b'{'));
         let mut gone: Vec<Member> =
-            [self.result_type, self.ttl_ms, self.cache_scope].into_iter().flatten().collect();
+            [self.result_type, self.ttl_ms, self.cache_scope, unknown].into_iter().flatten().collect();
+        if let Some(structured) = unknown.map(|member| member.value.text(body)).filter(|raw| *raw != "null") {
+            self.tell_as_text(splice, std::str::from_utf8(body).unwrap_or_default(), structured, gone.len());
+        }
         members::delete(splice, body, self.start, &mut gone);
+    }
+
+    /// Adds a text block with `structured`, raw JSON, unless there is one that says the same; `gone` members of the result
+    /// will not be there any more.
+    fn tell_as_text(&self, splice: &mut Splice<'_>, body: &str, structured: &str, gone: usize) {
+        let mut block = b"{\"type\":\"text\",\"text\":".to_vec();
+        json::write_string(&mut block, structured);
+        block.push(b'}');
+        let content =
+            self.content.and_then(|member| Some((member, object::elements(body, member.value).ok()?)));
+        match content {
+            Some((_, blocks)) if blocks.iter().any(|at| is_told(body, *at, structured)) => {}
+            Some((member, blocks)) => {
+                if !blocks.is_empty() {
+                    block.insert(0, b',');
+                }
+                splice.insert(member.value.end() - 1, block);
+            }
+            // A `content` that is no list is no result of a tool; what to do with it is the client's affair.
+            None if self.content.is_some() => {}
+            None => {
+                let result = Object::read(body, Span::new(self.start.saturating_sub(1), body.len()));
+                let alone = result.is_ok_and(|result| result.fields().len() == gone);
+                let comma = if alone { &b""[..] } else { b"," };
+                splice.insert(self.start, [b"\"content\":[", &block[..], b"]", comma].concat());
+            }
+        }
     }
 
     /// Puts in what a modern client must find: `resultType`; where `cacheable`, the caching hints with the values that
@@ -119,6 +156,21 @@ impl ResultHead {
     }
 }
 
+/// Whether the content block at `at` is text that says `structured`, be it as JSON or, for a string, as it is.
+fn is_told(body: &str, at: Span, structured: &str) -> bool {
+    let Ok(block) = Object::read(body, at) else {
+        return false;
+    };
+    let string = |key: &str| json::as_str(block.get(key)?.value().of(body.as_bytes()));
+    let Some(text) = string("text").filter(|_| string("type").as_deref() == Some("text")) else {
+        return false;
+    };
+    let read = |raw: &str| serde_json::from_str::<serde_json::Value>(raw).ok();
+    text == structured
+        || json::as_str(structured.as_bytes()).is_some_and(|plain| plain == text)
+        || read(&text).is_some_and(|value| Some(value) == read(structured))
+}
+
 pub(crate) struct ResultSeed<'de> {
     pub(crate) source: &'de str,
     /// Right behind the `{`; `None` where the key is written with escapes.
@@ -161,6 +213,8 @@ impl<'de> Visitor<'de> for ResultSeed<'de> {
                 "supportedVersions" => &mut head.supported_versions,
                 "capabilities" => &mut head.capabilities,
                 "instructions" => &mut head.instructions,
+                "content" => &mut head.content,
+                "structuredContent" => &mut head.structured,
                 _ => continue,
             };
             fill(slot, member, &key.text)?;
@@ -209,6 +263,36 @@ mod tests {
         assert_eq!(modern(theirs, false), theirs.replace(r#"{"name":"x"}"#, "{}"));
         let other = r#"{"result":{"_meta":{},"resultType":"complete"},"jsonrpc":"2.0","id":1}"#;
         assert_eq!(modern(other, false), other.replace(r#""_meta":{}"#, meta));
+    }
+
+    #[test]
+    fn structured_content_of_any_kind_becomes_text() {
+        let answer = |members: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{{members}}}}}"#);
+        let list = r#""resultType":"complete","structuredContent":[1, {"a":1e2}]"#;
+        let told = r#"{"type":"text","text":"[1, {\"a\":1e2}]"}"#;
+        for (before, after) in [
+            (list.to_owned(), format!(r#""content":[{told}]"#)),
+            (format!(r#"{list},"x":1"#), format!(r#""content":[{told}],"x":1"#)),
+            (format!(r#"{list},"content":[]"#), format!(r#""content":[{told}]"#)),
+            (
+                format!(r#"{list},"content":[{{"type":"text","text":"2 items"}} ]"#),
+                format!(r#""content":[{{"type":"text","text":"2 items"}} ,{told}]"#),
+            ),
+            (
+                format!(r#""content":[{{"text":"[1,{{\"a\":100.0}}]","type":"text"}}],{list}"#),
+                r#""content":[{"text":"[1,{\"a\":100.0}]","type":"text"}]"#.to_owned(),
+            ),
+            (
+                r#""resultType":"complete","structuredContent":"s","content":[{"type":"text","text":"s"}]"#
+                    .to_owned(),
+                r#""content":[{"type":"text","text":"s"}]"#.to_owned(),
+            ),
+            (r#""structuredContent":null,"content":[]"#.to_owned(), r#""content":[]"#.to_owned()),
+            (r#""structuredContent":{"a":[]}"#.to_owned(), r#""structuredContent":{"a":[]}"#.to_owned()),
+            (r#""structuredContent":7,"content":7"#.to_owned(), r#""content":7"#.to_owned()),
+        ] {
+            assert_eq!(legacy(&answer(&before)), answer(&after));
+        }
     }
 
     #[test]

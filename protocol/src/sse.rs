@@ -2,7 +2,11 @@
 //!
 //! S: WHATWG HTML section 9.2 "Server-sent events".
 
+use crate::json;
 use bytes::{Bytes, BytesMut};
+
+/// The field whose value is the event's data.
+const DATA: &[u8] = b"data";
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,6 +40,24 @@ pub struct Decoder {
     event: Pending,
     skip_feed: bool,
     begun: bool,
+    skipped: Option<Skipped>,
+}
+
+/// An event that is passed over.
+#[derive(Debug)]
+struct Skipped {
+    /// The last bytes of its data.
+    tail: BytesMut,
+    kept: usize,
+    line: Line,
+}
+
+/// What is known of the line that is being passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Unknown,
+    Data,
+    Other,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +80,54 @@ impl Decoder {
             event: Pending::default(),
             skip_feed: false,
             begun: false,
+            skipped: None,
+        }
+    }
+
+    /// Passes over the event that was too large, and answers the first `kept` bytes of its data. When it ends,
+    /// [`Decoder::next_event`] yields it with no more than the last `kept` bytes of its data; what follows it is read as ever.
+    pub fn skip_event(&mut self, kept: usize) -> Bytes {
+        let head = match std::mem::take(&mut self.event).data {
+            Some(data) => data,
+            None => value_of(&self.buffer, DATA).map(Bytes::copy_from_slice).unwrap_or_default(),
+        };
+        self.searched = 0;
+        self.skipped = Some(Skipped { tail: BytesMut::new(), kept, line: Line::Unknown });
+        head.slice(..head.len().min(kept))
+    }
+
+    /// Drops lines until the event to be skipped ends; its end, once it is there.
+    fn skip_lines(&mut self) -> Option<Event> {
+        let skipped = self.skipped.as_mut()?;
+        loop {
+            if self.skip_feed && !self.buffer.is_empty() {
+                if self.buffer.first() == Some(&b'\n') {
+                    let _ = self.buffer.split_to(1);
+                }
+                self.skip_feed = false;
+            }
+            let end = memchr::memchr2(b'\n', b'\r', &self.buffer);
+            if skipped.line == Line::Unknown && end.is_none() && self.buffer.len() < DATA.len() {
+                return None;
+            }
+            let line = self.buffer.split_to(end.unwrap_or(self.buffer.len()));
+            let ends_event = skipped.line == Line::Unknown && line.is_empty();
+            if skipped.line == Line::Unknown {
+                skipped.line = if line.starts_with(DATA) { Line::Data } else { Line::Other };
+            }
+            if skipped.line == Line::Data {
+                skipped.tail.extend_from_slice(&line);
+                let surplus = skipped.tail.len().saturating_sub(skipped.kept);
+                let _ = skipped.tail.split_to(surplus);
+            }
+            end?;
+            self.skip_feed = self.buffer.split_to(1).first() == Some(&b'\r');
+            skipped.line = Line::Unknown;
+            if ends_event {
+                let data = self.skipped.take()?.tail.freeze();
+                self.held = 0;
+                return Some(Event { data, ..Event::default() });
+            }
         }
     }
 
@@ -69,6 +139,9 @@ impl Decoder {
     /// The next whole event, `None` where more bytes are needed. Events without data are only reported where they carry
     /// an id or a retry time.
     pub fn next_event(&mut self) -> Result<Option<Event>, EventTooLarge> {
+        if self.skipped.is_some() {
+            return Ok(self.skip_lines());
+        }
         while let Some(line) = self.next_line()? {
             if line.is_empty() {
                 self.held = 0;
@@ -124,11 +197,7 @@ impl Decoder {
 impl Pending {
     fn take(&mut self, line: &Bytes) {
         let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-        let mut from = (colon + 1).min(line.len());
-        if line.get(from) == Some(&b' ') {
-            from += 1;
-        }
-        let value = line.slice(from..);
+        let value = line.slice(value_start(line, colon)..);
         let text = || String::from_utf8_lossy(&value).into_owned();
         match line.get(..colon).unwrap_or_default() {
             b"data" => match &self.data {
@@ -143,7 +212,10 @@ impl Pending {
             },
             b"event" => self.name = text(),
             b"id" if !value.contains(&0) => self.id = Some(text()),
-            b"retry" => self.retry = text().parse().ok(),
+            // Only digits count, and what does not count leaves what was there.
+            b"retry" if value.iter().all(u8::is_ascii_digit) => {
+                self.retry = text().parse().ok().or(self.retry)
+            }
             _ => {}
         }
     }
@@ -157,20 +229,45 @@ impl Pending {
     }
 }
 
+/// Where the value of a field begins whose name ends at `colon`.
+fn value_start(line: &[u8], colon: usize) -> usize {
+    let from = (colon + 1).min(line.len());
+    from + usize::from(line.get(from) == Some(&b' '))
+}
+
+/// The value of a line with the field `name`.
+fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    line.strip_prefix(name)?.strip_prefix(b":")?;
+    line.get(value_start(line, name.len())..)
+}
+
 /// A comment that keeps a stream open.
 pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// Appends `message` as one event. Its line breaks become spaces, which in JSON changes nothing.
 pub fn write_message(out: &mut Vec<u8>, message: &[u8]) {
     out.reserve(message.len() + 24);
+    write_body(out, message);
+}
+
+/// Appends `message` as one event with an id, which must not hold line breaks.
+pub fn write_message_with_id(out: &mut Vec<u8>, id: &str, message: &[u8]) {
+    out.reserve(message.len() + id.len() + 29);
+    out.extend_from_slice(b"id: ");
+    out.extend_from_slice(id.as_bytes());
+    out.push(b'\n');
+    write_body(out, message);
+}
+
+/// Appends the event without data that primes a client to take up the stream again: after `retry` milliseconds, from
+/// `id` on (MCP 2025-11-25 `basic/transports` "Sending Messages to the Server").
+pub fn write_priming(out: &mut Vec<u8>, id: &str, retry: u64) {
+    out.extend_from_slice(format!("id: {id}\nretry: {retry}\ndata: \n\n").as_bytes());
+}
+
+fn write_body(out: &mut Vec<u8>, message: &[u8]) {
     out.extend_from_slice(b"event: message\ndata: ");
-    let start = out.len();
-    out.extend_from_slice(message);
-    if memchr::memchr2(b'\n', b'\r', message).is_some() {
-        for byte in out.iter_mut().skip(start).filter(|byte| matches!(byte, b'\n' | b'\r')) {
-            *byte = b' ';
-        }
-    }
+    json::write_flat(out, message);
     out.extend_from_slice(b"\n\n");
 }
 
@@ -227,6 +324,15 @@ mod tests {
     }
 
     #[test]
+    fn only_digits_are_a_retry_time() {
+        for (written, expected) in [("5", Some(5)), ("+6", Some(4)), ("7s", Some(4)), ("", Some(4))] {
+            let mut decoder = Decoder::new(100);
+            decoder.feed(format!("retry: 4\nretry: {written}\n\n").as_bytes());
+            assert_eq!(decoder.next_event().unwrap().unwrap().retry, expected, "{written:?}");
+        }
+    }
+
+    #[test]
     fn events_are_bounded() {
         assert!(decode(&[b"data: 0123456789\n\n"], 16).is_ok());
         assert!(decode(&[b"data: 0123456789x\n\n"], 16).is_err());
@@ -238,10 +344,54 @@ mod tests {
     }
 
     #[test]
+    fn an_event_that_is_too_large_can_be_passed_over() {
+        let large = "0123456789abcdefghij";
+        for end in ["\n", "\r\n", "\r"] {
+            for lines in [
+                vec![format!("data: {large}")],
+                vec![format!("data:{large}"), "id: 7".to_owned()],
+                vec!["event: x".to_owned(), "data: 0123".to_owned(), format!("data: {large}")],
+            ] {
+                let stream = format!("{}{end}{end}data: next{end}{end}:", lines.join(end));
+                for cut in 0..stream.len() {
+                    let (first, rest) = stream.split_at(cut);
+                    let (mut decoder, mut seen) = (Decoder::new(16), Vec::new());
+                    for piece in [first, rest] {
+                        decoder.feed(piece.as_bytes());
+                        loop {
+                            match decoder.next_event() {
+                                Ok(Some(event)) => seen.push(event.data),
+                                Ok(None) => break,
+                                Err(_) => seen.push(decoder.skip_event(4)),
+                            }
+                        }
+                    }
+                    let context = format!("{stream:?} cut at {cut}");
+                    assert!(b"0123".starts_with(&seen[0]), "{context}");
+                    assert_eq!(seen[1..], ["ghij", "next"], "{context}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn messages_become_one_event() {
         let mut out = Vec::new();
         write_message(&mut out, b"{\n\"a\":\r\n1}");
         assert_eq!(out, b"event: message\ndata: { \"a\":  1}\n\n");
         assert_eq!(decode(&[&out], 100).unwrap(), vec![("message".to_owned(), "{ \"a\":  1}".to_owned())]);
+    }
+
+    #[test]
+    fn ids_and_priming_are_read_as_written() {
+        let mut out = Vec::new();
+        write_priming(&mut out, "1-0", 500);
+        write_message_with_id(&mut out, "1-1", b"{}");
+        let mut decoder = Decoder::new(100);
+        decoder.feed(&out);
+        let first = decoder.next_event().unwrap().unwrap();
+        assert_eq!((first.id.as_deref(), first.retry, &first.data[..]), (Some("1-0"), Some(500), &b""[..]));
+        let second = decoder.next_event().unwrap().unwrap();
+        assert_eq!((second.id.as_deref(), second.retry, &second.data[..]), (Some("1-1"), None, &b"{}"[..]));
     }
 }

@@ -54,13 +54,13 @@ impl Report {
     }
 }
 
-/// Connects a client to `url` in `mode` and takes it through the steps, described in `peers/drivers/session.py`.
-pub fn session(sdk: Sdk, mode: &str, url: &str, steps: &[Value]) -> Report {
+/// Connects a client to `target` in `mode` and takes it through the steps, both described in `peers/drivers/session.py`.
+pub fn session(sdk: Sdk, mode: &str, target: &str, steps: &[Value]) -> Report {
     let (mut command, script) = match sdk {
         Sdk::Python => (peers::python(), "session.py"),
         Sdk::TypeScript => (peers::node(), "session.mjs"),
     };
-    command.arg(peers::peers().join("drivers").join(script)).args([url, mode]);
+    command.arg(peers::peers().join("drivers").join(script)).args([target, mode]);
     let exit = Process::run(&mut command, &json!(steps).to_string());
     assert!(exit.status.success(), "{sdk:?} {mode}: {}\n{}", exit.status, exit.stderr);
     let mut report = parse(&exit);
@@ -73,8 +73,23 @@ pub fn session(sdk: Sdk, mode: &str, url: &str, steps: &[Value]) -> Report {
 
 /// Runs Inspector's command line against `url` in an era (`legacy`, `auto` or `modern`) and returns the result.
 pub fn inspector(era: &str, url: &str, arguments: &[&str]) -> Value {
+    run_inspector(era, &["--server-url", url, "--transport", "http"], arguments)
+}
+
+/// The same against the URL of HTTP+SSE.
+pub fn inspector_sse(era: &str, url: &str, arguments: &[&str]) -> Value {
+    run_inspector(era, &["--server-url", url, "--transport", "sse"], arguments)
+}
+
+/// The same against a program that it starts.
+pub fn inspector_stdio(era: &str, program: &[String], arguments: &[&str]) -> Value {
+    let program: Vec<&str> = program.iter().map(String::as_str).collect();
+    run_inspector(era, &[&program[..], &["--transport", "stdio"]].concat(), arguments)
+}
+
+fn run_inspector(era: &str, target: &[&str], arguments: &[&str]) -> Value {
     let mut command = inspector_command();
-    command.args(["--server-url", url, "--transport", "http", "--protocol-era", era, "--format", "json"]);
+    command.args(target).args(["--protocol-era", era, "--format", "json"]);
     let exit = Process::run(command.args(arguments), "");
     assert!(exit.status.success(), "inspector {era}: {}\n{}{}", exit.status, exit.stdout, exit.stderr);
     parse(&exit)["result"].take()
@@ -115,6 +130,16 @@ pub fn prompt(name: &str, arguments: Value) -> Value {
 /// A step: read a resource.
 pub fn read(uri: &str) -> Value {
     json!({"do": "read", "uri": uri})
+}
+
+/// A step: call a tool and collect the data of its log messages from `level` on.
+pub fn log(level: &str, name: &str, arguments: Value) -> Value {
+    json!({"do": "log", "level": level, "name": name, "arguments": arguments})
+}
+
+/// A step: subscribe to a resource, call the tool that changes it, and wait for the update, whose URI is the result.
+pub fn watch(uri: &str, name: &str, arguments: Value) -> Value {
+    json!({"do": "watch", "uri": uri, "name": name, "arguments": arguments})
 }
 
 /// A step: complete an argument of a prompt.

@@ -2,20 +2,29 @@
 //! a scripted server for what no real server does.
 
 pub mod curl;
+pub mod cutter;
 pub mod driver;
 pub mod http;
+pub mod http2;
 pub mod legacy;
 pub mod message;
 pub mod modern;
+pub mod paired;
 pub mod peers;
 pub mod process;
 pub mod scripted;
+pub mod stdio;
+pub mod table;
+pub mod verdict;
 pub mod wait;
 pub mod weir;
 
+pub use cutter::Cutter;
 pub use http::{Endpoint, Event, Request, Response};
 pub use legacy::Legacy;
 pub use message::{Answer, Speak};
 pub use modern::Modern;
+pub use paired::Paired;
 pub use scripted::Scripted;
+pub use stdio::Stdio;
 pub use weir::Weir;

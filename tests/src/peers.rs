@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A server that listens for HTTP and ends with the test.
@@ -29,6 +31,12 @@ impl HttpPeer {
     /// The URL of its MCP endpoint.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The same server, whose MCP endpoint is at another path than `/mcp`.
+    fn at(mut self, path: &str) -> Self {
+        self.url = format!("http://127.0.0.1:{}{path}", self.port);
+        self
     }
 
     /// Ends the server and starts it again at the same address; whatever it remembered is gone.
@@ -85,6 +93,16 @@ pub fn everything_http() -> HttpPeer {
     })
 }
 
+/// server-everything over the HTTP+SSE transport of 2024-11-05.
+pub fn everything_sse() -> HttpPeer {
+    let start = |port: u16| {
+        let mut command = node();
+        command.arg(node_entry("server-everything")).arg("sse").env("PORT", port.to_string());
+        command
+    };
+    HttpPeer::start("server-everything over SSE", start).at("/sse")
+}
+
 /// server-filesystem over stdio, confined to `directory`: legacy.
 pub fn filesystem(directory: &Path) -> Value {
     node_server("server-filesystem", &[text(directory)])
@@ -117,6 +135,34 @@ pub fn fastmcp_http() -> HttpPeer {
     })
 }
 
+/// The same FastMCP server over the HTTP+SSE transport of 2024-11-05. Restarted while `modern` is set, it speaks streamable
+/// HTTP of both eras at the same URL.
+pub fn fastmcp_sse(modern: Arc<AtomicBool>) -> HttpPeer {
+    let start = move |port: u16| {
+        let transport = if modern.load(Ordering::SeqCst) { "http" } else { "sse" };
+        let mut command = Command::new(python_bin("fastmcp"));
+        command.arg("run").arg(peers().join("fixtures/fast.py")).args([
+            "--transport",
+            transport,
+            "--no-banner",
+        ]);
+        command.args(["--path", "/sse", "--host", "127.0.0.1", "--port", &port.to_string()]);
+        command
+    };
+    HttpPeer::start("FastMCP over SSE", start).at("/sse")
+}
+
+/// The Python SDK's server of `fixtures/sse.py` over the HTTP+SSE transport of 2024-11-05; it works in `directory`.
+pub fn python_sse(directory: &Path) -> HttpPeer {
+    let directory = directory.to_owned();
+    let start = move |port: u16| {
+        let mut command = python();
+        command.arg(peers().join("fixtures/sse.py")).arg(port.to_string()).arg(&directory);
+        command
+    };
+    HttpPeer::start("the Python SDK's SSE server", start).at("/sse")
+}
+
 /// The same FastMCP server over stdio.
 pub fn fastmcp_stdio() -> Value {
     let script = peers().join("fixtures/fast.py");
@@ -130,6 +176,16 @@ pub fn conformance_http() -> HttpPeer {
         command.arg(peers().join("fixtures/conformance.py")).arg(port.to_string());
         command
     })
+}
+
+/// The same conformance server over the HTTP+SSE transport of 2024-11-05.
+pub fn conformance_sse() -> HttpPeer {
+    let start = |port: u16| {
+        let mut command = python();
+        command.arg(peers().join("fixtures/conformance.py")).arg(port.to_string()).arg("sse");
+        command
+    };
+    HttpPeer::start("the conformance server over SSE", start).at("/sse")
 }
 
 /// A hand-written server of `fixtures/` over stdio; it needs nothing but Python.

@@ -1,19 +1,31 @@
 //! A server whose answers a test writes, for what no real server does: garbage, silence, endless events.
 
-use crate::legacy;
+mod http2;
+mod script;
+
+pub use http2::{Http2, Stream};
+pub use script::{GOOD, RESULT, Step, json, play, send};
+
 use crate::modern::REVISION;
+use crate::{legacy, wait};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use socket2::SockRef;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// A request as the scripted server got it.
 #[derive(Debug, Clone)]
 pub struct Received {
+    /// The number of the connection that it came on, from 0.
+    pub connection: usize,
     /// The HTTP method.
     pub method: String,
+    /// Path and query.
+    pub path: String,
     /// The headers, names in lower case, in order.
     pub headers: Vec<(String, String)>,
     /// The body.
@@ -46,6 +58,7 @@ impl Received {
 #[derive(Debug)]
 pub struct Reply<'a> {
     stream: &'a TcpStream,
+    received: &'a Mutex<Vec<Received>>,
 }
 
 impl Reply<'_> {
@@ -97,6 +110,28 @@ impl Reply<'_> {
         self.raw(format!("data: {data}\n\n"))
     }
 
+    /// Writes until the other side takes no more.
+    pub fn flood(&mut self, bytes: &[u8]) {
+        while self.raw(bytes) {}
+    }
+
+    /// Waits until a request came, on whichever connection, whose body holds `text`.
+    pub fn wait_for(&mut self, text: &str) {
+        wait::until_true(text, || self.received.lock().iter().any(|request| request.text().contains(text)));
+    }
+
+    /// Says that nothing more is written; the other direction stays open.
+    pub fn end_writing(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Breaks the connection off: the other side sees a reset.
+    pub fn reset(&mut self) {
+        let _ = SockRef::from(self.stream).set_linger(Some(Duration::ZERO));
+        // Ends the reading of requests, and with it the connection.
+        let _ = self.stream.shutdown(Shutdown::Read);
+    }
+
     /// Waits until the other side closes the connection.
     pub fn wait_for_close(&mut self) {
         // Whatever is read here comes after the request; only the end of it matters.
@@ -126,16 +161,19 @@ impl Scripted {
         let stopped = Arc::new(AtomicBool::new(false));
         let (log, stop, answer) = (Arc::clone(&received), Arc::clone(&stopped), Arc::new(answer));
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for (connection, stream) in listener.incoming().flatten().enumerate() {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
                 let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
                 std::thread::spawn(move || {
                     let mut reader = BufReader::new(&stream);
-                    while let Some(request) = receive(&mut reader) {
+                    // What is written in pieces is to arrive in pieces.
+                    let _ = stream.set_nodelay(true);
+                    while let Some(mut request) = receive(&mut reader) {
+                        request.connection = connection;
                         log.lock().push(request.clone());
-                        answer(&request, &mut Reply { stream: &stream });
+                        answer(&request, &mut Reply { stream: &stream, received: &log });
                     }
                 });
             }
@@ -148,22 +186,9 @@ impl Scripted {
         Self::start(modern(tools, answer))
     }
 
-    /// Starts a legacy server that gives `session-1`, `session-2` and so on, lists `tools` well, knows every session, and
-    /// answers every other request with `answer`.
+    /// Starts a server that answers as [`legacy`](fn@legacy) does.
     pub fn legacy(tools: Value, answer: impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static) -> Self {
-        let opened = AtomicUsize::new(0);
-        Self::start(move |request, reply| match request.rpc_method().as_str() {
-            "" if request.method == "DELETE" => reply.body(200, "text/plain", ""),
-            "" => reply.body(405, "text/plain", ""),
-            "initialize" => {
-                let session = opened.fetch_add(1, Ordering::Relaxed) + 1;
-                reply.welcome(request, &format!("session-{session}"));
-            }
-            "server/discover" => reply.body(400, "text/plain", "initialize first"),
-            "tools/list" => reply.result(request, json!({"tools": tools})),
-            notified if notified.starts_with("notifications/") => reply.body(202, "text/plain", ""),
-            _ => answer(request, reply),
-        })
+        Self::start(legacy(tools, answer))
     }
 
     /// The URL of its MCP endpoint.
@@ -201,14 +226,11 @@ pub fn modern(
     answer: impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static,
 ) -> impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static {
     move |request, reply| {
-        let listed = |member: &str, items: Value| json!({"resultType": "complete", "ttlMs": 60_000, "cacheScope": "public", member: items});
+        if let Some(result) = offer(&request.rpc_method(), &tools) {
+            return reply.result(request, result);
+        }
         match request.rpc_method().as_str() {
             _ if request.method != "POST" => reply.body(405, "text/plain", ""),
-            "server/discover" => reply.result(request, discovery()),
-            "tools/list" => reply.result(request, listed("tools", tools.clone())),
-            "prompts/list" => reply.result(request, listed("prompts", json!([]))),
-            "resources/list" => reply.result(request, listed("resources", json!([]))),
-            "resources/templates/list" => reply.result(request, listed("resourceTemplates", json!([]))),
             "subscriptions/listen" => {
                 let id = request.json()["id"].clone();
                 reply.open_events();
@@ -220,9 +242,43 @@ pub fn modern(
     }
 }
 
+/// The script of a legacy server that gives `session-1`, `session-2` and so on, lists `tools` well, knows every session,
+/// and answers every other request with `answer`.
+pub fn legacy(
+    tools: Value,
+    answer: impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static,
+) -> impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static {
+    let opened = AtomicUsize::new(0);
+    move |request, reply| match request.rpc_method().as_str() {
+        "" if request.method == "DELETE" => reply.body(200, "text/plain", ""),
+        "" => reply.body(405, "text/plain", ""),
+        "initialize" => {
+            let session = opened.fetch_add(1, Ordering::Relaxed) + 1;
+            reply.welcome(request, &format!("session-{session}"));
+        }
+        "server/discover" => reply.body(400, "text/plain", "initialize first"),
+        "tools/list" => reply.result(request, json!({"tools": tools})),
+        notified if notified.starts_with("notifications/") => reply.body(202, "text/plain", ""),
+        _ => answer(request, reply),
+    }
+}
+
 /// A tool definition that takes any object.
 pub fn tool(name: &str) -> Value {
     json!({"name": name, "description": format!("The tool {name}."), "inputSchema": {"type": "object"}})
+}
+
+/// What a modern server with `tools` says of itself and of what it has.
+fn offer(method: &str, tools: &Value) -> Option<Value> {
+    let (member, items) = match method {
+        "server/discover" => return Some(discovery()),
+        "tools/list" => ("tools", tools.clone()),
+        "prompts/list" => ("prompts", json!([])),
+        "resources/list" => ("resources", json!([])),
+        "resources/templates/list" => ("resourceTemplates", json!([])),
+        _ => return None,
+    };
+    Some(json!({"resultType": "complete", "ttlMs": 60_000, "cacheScope": "public", member: items}))
 }
 
 fn discovery() -> Value {
@@ -245,7 +301,8 @@ fn acknowledgement(id: &Value) -> Value {
 /// Reads one request, or `None` at the end of the connection.
 fn receive(reader: &mut impl BufRead) -> Option<Received> {
     let first = line(reader)?;
-    let method = first.split(' ').next()?.to_owned();
+    let mut words = first.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
     let mut headers = Vec::new();
     loop {
         let line = line(reader)?;
@@ -255,7 +312,7 @@ fn receive(reader: &mut impl BufRead) -> Option<Received> {
         let (name, value) = line.split_once(':')?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut request = Received { method, headers, body: Vec::new() };
+    let mut request = Received { connection: 0, method, path, headers, body: Vec::new() };
     if let Some(length) = request.header("content-length").and_then(|text| text.parse().ok()) {
         request.body = vec![0; length];
         reader.read_exact(&mut request.body).ok()?;

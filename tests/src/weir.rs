@@ -9,29 +9,63 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
+const FILE: &str = "weir.yaml";
+
 /// A running `weir serve`.
 #[derive(Debug)]
 pub struct Weir {
     process: Process,
     endpoint: Endpoint,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Weir {
     /// Serves a configuration on a free port and waits until it answers. The configuration is JSON, which is YAML too;
-    /// a listener that it does not name is `127.0.0.1:0`, and backends may take as long as anything may to start.
-    pub fn serve(mut config: Value) -> Self {
-        let start = &mut config["timeouts"]["start"];
-        if start.is_null() {
-            *start = json!(format!("{}s", wait::DEADLINE.as_secs()));
-        }
-        let address = &mut config["listener"]["address"];
-        if address.is_null() {
-            *address = json!("127.0.0.1:0");
-        }
+    /// a listener that it does not name is `127.0.0.1:0`, and backends may take as long as anything may to start and to list.
+    pub fn serve(config: Value) -> Self {
+        Self::serve_with(config, &[])
+    }
+
+    /// As [`serve`](Self::serve), with these arguments beside.
+    pub fn serve_with(config: Value, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory can be made");
-        let file = write_config(directory.path(), &config.to_string());
-        Self::start(command().arg("serve").arg("--config").arg(&file), directory)
+        let file = write_config(directory.path(), &complete(config).to_string());
+        Self::start(command().arg("serve").arg("--config").arg(&file).args(arguments), directory)
+    }
+
+    /// Serves a configuration that lies in a file of the test's.
+    pub fn serve_file(file: &Path) -> Self {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        Self::start(command().arg("serve").arg(file), directory)
+    }
+
+    /// Serves the configuration in `file`, and sends SIGTERM once `started` has seen enough of the process of this id.
+    pub fn stop_at_start(file: &Path, started: impl FnOnce(i32)) -> Exit {
+        let process = Process::start(command().arg("serve").arg(file), "");
+        started(process.pid().as_raw());
+        process.signal(Signal::SIGTERM);
+        process.finish()
+    }
+
+    /// Puts another configuration in the place of the one that it serves, as [`serve`](Self::serve) would write it.
+    pub fn reconfigure(&self, config: Value) {
+        self.rewrite(&complete(config).to_string());
+    }
+
+    /// Puts another text in the place of its configuration, at one stroke.
+    pub fn rewrite(&self, text: &str) {
+        replace_config(self.directory.path(), text);
+    }
+
+    /// Sends it SIGHUP.
+    pub fn hang_up(&self) {
+        self.process.signal(Signal::SIGHUP);
+    }
+
+    /// Serves a file as it stands; its listener must be on a free port.
+    pub fn of_file(file: &Path) -> Self {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        Self::start(command().arg("serve").arg("--config").arg(file), directory)
     }
 
     /// Serves the built-in demo on a free port, as `weir serve` does without a configuration.
@@ -50,7 +84,7 @@ impl Weir {
             }
             first_url(&process.stdout())
         });
-        Self { process, endpoint: Endpoint::parse(&url), _directory: directory }
+        Self { process, endpoint: Endpoint::parse(&url), directory }
     }
 
     /// Serves one endpoint, `/mcp`, over these backends, whose names are left as they are.
@@ -104,6 +138,24 @@ pub fn config(backends: Value, mut endpoint: Value) -> Value {
     json!({"backends": backends, "endpoints": {"main": endpoint}})
 }
 
+/// The configuration as [`Weir::serve`] writes it.
+pub fn complete(mut config: Value) -> Value {
+    let patience = json!(format!("{}s", wait::DEADLINE.as_secs()));
+    let start = &mut config["timeouts"]["start"];
+    if start.is_null() {
+        *start = patience.clone();
+    }
+    let list = &mut config["defaults"]["timeouts"]["list"];
+    if list.is_null() {
+        *list = patience;
+    }
+    let address = &mut config["listener"]["address"];
+    if address.is_null() {
+        *address = json!("127.0.0.1:0");
+    }
+    config
+}
+
 /// Runs `weir` with these arguments to its end.
 pub fn run(arguments: &[&str]) -> Exit {
     Process::run(command().args(arguments), "")
@@ -111,17 +163,24 @@ pub fn run(arguments: &[&str]) -> Exit {
 
 /// Writes a configuration text into a directory and returns the file's path.
 pub fn write_config(directory: &Path, text: &str) -> PathBuf {
-    let file = directory.join("weir.yaml");
+    let file = directory.join(FILE);
     std::fs::write(&file, text).expect("the configuration can be written");
     file
 }
 
-fn command() -> Command {
+/// Puts another configuration text in the place of that in a directory, at one stroke.
+pub(crate) fn replace_config(directory: &Path, text: &str) {
+    let new = directory.join("new.yaml");
+    std::fs::write(&new, text).expect("the configuration can be written");
+    std::fs::rename(new, directory.join(FILE)).expect("the configuration can be replaced");
+}
+
+pub(crate) fn command() -> Command {
     Command::new(binary())
 }
 
 /// The binary: `WEIR_BIN`, else the one built beside this test.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let given = std::env::var_os("WEIR_BIN").map(PathBuf::from);
     let binary = given.unwrap_or_else(|| {
         let test = std::env::current_exe().expect("a test knows its own path");

@@ -36,7 +36,7 @@ fn a_bad_file_is_refused_with_its_place() {
         (format!("{GOOD}limits: {{body: 4 parsecs}}\n"), ":6:", "size"),
         (format!("{GOOD}surprise: true\n"), ":6:", "surprise"),
         // The fault of a list without an end is where the text ends.
-        ("backends: [".to_owned(), ":2:", "YAML"),
+        ("backends: [".to_owned(), ":1:12:", "YAML"),
     ];
     for command in ["check", "serve"] {
         for (text, place, word) in &cases {

@@ -3,8 +3,9 @@
 //! weir does not have yet; one that passes all the same fails the run.
 
 use serde_json::json;
+use std::process::Command;
 use weir_tests::process::{Exit, Process};
-use weir_tests::{Weir, peers};
+use weir_tests::{Weir, peers, weir};
 
 const LEGACY: &str = "2025-11-25";
 const MODERN: &str = "2026-07-28";
@@ -33,7 +34,11 @@ const SHARED: [&str; 17] = [
 /// Runs the suite through weir, which speaks to the fixture server in `era`; `choices` are tried one after the other.
 fn through_weir(era: &str, choices: &[&[&str]]) {
     let server = peers::conformance_http();
-    let weir = Weir::over(json!({"conformance": {"url": server.url(), "era": era}}));
+    run_through_weir(server.url(), era, choices);
+}
+
+fn run_through_weir(url: &str, era: &str, choices: &[&[&str]]) {
+    let weir = Weir::over(json!({"conformance": {"url": url, "era": era}}));
     for choice in choices {
         let exit = suite(&weir.url(), choice);
         assert!(exit.status.success(), "{choice:?} over {era}:\n{}", failures(&exit));
@@ -48,9 +53,13 @@ fn required(era: &str, revision: &str) {
 }
 
 fn suite(url: &str, choice: &[&str]) -> Exit {
+    Process::run(suite_command().args(["server", "--url", url]).args(choice), "")
+}
+
+fn suite_command() -> Command {
     let mut command = peers::node();
     command.arg(peers::node_module("@modelcontextprotocol/conformance/dist/index.js"));
-    Process::run(command.args(["server", "--url", url]).args(choice), "")
+    command
 }
 
 /// What the suite says of the checks that failed; everything when it never got that far.
@@ -82,6 +91,41 @@ fn what_the_modern_era_requires() {
 }
 
 #[test]
+fn what_the_modern_era_says_of_headers() {
+    let choices = ["http-header-validation", "http-custom-header-server-validation"]
+        .map(|scenario| ["--scenario", scenario, "--spec-version", MODERN]);
+    for era in ["modern", "legacy"] {
+        through_weir(era, &choices.each_ref().map(|choice| choice.as_slice()));
+    }
+}
+
+#[test]
+fn what_the_suite_does_not_score() {
+    let scenario = |name, revision| ["--scenario", name, "--spec-version", revision];
+    let legacy = ["server-session-lifecycle", "server-sse-polling", "json-schema-2020-12"];
+    let legacy = legacy.map(|name| scenario(name, LEGACY));
+    through_weir("legacy", &legacy.each_ref().map(|choice| choice.as_slice()));
+    through_weir("modern", &[&scenario("json-schema-2020-12", MODERN)]);
+}
+
+/// Here weir is the client that the suite looks at: whatever client stands before it.
+#[test]
+fn what_is_asked_of_clients_about_headers() {
+    for mode in ["legacy", MODERN] {
+        for scenario in ["http-custom-headers", "http-invalid-tool-headers"] {
+            let driver = peers::peers().join("drivers/through_weir.py");
+            let (python, weir) = (peers::python(), weir::binary());
+            let line = [python.get_program(), driver.as_os_str(), weir.as_os_str()];
+            let line = line.map(|part| part.to_str().expect("a path")).join(" ");
+            let mut command = suite_command();
+            command.args(["client", "--command", &format!("{line} {mode}")]);
+            let exit = Process::run(command.args(["--scenario", scenario, "--spec-version", MODERN]), "");
+            assert!(exit.status.success(), "{scenario} for a client of {mode}:\n{}", failures(&exit));
+        }
+    }
+}
+
+#[test]
 fn a_legacy_client_over_a_modern_server() {
     let choices = SHARED.map(|scenario| ["--scenario", scenario, "--spec-version", LEGACY]);
     through_weir("modern", &choices.each_ref().map(|choice| choice.as_slice()));
@@ -91,4 +135,13 @@ fn a_legacy_client_over_a_modern_server() {
 fn a_modern_client_over_a_legacy_server() {
     let choices = SHARED.map(|scenario| ["--scenario", scenario, "--spec-version", MODERN]);
     through_weir("legacy", &choices.each_ref().map(|choice| choice.as_slice()));
+}
+
+#[test]
+fn clients_of_both_eras_over_the_transport_of_2024_11_05() {
+    let server = peers::conformance_sse();
+    for version in [LEGACY, MODERN] {
+        let choices = SHARED.map(|scenario| ["--scenario", scenario, "--spec-version", version]);
+        run_through_weir(server.url(), "auto", &choices.each_ref().map(|choice| choice.as_slice()));
+    }
 }

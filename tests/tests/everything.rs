@@ -19,6 +19,13 @@ fn every_client_uses_it_over_http() {
 }
 
 #[test]
+fn every_client_uses_it_over_sse() {
+    let server = peers::everything_sse();
+    let weir = Weir::over(json!({"everything": {"url": server.url()}}));
+    use_everything(&weir.url());
+}
+
+#[test]
 fn inspector_lists_and_calls() {
     let weir = Weir::over(json!({"everything": peers::everything_stdio()}));
     for era in ["legacy", "auto", "modern"] {

@@ -74,6 +74,32 @@ fn requests_under_way_are_bounded() {
 }
 
 #[test]
+fn cancelling_needs_no_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let backend = peers::fixture("slow.py", &[folder.path().to_str().expect("a path"), "legacy"]);
+    let mut config = weir::config(json!({"slow": backend}), json!({"conflicts": "none"}));
+    config["limits"]["requests"] = json!(2);
+    let weir = Weir::serve(config);
+    let client = Legacy::open(weir.endpoint(), "2025-03-26", json!({}));
+    let (request, id) = client.prepare("tools/call", json!({"name": "wait", "arguments": {}}));
+    let _waiting = request.begin(&weir.endpoint());
+    wait::until_true("the call has started", || folder.path().join("started").exists());
+    let _stream = client.listen();
+
+    let ping = json!({"jsonrpc": "2.0", "id": "p", "method": "ping"});
+    expect_busy(&client.post(&ping.to_string()));
+    let told = |size: usize| {
+        json!({"jsonrpc": "2.0", "method": "notifications/x", "params": {"a": "x".repeat(size)}}).to_string()
+    };
+    assert_eq!(client.post(&told(10)).status, 202);
+    expect_busy(&client.post(&told(5000)));
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+    let refused = client.post(&json!([ping, cancel]).to_string());
+    assert_eq!((refused.status, &refused.json()[0]["error"]["code"]), (503, &json!(-32000)));
+    wait::until_true("the call is cancelled", || folder.path().join("cancelled").exists());
+}
+
+#[test]
 fn sessions_are_bounded() {
     let weir = echo(json!({"sessions": 2}), json!({}));
     let (first, second) = (Legacy::new(weir.endpoint()), Legacy::new(weir.endpoint()));

@@ -148,3 +148,16 @@ fn a_backend_whose_certificate_nobody_vouches_for_is_not_used() {
     assert_eq!(Modern::new(weir.endpoint()).tool_names(), Vec::<String>::new());
     wait::until_true("the reason is logged", || weir.log().to_lowercase().contains("certificate"));
 }
+
+#[test]
+fn authorities_that_change_are_trusted_instead() {
+    let (secured, _folder, certificate) = secured(json!({}));
+    let folder = tempfile::tempdir().expect("a folder");
+    certify(folder.path());
+    let ca = folder.path().join("cert.pem");
+    let weir = Weir::over(json!({"behind": {"url": secured.url(), "ca": ca}}));
+    let client = Modern::new(weir.endpoint());
+    assert_eq!(client.tool_names(), Vec::<String>::new());
+    std::fs::copy(certificate, &ca).expect("the certificate can be copied");
+    wait::until_true("the server is trusted", || client.tool_names().len() == 5);
+}

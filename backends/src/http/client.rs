@@ -11,11 +11,15 @@ use crate::BackendError;
 use ::http::header::{CONTENT_TYPE, HeaderMap};
 use ::http::{HeaderValue, Uri};
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
 use weir_protocol::headers;
 
 /// What every request to a backend accepts.
 const ACCEPT: &str = "application/json, text/event-stream";
+/// The media types of icons, and what the request for one accepts.
+const IMAGES: [&str; 5] = ["image/png", "image/jpeg", "image/svg+xml", "image/webp", "image/gif"];
+const ACCEPT_IMAGES: &str = "image/png, image/jpeg, image/svg+xml, image/webp, image/gif";
 /// What weir calls itself.
 const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));
 /// An unused connection is kept this long.
@@ -28,12 +32,14 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// Unused connections that one thread keeps to one backend.
 const IDLE_CONNECTIONS: usize = 256;
 
-/// The methods that MCP needs.
+/// The methods that MCP needs, and what icons need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
     Post,
     Get,
     Delete,
+    /// A GET for an image, without the configured headers: they are meant for MCP, and may be secrets.
+    GetImage,
 }
 
 /// One request to a backend.
@@ -42,7 +48,18 @@ pub(crate) struct Outgoing {
     pub(crate) verb: Verb,
     /// Headers beside those that every request to the backend has.
     pub(crate) headers: Vec<(&'static str, HeaderValue)>,
+    /// Headers that mirror arguments, names in lower case.
+    pub(crate) mirrored: Vec<(String, HeaderValue)>,
+    /// Path and query in place of those of the backend's URL.
+    pub(crate) path: Option<Arc<str>>,
     pub(crate) body: Bytes,
+}
+
+impl Outgoing {
+    /// A request to the backend's URL.
+    pub(crate) fn new(verb: Verb, headers: Vec<(&'static str, HeaderValue)>, body: Bytes) -> Self {
+        Self { verb, headers, mirrored: Vec::new(), path: None, body }
+    }
 }
 
 /// What an answer's body is.
@@ -50,6 +67,8 @@ pub(crate) struct Outgoing {
 pub(crate) enum Media {
     Json,
     EventStream,
+    /// An image of this media type.
+    Image(&'static str),
     Other,
 }
 
@@ -97,6 +116,15 @@ impl Client {
         }
         Ok(Self::Hyper(hyper::HyperClient::new(http, uri, headers, connect)?))
     }
+
+    /// Closes the unused connections of this thread: one of them may be out of step, so that each answer on it would be
+    /// taken for the one to the next request.
+    pub(crate) fn forget_unused(&self) {
+        match self {
+            Self::Wire(client) => client.forget_unused(),
+            Self::Hyper(client) => client.forget_unused(),
+        }
+    }
 }
 
 impl HttpClient for Client {
@@ -117,7 +145,8 @@ fn media(content_type: Option<&[u8]>) -> Media {
     } else if media.eq_ignore_ascii_case(b"text/event-stream") {
         Media::EventStream
     } else {
-        Media::Other
+        let image = IMAGES.into_iter().find(|known| media.eq_ignore_ascii_case(known.as_bytes()));
+        image.map_or(Media::Other, Media::Image)
     }
 }
 

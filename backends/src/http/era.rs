@@ -5,7 +5,7 @@
 use super::{Shared, post};
 use crate::error::is_era_evidence;
 use crate::flight::{Flight, launch};
-use crate::{BackendError, Features, SessionKey, message};
+use crate::{BackendError, Features, SessionKey, Transport, message};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +50,11 @@ impl Verdict {
     /// The era, where it is known.
     pub(crate) fn era(&self) -> Option<Era> {
         self.state.lock().known.as_ref().map(|known| known.features.revision.era())
+    }
+
+    /// The transport, where it is known.
+    pub(crate) fn transport(&self) -> Option<Transport> {
+        self.state.lock().known.as_ref().map(|known| known.features.transport)
     }
 
     /// The era for a call, found out where it is not known. One attempt is made for all who wait.
@@ -147,8 +152,14 @@ async fn detect(shared: &Arc<Shared>) -> Result<Features, BackendError> {
             None => legacy(shared).await?,
         },
     };
-    if shared.verdict.era() != Some(features.revision.era()) {
-        tracing::info!(backend = shared.name, revision = features.revision.as_str(), "connected");
+    let before = (shared.verdict.era(), shared.verdict.transport());
+    if before != (Some(features.revision.era()), Some(features.transport)) {
+        let (revision, transport) = (features.revision.as_str(), features.transport.as_str());
+        tracing::info!(backend = shared.name, revision, transport, "connected");
+        if before.1 == Some(Transport::Sse) && features.transport != Transport::Sse {
+            // Its stream would stay open for nothing.
+            shared.sessions.abandon_shared();
+        }
     }
     Ok(features)
 }

@@ -82,7 +82,10 @@ impl HttpEvents {
                     if message.is_progress_of(self.id) {
                         return Ok(Event::Progress(message));
                     }
-                    self.note(&message);
+                    if message.envelope.method(&message.body) == Method::Message {
+                        return Ok(Event::Log(message));
+                    }
+                    self.note(message);
                 }
             }
         }
@@ -94,7 +97,8 @@ impl HttpEvents {
             match self.decoder.next_event() {
                 Ok(Some(event)) => {
                     self.resumption.note(&event);
-                    if !event.data.is_empty() {
+                    // An event of another name, such as a heartbeat, is not MCP's.
+                    if !event.data.is_empty() && matches!(event.name.as_str(), "" | "message") {
                         return Message::parse(event.data);
                     }
                     continue;
@@ -144,19 +148,16 @@ impl HttpEvents {
     }
 
     /// Legacy servers announce changes on whichever stream is open.
-    fn note(&self, message: &Message) {
-        let method = message.envelope.method(&message.body);
-        if let Some(guard) = &self.guard
-            && matches!(method, Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged)
-        {
-            guard.session().announce(method);
+    fn note(&self, message: Message) {
+        if let Some(guard) = &self.guard {
+            guard.session().announce(message);
         }
     }
 
     /// Answers a request of the server: a ping is answered, everything else was never offered.
     fn refuse(&self, message: &Message) {
         if let (Some(guard), Some(body)) = (&self.guard, answer_to(message)) {
-            guard.session().notify(body);
+            guard.session().reply(body);
         }
     }
 }

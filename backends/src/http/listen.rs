@@ -4,10 +4,14 @@ use super::Shared;
 use super::client::{HttpClient, Media, Outgoing, Verb};
 use super::events::HttpEvents;
 use super::post::{self, Attempt};
+use super::requester::WhileHeld;
+use super::session::UpstreamSession;
 use crate::deadlines::Deadlines;
+use crate::subscriptions::{Subscriptions, Uris};
 use crate::{BackendError, SessionKey, message};
 use bytes::Bytes;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
 use weir_protocol::{Era, Kind, Method};
@@ -18,21 +22,42 @@ const BRIEF: Duration = Duration::from_secs(5);
 /// A server whose streams are brief so often in a row offers none.
 const BRIEF_STREAMS: u32 = 5;
 
+/// A stream that was opened.
+enum Opened {
+    Legacy {
+        session: Weak<UpstreamSession>,
+        events: Box<HttpEvents>,
+    },
+    /// The server was asked for updates of these resources too.
+    Modern {
+        asked: Uris,
+        events: Box<HttpEvents>,
+    },
+}
+
 /// Keeps the stream open as long as the server offers it. What it announces, and the loss of the stream (a change may
 /// have been missed), is a reason to list again.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    keep(&shared).await;
+    shared.subscriptions.refuse_all(&BackendError::Unsupported("a stream on which updates could come"));
+}
+
+async fn keep(shared: &Arc<Shared>) {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     let mut brief = 0;
     let mut failing = false;
     loop {
-        let pause = match open(&shared).await {
+        let pause = match open(shared).await {
             Ok(None) => return,
-            Ok(Some(events)) => {
+            Ok(Some(stream)) => {
                 if std::mem::take(&mut failing) {
                     shared.changes.suspect();
                 }
                 let opened = Instant::now();
-                let error = watch(&shared, events).await;
+                let error = match stream {
+                    Opened::Legacy { session, events } => watch_legacy(shared, session, events).await,
+                    Opened::Modern { asked, events } => watch_modern(shared, asked, events).await,
+                };
                 let lived = opened.elapsed();
                 let detail = error.detail();
                 tracing::debug!(backend = shared.name, %error, detail, "the stream of changes ended");
@@ -58,20 +83,21 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 /// Opens the stream; `None` where the server offers none.
-async fn open(shared: &Arc<Shared>) -> Result<Option<Box<HttpEvents>>, BackendError> {
+async fn open(shared: &Arc<Shared>) -> Result<Option<Opened>, BackendError> {
     match shared.verdict.era() {
         None => Err(BackendError::SessionLost),
         Some(Era::Modern) => {
-            let id = shared.next_id();
-            let body = message::request(id, Method::Listen.as_str(), message::LISTEN_MEMBERS, Era::Modern);
-            match post::modern(shared, Method::Listen, None, id, body).await? {
-                Attempt::Stream(events) => Ok(Some(events)),
-                Attempt::Done(_) | Attempt::Unplaced(_) => Ok(None),
-            }
+            let asked = shared.subscriptions.wanted();
+            let events = listen(shared, &asked).await?;
+            Ok(events.map(|events| Opened::Modern { asked, events }))
         }
         Some(Era::Legacy) => {
             let session = shared.sessions.open(shared, SessionKey::Shared).await?;
-            let request = Outgoing { verb: Verb::Get, headers: session.headers(), body: Bytes::new() };
+            if session.line.is_some() {
+                // Its one stream brings the announcements too.
+                return Ok(None);
+            }
+            let request = Outgoing::new(Verb::Get, session.headers(), Bytes::new());
             let limit = shared.timeouts.list;
             let response = tokio::time::timeout(limit, shared.client.send(request))
                 .await
@@ -79,7 +105,8 @@ async fn open(shared: &Arc<Shared>) -> Result<Option<Box<HttpEvents>>, BackendEr
             if response.is_success() && response.media == Media::EventStream {
                 let limit = shared.limits.message;
                 let events = HttpEvents::new(response.body, 0, limit, Deadlines::endless(), None);
-                return Ok(Some(Box::new(events)));
+                let session = Arc::downgrade(&session);
+                return Ok(Some(Opened::Legacy { session, events: Box::new(events) }));
             }
             match response.status {
                 405 => Ok(None),
@@ -93,7 +120,103 @@ async fn open(shared: &Arc<Shared>) -> Result<Option<Box<HttpEvents>>, BackendEr
     }
 }
 
-async fn watch(shared: &Arc<Shared>, mut events: Box<HttpEvents>) -> BackendError {
+/// Asks a modern server for notifications; `None` where it has none.
+async fn listen(shared: &Shared, uris: &Uris) -> Result<Option<Box<HttpEvents>>, BackendError> {
+    let id = shared.next_id();
+    let members = Subscriptions::listen_members(uris);
+    let body = message::request(id, Method::Listen.as_str(), &members, Era::Modern);
+    match post::modern(shared, Method::Listen, None, id, body).await? {
+        Attempt::Stream(events) => Ok(Some(events)),
+        Attempt::Done(_) | Attempt::Unplaced(_) | Attempt::Pending(_) => Ok(None),
+    }
+}
+
+/// Follows the stream of a session, in which resources are subscribed to beside it.
+async fn watch_legacy(
+    shared: &Arc<Shared>,
+    session: Weak<UpstreamSession>,
+    mut events: Box<HttpEvents>,
+) -> BackendError {
+    let requests = WhileHeld { shared, session };
+    let error = tokio::select! {
+        error = watch(shared, Some(&requests.session), &mut events) => error,
+        error = shared.subscriptions.keep(&requests) => error,
+    };
+    if error == BackendError::SessionLost {
+        requests.forget();
+    }
+    error
+}
+
+/// Follows a modern stream. As other resources are wanted, another stream takes its place, opened before it is closed.
+async fn watch_modern(shared: &Arc<Shared>, asked: Uris, mut events: Box<HttpEvents>) -> BackendError {
+    let subscriptions = &shared.subscriptions;
+    let mut wishes = subscriptions.wishes();
+    let missed = subscriptions.begin();
+    let mut accepted = Uris::new();
+    if !asked.is_empty() {
+        accepted = match acknowledged(shared, &asked, &mut events).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                subscriptions.refuse(asked.iter(), &error);
+                return error;
+            }
+        };
+    }
+    subscriptions.missed(&missed);
+    loop {
+        let wanted = tokio::select! {
+            error = watch(shared, None, &mut events) => return error,
+            wanted = subscriptions.next_wanted(&mut wishes, &accepted) => wanted,
+        };
+        // The old stream is heard until the new one is there; a server may end it before that.
+        let mut opening = pin!(other(shared, &wanted));
+        let (opened, ended) = tokio::select! {
+            biased;
+            error = watch(shared, None, &mut events) => (opening.await, Some(error)),
+            opened = &mut opening => (opened, None),
+        };
+        match (opened, ended) {
+            (Ok((fresh, now)), _) => {
+                events = fresh;
+                accepted = now;
+            }
+            (Err(_), Some(ended)) => return ended,
+            (Err(error), None) => {
+                tracing::debug!(backend = shared.name, %error, detail = error.detail(), "no other stream of changes");
+                subscriptions.failed(&wanted, &mut accepted, &error);
+            }
+        }
+    }
+}
+
+/// Opens another stream, for `wanted`; answers what the server accepted too.
+async fn other(shared: &Shared, wanted: &Uris) -> Result<(Box<HttpEvents>, Uris), BackendError> {
+    let limit = shared.timeouts.list;
+    let late = BackendError::Timeout { what: Method::Listen.as_str(), after: limit };
+    let opened = tokio::time::timeout(limit, listen(shared, wanted)).await.unwrap_or(Err(late))?;
+    let mut events = opened.ok_or(BackendError::Unsupported("updates of its resources"))?;
+    let accepted = acknowledged(shared, wanted, &mut events).await?;
+    Ok((events, accepted))
+}
+
+/// Waits for the acknowledgement, which comes first on a stream.
+async fn acknowledged(shared: &Shared, asked: &Uris, events: &mut HttpEvents) -> Result<Uris, BackendError> {
+    let limit = shared.timeouts.list;
+    let late = BackendError::Timeout { what: Method::Acknowledged.as_str(), after: limit };
+    let message = tokio::time::timeout(limit, events.next_message()).await.unwrap_or(Err(late))?;
+    if message.envelope.method(&message.body) != Method::Acknowledged {
+        return Err(BackendError::Protocol("it did not acknowledge a subscription first".to_owned()));
+    }
+    Ok(shared.subscriptions.acknowledged(asked, &message))
+}
+
+/// Takes in what a stream, that of a legacy `session` or a modern one, brings until it ends.
+async fn watch(
+    shared: &Arc<Shared>,
+    session: Option<&Weak<UpstreamSession>>,
+    events: &mut HttpEvents,
+) -> BackendError {
     loop {
         let message = match events.next_message().await {
             Ok(message) => message,
@@ -104,14 +227,17 @@ async fn watch(shared: &Arc<Shared>, mut events: Box<HttpEvents>) -> BackendErro
                 Kind::Notification,
                 method @ (Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged),
             ) => shared.changes.announce(method),
+            (Kind::Notification, Method::ResourceUpdated) => shared.subscriptions.updated(message),
+            // A modern server may send none (2026-07-28 `basic/patterns/mrtr`).
             (Kind::Request, _) => {
-                if let Ok(session) = shared.sessions.open(shared, SessionKey::Shared).await
+                if let Some(session) = session.and_then(Weak::upgrade)
                     && let Some(answer) = message::answer_to(&message)
                 {
-                    session.notify(answer);
+                    session.reply(answer);
                 }
             }
             (Kind::Response, _) => return BackendError::gone("it ended the subscription"),
+            // A log message that comes here belongs to the session of everybody, so to nobody.
             _ => {}
         }
     }

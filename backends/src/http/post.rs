@@ -4,14 +4,16 @@ use super::Shared;
 use super::client::{HttpClient, Incoming, Media, Outgoing, Verb};
 use super::events::HttpEvents;
 use super::session::UpstreamSession;
+use super::sse;
 use crate::deadlines::Deadlines;
+use crate::pending::PendingCall;
 use crate::{BackendError, Message, Outcome, message};
 use bytes::Bytes;
 use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use weir_protocol::{Kind, Method, Revision, code, headers};
+use weir_protocol::{Kind, Logs, Method, Revision, code, headers};
 
 /// How much of a refusal in plain text is read, and how long that may take.
 const LONGEST_REFUSAL: usize = 8 << 10;
@@ -24,6 +26,8 @@ pub(crate) enum Attempt {
     Done(Outcome),
     /// With an event stream.
     Stream(Box<HttpEvents>),
+    /// With nothing yet: the answer comes on the event stream of its session.
+    Pending(Box<PendingCall>),
     /// With a refusal whose words are those of servers that miss or do not know the session, which is no proof: a tool
     /// may have been run and have used the same words.
     Unplaced(Result<Outcome, BackendError>),
@@ -38,6 +42,18 @@ pub(crate) async fn modern(
     id: u64,
     body: Bytes,
 ) -> Result<Attempt, BackendError> {
+    mirroring(shared, method, target, Vec::new(), id, body).await
+}
+
+/// As [`modern`], with headers that mirror arguments.
+pub(crate) async fn mirroring(
+    shared: &Shared,
+    method: Method,
+    target: Option<&str>,
+    mirrored: Vec<(String, HeaderValue)>,
+    id: u64,
+    body: Bytes,
+) -> Result<Attempt, BackendError> {
     let mut headers = Vec::with_capacity(3);
     headers.push((headers::PROTOCOL_VERSION, HeaderValue::from_static(Revision::LATEST.as_str())));
     headers.push((headers::METHOD, HeaderValue::from_static(method.as_str())));
@@ -46,23 +62,29 @@ pub(crate) async fn modern(
     {
         headers.push((headers::NAME, value));
     }
-    let request = Outgoing { verb: Verb::Post, headers, body };
+    let request = Outgoing { mirrored, ..Outgoing::new(Verb::Post, headers, body) };
     // A stream of changes is silent while nothing changes.
-    let deadlines =
-        if method == Method::Listen { Deadlines::endless() } else { Deadlines::start(&shared.timeouts) };
-    let response = head(shared, request, &deadlines).await?;
+    let listens = method == Method::Listen;
+    let deadlines = if listens { Deadlines::endless() } else { Deadlines::start(&shared.timeouts) };
+    let head = head(shared, request, &deadlines);
+    let response = if listens { promptly(shared, head).await? } else { head.await? };
     read(shared, response, id, deadlines, None).await
 }
 
-/// Sends a legacy request in `session`. Dropping the future, or the stream before its outcome, sends the cancellation
+/// Sends a legacy request in `session`; `logs` says what log messages are wanted with a client's call, `None` stands for a
+/// request of weir's own. Dropping the future, or the stream before its outcome, sends the cancellation
 /// notification: closing the connection does not cancel there (2025-11-25 `basic/transports`).
 pub(crate) async fn legacy(
     shared: &Shared,
     session: &Arc<UpstreamSession>,
     id: u64,
     body: Bytes,
+    logs: Option<Logs>,
 ) -> Result<Attempt, BackendError> {
-    let request = Outgoing { verb: Verb::Post, headers: session.headers(), body };
+    if let Some(line) = &session.line {
+        return sse::call(shared, session, line, id, body, logs).await;
+    }
+    let request = Outgoing::new(Verb::Post, session.headers(), body);
     let deadlines = Deadlines::start(&shared.timeouts);
     let guard = CancelGuard { armed: true, session: session.clone(), id };
     match head(shared, request, &deadlines).await {
@@ -93,7 +115,7 @@ pub(crate) async fn initialize(
     let end = Instant::now() + limit;
     let late = BackendError::Timeout { what: "initialize", after: limit };
     let deadlines = Deadlines::start(&shared.timeouts);
-    let request = Outgoing { verb: Verb::Post, headers: Vec::new(), body };
+    let request = Outgoing::new(Verb::Post, Vec::new(), body);
     let head = timeout_at(end, head(shared, request, &deadlines)).await;
     let response = match head.unwrap_or_else(|_| Err(late.clone())) {
         Ok(response) => response,
@@ -102,6 +124,16 @@ pub(crate) async fn initialize(
     let session = response.session.clone();
     let answer = async { read(shared, response, id, deadlines, None).await?.into_message().await };
     (session, timeout_at(end, answer).await.unwrap_or(Err(late)))
+}
+
+/// The head of a stream that may then be silent for as long as it likes.
+async fn promptly(
+    shared: &Shared,
+    head: impl Future<Output = Result<Incoming, BackendError>>,
+) -> Result<Incoming, BackendError> {
+    let limit = shared.timeouts.list;
+    let late = BackendError::Timeout { what: "the stream of changes", after: limit };
+    tokio::time::timeout(limit, head).await.unwrap_or(Err(late))
 }
 
 async fn head(shared: &Shared, request: Outgoing, deadlines: &Deadlines) -> Result<Incoming, BackendError> {
@@ -175,6 +207,7 @@ async fn read_json(
     let error = message.envelope.error.filter(|_| !success);
     let belongs = message.answers(id) || (error.is_some() && message.envelope.kind == Kind::Response);
     if !belongs {
+        shared.client.forget_unused();
         return Err(BackendError::Protocol(
             "it answered another request than the one it was sent".to_owned(),
         ));

@@ -3,9 +3,12 @@
 use super::Shared;
 use super::client::{HttpClient, Incoming, Outgoing, Verb};
 use super::post::{self, Attempt};
+use super::sse::{self, Failure, Line};
 use crate::departed::Departed;
 use crate::flight::{Flight, launch};
-use crate::{BackendError, Features, SessionKey, message};
+use crate::pending::Debtor;
+use crate::verbosity::Verbosity;
+use crate::{BackendError, Features, Message, SessionKey, Transport, message};
 use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -13,11 +16,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 use weir_protocol::{Era, Method, Revision, headers};
 
 /// So many sessions of one backend are ended at once.
 pub(crate) const ENDINGS: usize = 16;
+/// So many answers to a server's own requests may be on their way.
+pub(crate) const REPLIES: usize = 64;
 /// How long a server has to end a session.
 const ENDING: Duration = Duration::from_secs(5);
 /// How long the end of a session may wait for the ends of others.
@@ -31,8 +37,12 @@ type Headers = Vec<(&'static str, HeaderValue)>;
 pub(crate) struct UpstreamSession {
     /// The id that the server gave it; `None` where the server keeps no sessions.
     pub(crate) id: Option<HeaderValue>,
+    /// The event stream that is the session; `None` over streamable HTTP.
+    pub(crate) line: Option<Arc<Line>>,
     /// What the server said of itself.
     pub(crate) features: Features,
+    /// How much it logs.
+    pub(crate) verbosity: Verbosity,
     /// When it was opened.
     pub(crate) since: Instant,
     /// Nobody uses it for new requests, but the server may still keep it.
@@ -43,6 +53,9 @@ pub(crate) struct UpstreamSession {
 impl Drop for UpstreamSession {
     /// An abandoned session ends with the last request in it.
     fn drop(&mut self) {
+        if let Some(line) = &self.line {
+            line.close(&BackendError::SessionLost);
+        }
         if self.abandoned.load(Ordering::Relaxed)
             && self.id.is_some()
             && let Some(shared) = self.shared.upgrade()
@@ -69,15 +82,44 @@ impl UpstreamSession {
         headers
     }
 
-    /// Sends a notification or a response in the background; nobody waits for it.
+    fn outgoing(&self, verb: Verb, body: Bytes) -> Outgoing {
+        match &self.line {
+            Some(line) => line.outgoing(self.headers(), body),
+            None => Outgoing::new(verb, self.headers(), body),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.line.as_ref().is_some_and(|line| line.has_ended())
+    }
+
+    /// Whether the server keeps nothing apart for it, so that it serves everybody.
+    fn is_stateless(&self) -> bool {
+        self.id.is_none() && self.line.is_none()
+    }
+
+    /// Answers a request of the server in the background. One that asks faster than it takes the answers gets no more.
+    pub(crate) fn reply(self: &Arc<Self>, body: Bytes) {
+        if let Some(shared) = self.shared.upgrade()
+            && let Ok(place) = shared.replies.clone().try_acquire_owned()
+        {
+            self.post(shared, body, Some(place));
+        }
+    }
+
+    /// Sends a notification in the background; nobody waits for it.
     pub(crate) fn notify(self: &Arc<Self>, body: Bytes) {
-        let Some(shared) = self.shared.upgrade() else {
-            return;
-        };
+        if let Some(shared) = self.shared.upgrade() {
+            self.post(shared, body, None);
+        }
+    }
+
+    fn post(self: &Arc<Self>, shared: Arc<Shared>, body: Bytes, place: Option<OwnedSemaphorePermit>) {
         let session = self.clone();
         let handle = shared.handle.clone();
         handle.spawn(async move {
-            let sent = send_plain(&shared, session.headers(), Verb::Post, body).await;
+            let _place = place;
+            let sent = send_plain(&shared, session.outgoing(Verb::Post, body)).await;
             if let Err(error) = sent {
                 let detail = error.detail();
                 tracing::debug!(backend = shared.name, %error, detail, "a notification did not reach the backend");
@@ -86,9 +128,16 @@ impl UpstreamSession {
     }
 
     /// The server announced a change in this session.
-    pub(crate) fn announce(&self, method: Method) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.changes.announce(method);
+    pub(crate) fn announce(&self, message: Message) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        match message.envelope.method(&message.body) {
+            method @ (Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged) => {
+                shared.changes.announce(method);
+            }
+            Method::ResourceUpdated => shared.subscriptions.updated(message),
+            _ => {}
         }
     }
 
@@ -97,7 +146,16 @@ impl UpstreamSession {
         let shared = self.shared.upgrade().ok_or(BackendError::Stopping)?;
         let mut headers = self.headers();
         headers.push((headers::LAST_EVENT_ID, last));
-        shared.client.send(Outgoing { verb: Verb::Get, headers, body: Bytes::new() }).await
+        shared.client.send(Outgoing::new(Verb::Get, headers, Bytes::new())).await
+    }
+}
+
+impl Debtor for UpstreamSession {
+    fn release(self: Arc<Self>, id: u64) {
+        if let Some(line) = &self.line {
+            line.pending().remove(id);
+        }
+        self.notify(message::cancelled(id));
     }
 }
 
@@ -140,10 +198,10 @@ impl Sessions {
                 return Ok(session.clone());
             }
             match state.places.get(&key) {
-                Some(Place::Open(session)) => return Ok(session.clone()),
+                Some(Place::Open(session)) if !session.has_ended() => return Ok(session.clone()),
                 Some(Place::Opening(_, opening)) => opening.clone(),
-                None if state.departed.contains(key) => return Err(BackendError::SessionEnded),
-                None => {
+                _ if state.departed.contains(key) => return Err(BackendError::SessionEnded),
+                _ => {
                     state.handshakes += 1;
                     let number = state.handshakes;
                     let opening = launch(&shared.handle, open(shared.clone(), key, number));
@@ -163,7 +221,7 @@ impl Sessions {
             state.places.remove(&key);
         }
         match session {
-            Some(session) if session.id.is_none() && !state.closed => {
+            Some(session) if session.is_stateless() && !state.closed => {
                 state.stateless = Some(session.clone());
                 true
             }
@@ -217,10 +275,13 @@ impl Sessions {
         self.take(key)
     }
 
-    /// Takes out what is everybody's, since whatever answers at this address next may be another program.
-    pub(crate) fn take_shared(&self) -> Option<Arc<UpstreamSession>> {
+    /// Takes out what is everybody's, since whatever answers at this address next may be another program. Requests that
+    /// run in it go on.
+    pub(crate) fn abandon_shared(&self) {
         self.0.lock().stateless = None;
-        self.take(SessionKey::Shared)
+        if let Some(session) = self.take(SessionKey::Shared) {
+            session.abandoned.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Ends everything, for good.
@@ -247,7 +308,7 @@ async fn open(
     key: SessionKey,
     number: u64,
 ) -> Result<Arc<UpstreamSession>, BackendError> {
-    let opened = handshake(&shared).await;
+    let opened = handshake(&shared, key).await;
     let wanted = shared.sessions.settle(key, number, opened.as_ref().ok());
     match opened {
         Ok(session) if !wanted => {
@@ -258,8 +319,29 @@ async fn open(
     }
 }
 
-/// The legacy handshake.
-async fn handshake(shared: &Arc<Shared>) -> Result<Arc<UpstreamSession>, BackendError> {
+/// The legacy handshake, over the transport that the server is known to speak, else over whichever it answers.
+async fn handshake(shared: &Arc<Shared>, key: SessionKey) -> Result<Arc<UpstreamSession>, BackendError> {
+    let known = shared.verdict.transport();
+    if known == Some(Transport::Sse) {
+        return Ok(over_sse(shared, key).await?);
+    }
+    match over_http(shared).await {
+        Err(error) if known.is_none() && error.contradicts_era() => {
+            over_sse(shared, key).await.map_err(|failure| match failure {
+                Failure::NotSpoken(_) => error,
+                Failure::Broken(own) => own,
+            })
+        }
+        done => done,
+    }
+}
+
+async fn over_sse(shared: &Arc<Shared>, key: SessionKey) -> Result<Arc<UpstreamSession>, Failure> {
+    let (line, features) = sse::initialize(shared, key).await?;
+    initialized(shared, None, Some(line), features).await.map_err(Failure::Broken)
+}
+
+async fn over_http(shared: &Arc<Shared>) -> Result<Arc<UpstreamSession>, BackendError> {
     let id = shared.next_id();
     let members = message::initialize_members();
     let body = message::request(id, Method::Initialize.as_str(), &members, Era::Legacy);
@@ -275,15 +357,27 @@ async fn handshake(shared: &Arc<Shared>) -> Result<Arc<UpstreamSession>, Backend
             return Err(error);
         }
     };
+    initialized(shared, session_id, None, features).await
+}
+
+/// Ends the handshake.
+async fn initialized(
+    shared: &Arc<Shared>,
+    id: Option<HeaderValue>,
+    line: Option<Arc<Line>>,
+    features: Features,
+) -> Result<Arc<UpstreamSession>, BackendError> {
     let session = Arc::new(UpstreamSession {
-        id: session_id,
+        id,
+        line,
         features,
+        verbosity: Verbosity::default(),
         since: Instant::now(),
         abandoned: AtomicBool::new(false),
         shared: shared.myself.clone(),
     });
     let initialized = Bytes::from_static(message::INITIALIZED);
-    if let Err(error) = send_plain(shared, session.headers(), Verb::Post, initialized).await {
+    if let Err(error) = send_plain(shared, session.outgoing(Verb::Post, initialized)).await {
         end(shared, &session).await;
         return Err(error);
     }
@@ -292,6 +386,9 @@ async fn handshake(shared: &Arc<Shared>) -> Result<Arc<UpstreamSession>, Backend
 
 /// Ends a session at the server, which may refuse that (2025-11-25 `basic/transports`).
 pub(crate) async fn end(shared: &Shared, session: &UpstreamSession) {
+    if let Some(line) = &session.line {
+        line.close(&shared.is_open().err().unwrap_or(BackendError::SessionEnded));
+    }
     if session.id.is_some() {
         delete(shared, session.headers()).await;
     }
@@ -300,13 +397,12 @@ pub(crate) async fn end(shared: &Shared, session: &UpstreamSession) {
 async fn delete(shared: &Shared, headers: Headers) {
     // Many sessions may end at the same moment; the server must not see a connection for each at once.
     if let Ok(Ok(_place)) = timeout(ENDING_QUEUE, shared.endings.acquire()).await {
-        let _ = timeout(ENDING, send_plain(shared, headers, Verb::Delete, Bytes::new())).await;
+        let _ = timeout(ENDING, send_plain(shared, Outgoing::new(Verb::Delete, headers, Bytes::new()))).await;
     }
 }
 
-/// Sends what has no answer, in the session that `headers` name.
-async fn send_plain(shared: &Shared, headers: Headers, verb: Verb, body: Bytes) -> Result<(), BackendError> {
-    let request = Outgoing { verb, headers, body };
+/// Sends what has no answer.
+async fn send_plain(shared: &Shared, request: Outgoing) -> Result<(), BackendError> {
     let limit = shared.timeouts.list;
     let response = timeout(limit, shared.client.send(request))
         .await

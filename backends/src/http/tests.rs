@@ -1,7 +1,9 @@
 //! HTTP backends against servers whose every answer is scripted.
 
+mod listen;
 mod loss;
 mod server;
+mod sse;
 
 use super::*;
 use crate::trial::{CLIENT, call, call_tool};

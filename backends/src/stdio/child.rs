@@ -1,11 +1,16 @@
 //! A running child process that speaks MCP on standard input and output.
 
-use super::lines::{Line, Lines, id_of_too_long};
-use super::pending::{Pending, PendingCall};
+use super::lines::{Line, Lines};
+use super::listening::Listening;
 use crate::changes::Announcer;
 use crate::deadlines::Deadlines;
 use crate::inventory::Requester;
-use crate::{BackendError, Call, Cause, Exchange, Features, Message, cause, message};
+use crate::pending::{Debtor, Pending, PendingCall};
+use crate::subscriptions::{Subscriptions, Uris};
+use crate::verbosity::Verbosity;
+use crate::{
+    BackendError, Call, Cause, Exchange, Features, Message, SessionKey, Transport, cause, message, oversize,
+};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -30,6 +35,7 @@ pub(crate) struct Recipe {
     pub(crate) timeouts: BackendTimeouts,
     pub(crate) guardian: Guardian,
     pub(crate) changes: Arc<Announcer>,
+    pub(crate) subscriptions: Arc<Subscriptions>,
     /// How many processes there are, probes and those being stopped among them.
     pub(crate) running: Arc<watch::Sender<usize>>,
     /// The child only finds something out; its end is no event.
@@ -53,11 +59,16 @@ impl Drop for StopOnDrop {
 pub(crate) struct Child {
     recipe: Arc<Recipe>,
     features: std::sync::OnceLock<Features>,
+    /// Whom it serves.
+    key: SessionKey,
     era: Era,
     next_id: AtomicU64,
     pending: Pending,
+    verbosity: Verbosity,
     queue: mpsc::Sender<Bytes>,
     ended: AtomicBool,
+    /// The modern stream of notifications.
+    pub(super) listening: Listening,
     stop: Notify,
     stopped: Notify,
     /// Its place among the processes of the backend, where these are counted.
@@ -71,6 +82,7 @@ impl Child {
         recipe: &Arc<Recipe>,
         era: Era,
         place: Option<OwnedSemaphorePermit>,
+        key: SessionKey,
     ) -> Result<Arc<Self>, BackendError> {
         let spawned = Process::spawn(&recipe.process, &recipe.guardian);
         let mut process = spawned.map_err(|error| {
@@ -84,11 +96,14 @@ impl Child {
         let child = Arc::new(Self {
             recipe: recipe.clone(),
             features: std::sync::OnceLock::new(),
+            key,
             era,
             next_id: AtomicU64::new(1),
             pending: Pending::default(),
+            verbosity: Verbosity::default(),
             queue,
             ended: AtomicBool::new(false),
+            listening: Listening::default(),
             stop: Notify::new(),
             stopped: Notify::new(),
             place: Mutex::new(place),
@@ -112,22 +127,20 @@ impl Child {
             Era::Modern => (Method::Discover, String::new()),
         };
         let answer = self.request(method, members).await?;
-        let features = match self.era {
+        let mut features = match self.era {
             Era::Legacy => Features::of_initialize(&answer)?,
             Era::Modern => Features::of_discover(&answer).ok_or_else(|| {
                 BackendError::Protocol("server/discover names no revision that weir speaks".into())
             })?,
         };
+        features.transport = Transport::Stdio;
         match self.era {
             Era::Legacy => self.post(Bytes::from_static(message::INITIALIZED)),
             Era::Modern => {
-                let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-                self.post(message::request(
-                    id,
-                    Method::Listen.as_str(),
-                    message::LISTEN_MEMBERS,
-                    Era::Modern,
-                ));
+                let id = self.next_id();
+                self.listening.begin(id);
+                let members = Subscriptions::listen_members(&Uris::new());
+                self.post(message::request(id, Method::Listen.as_str(), &members, Era::Modern));
             }
         }
         if !self.recipe.probe {
@@ -141,6 +154,18 @@ impl Child {
     /// What the server said of itself; `None` before the handshake.
     pub(crate) fn features(&self) -> Option<Features> {
         self.features.get().cloned()
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn era(&self) -> Era {
+        self.era
+    }
+
+    pub(super) fn recipe(&self) -> &Recipe {
+        &self.recipe
     }
 
     pub(crate) fn pending(&self) -> &Pending {
@@ -157,7 +182,7 @@ impl Child {
         let _ = self.queue.try_send(body);
     }
 
-    async fn send(&self, body: Bytes) -> Result<(), BackendError> {
+    pub(super) async fn send(&self, body: Bytes) -> Result<(), BackendError> {
         let limit = self.recipe.timeouts.connect;
         match tokio::time::timeout(limit, self.queue.send(body)).await {
             Ok(Ok(())) => Ok(()),
@@ -172,13 +197,20 @@ impl Child {
         call: &Call,
         place: OwnedSemaphorePermit,
     ) -> Result<Exchange, BackendError> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = self.next_id();
         let body = json::single_line(message::of_call(call, id, self.era));
         let wants_progress = call.meta.as_ref().is_some_and(|meta| meta.progress_token.is_some());
-        let waiting = self.pending.insert(id, wants_progress)?;
+        if self.era == Era::Legacy
+            && let Some(level) = self.verbosity.lacks(call.logs)
+            && self.features.get().is_some_and(|features| features.logging)
+        {
+            // Boxed, since hardly any call needs it.
+            Box::pin(self.verbosity.raise(&self.recipe.process.name, level, &**self)).await;
+        }
+        let waiting = self.pending.insert_call(id, wants_progress, call.logs)?;
         let pending = PendingCall::new(self.clone(), id, waiting, Deadlines::start(&self.recipe.timeouts));
         self.send(body).await?;
-        Ok(Exchange::stdio(pending, place))
+        Ok(Exchange::pending(Box::new(pending), place))
     }
 
     /// Stops the process and waits until it is gone.
@@ -213,15 +245,25 @@ impl Child {
             (_, method @ (Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged)) => {
                 self.recipe.changes.announce(method);
             }
+            (_, Method::ResourceUpdated) => self.recipe.subscriptions.updated(message),
+            (_, Method::Acknowledged) => self.listening.acknowledged(message),
+            (_, Method::Message) => self.recipe.subscriptions.log(&self.pending, self.key, message),
             _ => {}
         }
     }
 }
 
+impl Debtor for Child {
+    fn release(self: Arc<Self>, id: u64) {
+        self.pending.remove(id);
+        self.post(message::cancelled(id));
+    }
+}
+
 impl Requester for Child {
     async fn request(&self, method: Method, members: String) -> Result<Message, BackendError> {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let waiting = self.pending.insert(id, false)?;
+        let id = self.next_id();
+        let waiting = self.pending.insert(id)?;
         let limit = self.recipe.timeouts.list;
         let answer = async {
             let mut asked = Asked { child: self, id, cancels: false };
@@ -273,13 +315,18 @@ async fn read(child: Arc<Child>, stdout: ChildStdout) {
     while let Ok(Some(line)) = lines.next().await {
         match line {
             Line::Whole(line) if line.trim_ascii().is_empty() => {}
-            Line::Whole(line) => match Message::parse(line) {
+            Line::Whole(line) => match Message::parse(line.clone()) {
                 Ok(message) => child.take(message),
-                Err(error) => tracing::warn!(backend = name, %error, "a line of its output is no message"),
+                Err(error) => {
+                    tracing::warn!(backend = name, %error, "a line of its output is no message");
+                    if let Some(id) = oversize::id_of_broken(&line) {
+                        child.pending.answer(id, Err(error));
+                    }
+                }
             },
             Line::TooLong { head, tail } => {
                 tracing::warn!(backend = name, limit, "a message is larger than the limit");
-                if let Some(id) = id_of_too_long(&head, &tail) {
+                if let Some(id) = oversize::id_of(&head, &tail) {
                     child.pending.answer(id, Err(BackendError::TooLarge { limit }));
                 }
             }
@@ -316,6 +363,7 @@ async fn supervise(
     }
     child.ended.store(true, Ordering::Release);
     child.pending.fail(&error);
+    child.listening.end();
     if !writer.is_finished() {
         writer.abort();
         let _ = writer.await;

@@ -1,47 +1,49 @@
-//! Reading a child's standard output line by line, in bounded memory.
+//! Reading messages line by line, in bounded memory: a child's standard output, or weir's own standard input.
 
+use crate::oversize::TAIL;
 use bytes::{Bytes, BytesMut};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// How much of the end of a line that is too long is kept, to find out whose it was.
-const TAIL: usize = 256;
-
 /// One line.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub enum Line {
     /// The line without its end.
     Whole(Bytes),
     /// The line is longer than the limit; its first and last bytes.
     TooLong {
-        /// At most the limit.
+        /// At most what was read at once.
         head: Bytes,
-        /// At most [`TAIL`] bytes.
+        /// At most 256 bytes.
         tail: Bytes,
     },
 }
 
 /// Cuts a byte stream into lines.
 #[derive(Debug)]
-pub(crate) struct Lines<R> {
+pub struct Lines<R> {
     reader: R,
     buffer: BytesMut,
     limit: usize,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    /// Lines of at most `limit` bytes.
-    pub(crate) fn new(reader: R, limit: usize) -> Self {
+    /// Lines of at most `limit` bytes, their ends not counted.
+    pub fn new(reader: R, limit: usize) -> Self {
         Self { reader, buffer: BytesMut::with_capacity(8192), limit }
     }
 
-    /// The next line; `None` at the end of the stream. A last line without an end counts.
-    pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
+    /// The next line; `None` at the end of the stream. A last line without an end counts. Cancel-safe but for lines that
+    /// are too long.
+    ///
+    /// # Errors
+    /// The stream cannot be read.
+    pub async fn next(&mut self) -> io::Result<Option<Line>> {
         let mut searched = 0;
         loop {
             if let Some(found) = memchr::memchr(b'\n', self.buffer.get(searched..).unwrap_or_default()) {
                 let line = self.take(searched + found, 1);
-                return Ok(Some(Line::Whole(line)));
+                return Ok(Some(self.bounded(line)));
             }
             searched = self.buffer.len();
             if searched > self.limit {
@@ -49,7 +51,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             }
             if self.reader.read_buf(&mut self.buffer).await? == 0 {
                 let rest = self.take(self.buffer.len(), 0);
-                return Ok((!rest.is_empty()).then_some(Line::Whole(rest)));
+                return Ok((!rest.is_empty()).then(|| self.bounded(rest)));
             }
         }
     }
@@ -57,7 +59,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     /// Reads on to the end of a line that is too long.
     async fn skip(&mut self) -> io::Result<Line> {
         let head = self.buffer.split().freeze();
-        let mut tail = BytesMut::from(head.get(head.len().saturating_sub(TAIL)..).unwrap_or_default());
+        let mut tail = BytesMut::from(end_of(&head));
         loop {
             let ended = self.reader.read_buf(&mut self.buffer).await? == 0;
             let found = memchr::memchr(b'\n', &self.buffer);
@@ -65,9 +67,23 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             tail.extend_from_slice(&piece);
             let _ = tail.split_to(tail.len().saturating_sub(TAIL));
             if ended || found.is_some() {
-                return Ok(Line::TooLong { head, tail: tail.freeze() });
+                return Ok(Line::TooLong { head: self.begin_of(head), tail: tail.freeze() });
             }
         }
+    }
+
+    /// A line that was read whole, which depends on how it arrived: that must not decide whether it is too long.
+    fn bounded(&self, line: Bytes) -> Line {
+        if line.len() <= self.limit {
+            return Line::Whole(line);
+        }
+        let tail = Bytes::copy_from_slice(end_of(&line));
+        Line::TooLong { head: self.begin_of(line), tail }
+    }
+
+    fn begin_of(&self, mut line: Bytes) -> Bytes {
+        line.truncate(self.limit);
+        line
     }
 
     fn take(&mut self, length: usize, end: usize) -> Bytes {
@@ -77,27 +93,42 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     }
 }
 
-/// The number of the request that a message too long to be read answers, where its beginning or end shows it. Most
-/// servers write `id` before or right behind the result.
-pub(crate) fn id_of_too_long(head: &[u8], tail: &[u8]) -> Option<u64> {
-    let head = std::str::from_utf8(head.get(..head.len().min(TAIL))?).ok()?;
-    let tail = String::from_utf8_lossy(tail);
-    // Before the first nested object the members are the message's own; behind the last one too.
-    let own_head = head.get(1..)?.split('{').next()?;
-    let own_tail = tail.trim_end().strip_suffix('}')?.rsplit('}').next()?.to_owned();
-    [own_head, &own_tail].into_iter().find_map(|members| {
-        let value = members.split("\"id\":").nth(1)?.trim_start();
-        let digits = value.split(|letter: char| !letter.is_ascii_digit()).next()?;
-        digits.parse().ok()
-    })
+fn end_of(line: &[u8]) -> &[u8] {
+    line.get(line.len().saturating_sub(TAIL)..).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+    use tokio::io::ReadBuf;
 
-    async fn lines(text: &'static [u8], limit: usize) -> Vec<Line> {
-        let mut lines = Lines::new(text, limit);
+    /// A stream that arrives in these pieces.
+    struct Pieces(VecDeque<Vec<u8>>);
+
+    impl AsyncRead for Pieces {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if let Some(mut piece) = self.0.pop_front() {
+                let rest = piece.split_off(piece.len().min(buffer.remaining()));
+                buffer.put_slice(&piece);
+                if !rest.is_empty() {
+                    self.0.push_front(rest);
+                }
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    async fn lines(reader: impl AsyncRead + Unpin, limit: usize) -> Vec<Line> {
+        let mut lines = Lines::new(reader, limit);
         let mut all = Vec::new();
         while let Some(line) = lines.next().await.unwrap() {
             all.push(line);
@@ -108,26 +139,37 @@ mod tests {
     #[tokio::test]
     async fn long_lines_cost_nothing_but_themselves() {
         assert_eq!(
-            lines(b"ab\n\ncd", 10).await,
+            lines(&b"ab\n\ncd"[..], 10).await,
             [Line::Whole("ab".into()), Line::Whole("".into()), Line::Whole("cd".into())]
         );
-        let text: &'static [u8] =
-            Box::leak([&vec![b'x'; 30_000][..], b"\nnext\n"].concat().into_boxed_slice());
-        let read = lines(text, 100).await;
-        assert!(matches!(&read[0], Line::TooLong { .. }) || matches!(&read[0], Line::Whole(_)));
-        assert_eq!(read.last(), Some(&Line::Whole("next".into())));
+        for length in [101, 300, 30_000] {
+            let text = [&vec![b'x'; length][..], b"\nnext\n"].concat();
+            let long =
+                Line::TooLong { head: vec![b'x'; 100].into(), tail: vec![b'x'; length.min(TAIL)].into() };
+            assert_eq!(lines(&text[..], 100).await, [long, Line::Whole("next".into())], "{length}");
+        }
     }
 
-    #[test]
-    fn whose_a_long_line_was() {
-        let table: [(&[u8], &[u8], Option<u64>); 4] = [
-            (br#"{"jsonrpc":"2.0","id":17,"result":{"content":"#, b"xxxx\"}]}}", Some(17)),
-            (br#"{"result":{"id":3,"x":"#, br#"xx"}]},"jsonrpc":"2.0","id":18}"#, Some(18)),
-            (br#"{"result":{"id":3,"x":"#, br#"xx","id":4}]}}"#, None),
-            (b"garbage", b"garbage", None),
-        ];
-        for (head, tail, id) in table {
-            assert_eq!(id_of_too_long(head, tail), id, "{}", String::from_utf8_lossy(head));
+    proptest! {
+        #[test]
+        fn lines_do_not_depend_on_how_they_arrive(
+            pieces in prop::collection::vec("[ab\n]{1,40}|[a]{200,400}|\n".prop_map(String::into_bytes), 0..12),
+            limit in 0usize..300,
+        ) {
+            let text = pieces.concat();
+            let expected: Vec<Line> = text
+                .split_inclusive(|&byte| byte == b'\n')
+                .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+                .map(|line| match line.len() <= limit {
+                    true => Line::Whole(Bytes::copy_from_slice(line)),
+                    false => Line::TooLong {
+                        head: Bytes::copy_from_slice(&line[..limit]),
+                        tail: Bytes::copy_from_slice(end_of(line)),
+                    },
+                })
+                .collect();
+            let read = lines(Pieces(pieces.into()), limit).now_or_never();
+            prop_assert_eq!(read.unwrap(), expected);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! the era of the first one; a sibling process takes the risk.
 
 use super::child::{Child, Recipe};
-use crate::BackendError;
+use crate::{BackendError, SessionKey};
 use std::sync::Arc;
 use std::time::Duration;
 use weir_protocol::Era;
@@ -22,10 +22,11 @@ pub(crate) async fn era(recipe: &Recipe) -> Result<Era, BackendError> {
         timeouts,
         guardian: recipe.guardian.clone(),
         changes: Arc::default(),
+        subscriptions: recipe.subscriptions.clone(),
         running: recipe.running.clone(),
         probe: true,
     });
-    match Child::start(&probe, Era::Modern, None).await {
+    match Child::start(&probe, Era::Modern, None, SessionKey::Shared).await {
         Ok(child) => {
             child.stop().await;
             Ok(Era::Modern)

@@ -1,4 +1,4 @@
-use super::{Args, Command, LogFormat};
+use super::{Args, Command, Kind, LogFormat};
 use crate::demo::Demo;
 use clap::{CommandFactory, Parser};
 use std::path::Path;
@@ -25,13 +25,13 @@ fn serve_takes_its_file_either_way_or_not_at_all() {
         ("weir serve --config w.yaml", Some("w.yaml")),
     ] {
         let Command::Serve(serve) = parse(line).unwrap() else { panic!("{line}") };
-        assert_eq!((serve.log.as_str(), serve.log_format), ("info", LogFormat::Text));
+        assert_eq!((serve.log.level.as_str(), serve.log.format), ("info", LogFormat::Text));
         assert_eq!(serve.config.file().as_deref(), file.map(Path::new), "{line}");
     }
     let line = "weir serve --address 0.0.0.0:80 --log debug --log-format json";
     let Command::Serve(serve) = parse(line).unwrap() else { panic!("{line}") };
     assert_eq!(serve.address.unwrap().port(), 80);
-    assert_eq!((serve.log.as_str(), serve.log_format), ("debug", LogFormat::Json));
+    assert_eq!((serve.log.level.as_str(), serve.log.format), ("debug", LogFormat::Json));
     assert!(refused("weir serve --config a.yaml b.yaml").contains("cannot be used with"));
     assert!(refused("weir serve --address localhost").contains("--address"));
 }
@@ -39,10 +39,28 @@ fn serve_takes_its_file_either_way_or_not_at_all() {
 #[test]
 fn check_needs_a_file() {
     for line in ["weir check w.yaml", "weir check --config w.yaml"] {
-        let Command::Check { config } = parse(line).unwrap() else { panic!("{line}") };
+        let Command::Check { config, connect } = parse(line).unwrap() else { panic!("{line}") };
         assert_eq!(config.file(), Path::new("w.yaml"));
+        assert!(!connect.connect);
     }
+    let Command::Check { connect, .. } = parse("weir check --connect --json --strict w.yaml").unwrap() else {
+        panic!("it is another command")
+    };
+    assert!(connect.connect && connect.json && connect.strict);
+    assert!(refused("weir check --json w.yaml").contains("--connect"));
     assert!(refused("weir check").contains("FILE"));
+}
+
+#[test]
+fn import_names_its_output_and_may_name_its_source() {
+    let Command::Import(import) = parse("weir import mcp.json").unwrap() else {
+        panic!("it is another command")
+    };
+    assert_eq!((import.output.as_path(), import.from, import.force), (Path::new("weir.yaml"), None, false));
+    let line = "weir import x -o - --from toolhive --force";
+    let Command::Import(import) = parse(line).unwrap() else { panic!("{line}") };
+    assert_eq!((import.output.as_path(), import.from), (Path::new("-"), Some(Kind::Toolhive)));
+    assert!(refused("weir import").contains("FILE"));
 }
 
 #[test]

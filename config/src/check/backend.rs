@@ -28,6 +28,9 @@ const OWN_HEADERS: [&str; 14] = [
     "upgrade",
 ];
 
+/// What the names of headers begin with that mirror arguments of calls.
+const MIRROR_PREFIX: &str = "mcp-param-";
+
 /// The backend that stands at `here`; `None` when a violation leaves nothing to build it from.
 pub(crate) fn backend(
     checker: &mut Checker<'_>,
@@ -162,7 +165,7 @@ fn headers(
         let lower = name.to_ascii_lowercase();
         if name.is_empty() || !name.chars().all(is_token_character) {
             checker.error(checker.at_key(&path, format!("{} is not the name of a header", quote(&name))));
-        } else if OWN_HEADERS.contains(&lower.as_str()) {
+        } else if OWN_HEADERS.contains(&lower.as_str()) || lower.starts_with(MIRROR_PREFIX) {
             checker.error(checker.at_key(&path, format!("weir writes the header {} itself", quote(&name))));
         }
         if let Some(earlier) = seen.insert(lower, name.clone()) {

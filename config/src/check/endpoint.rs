@@ -1,6 +1,6 @@
 //! `endpoints`.
 
-use super::{Checker, MOST_MEMBERS, is_name_character, names, prefix, repeated};
+use super::{Checker, MOST_MEMBERS, is_name_character, names, parameter, prefix, repeated};
 use crate::file::{self, Overrides, Strategy};
 use crate::model::{Conflicts, Endpoint, Filter, Override};
 use crate::report::quote;
@@ -35,6 +35,15 @@ pub(super) fn endpoints(
             checker.error(checker.at(&here.key("path"), message));
         }
         endpoints.push(endpoint(checker, &here, name, written, backends));
+    }
+    for taken in endpoints.iter().filter(|endpoint| endpoint.sse) {
+        let doors = taken.sse_paths();
+        let inside = endpoints.iter().filter(|endpoint| doors.contains(&endpoint.path));
+        for endpoint in inside {
+            let message = format!("clients of HTTP+SSE reach the endpoint {} here", quote(&taken.name));
+            let finding = checker.at(&here.key(&endpoint.name).key("path"), message);
+            checker.error(finding.help("choose another path, or give that endpoint `sse: false`"));
+        }
     }
     for unused in
         backends.iter().filter(|name| !endpoints.iter().any(|endpoint| endpoint.backends.contains(name)))
@@ -93,8 +102,11 @@ fn endpoint(
         tool_overrides: overrides(checker, &at("tools").key("overrides"), tools.overrides, &backends),
         prompt_overrides: overrides(checker, &at("prompts").key("overrides"), prompts.overrides, &backends),
         resource_order,
+        resource_uris: resources.uris.unwrap_or_default(),
+        icons: written.icons.unwrap_or_default(),
         conflicts,
         page_size: written.page_size.unwrap_or(Endpoint::PAGE_SIZE),
+        sse: written.sse.unwrap_or(Endpoint::SSE),
         instructions: written.instructions,
         ..Endpoint::over(name, written.path, backends)
     }
@@ -216,8 +228,10 @@ fn overrides<T: file::Override>(
         }
         let mut changes = BTreeMap::new();
         for (item, change) in items {
-            let here = here.key(&item).key("name");
+            let here = here.key(&item);
             let change = change.into_model();
+            parameter::check(checker, &here.key(T::PARAMETERS), &change.parameters);
+            let here = here.key("name");
             if let Some(name) = change.name.as_ref() {
                 exposed_name(checker, &here, name);
                 if let Some(earlier) = taken.insert(name.clone(), here.clone()) {

@@ -24,7 +24,8 @@ impl BackendDefaults {
 }
 
 pub(super) fn front(written: file::Limits) -> Limits {
-    let file::Limits { body, headers, depth, requests, sessions } = written;
+    let file::Limits { body, headers, depth, requests, sessions, replay, replays, batch, subscriptions } =
+        written;
     let defaults = Limits::default();
     Limits {
         body: body.map_or(defaults.body, |size| size.0),
@@ -32,11 +33,15 @@ pub(super) fn front(written: file::Limits) -> Limits {
         depth: depth.unwrap_or(defaults.depth),
         requests: requests.unwrap_or(defaults.requests),
         sessions: sessions.unwrap_or(defaults.sessions),
+        replay: replay.map_or(defaults.replay, |size| size.0),
+        replays: replays.map_or(defaults.replays, |size| size.0),
+        batch: batch.unwrap_or(defaults.batch),
+        subscriptions: subscriptions.unwrap_or(defaults.subscriptions),
     }
 }
 
 pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts) -> Timeouts {
-    let file::Timeouts { read, write, connection, session, keep_alive, start, drain } = written;
+    let file::Timeouts { read, write, connection, session, keep_alive, replay, start, drain } = written;
     let defaults = Timeouts::default();
     let here = Path::root("timeouts");
     let mut some = |key, span, default| positive(checker, &here.key(key), span, default);
@@ -46,17 +51,19 @@ pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts)
         connection: some("connection", connection, defaults.connection),
         session: some("session", session, defaults.session),
         keep_alive: some("keep_alive", keep_alive, defaults.keep_alive),
+        replay: any(replay, defaults.replay),
         start: any(start, defaults.start),
         drain: any(drain, defaults.drain),
     }
 }
 
 pub(super) fn of_backend(written: Option<file::BackendLimits>, defaults: &BackendLimits) -> BackendLimits {
-    let file::BackendLimits { message, calls, items } = written.unwrap_or_default();
+    let file::BackendLimits { message, calls, items, subscriptions } = written.unwrap_or_default();
     BackendLimits {
         message: message.map_or(defaults.message, |size| size.0),
         calls: calls.unwrap_or(defaults.calls),
         items: items.unwrap_or(defaults.items),
+        subscriptions: subscriptions.unwrap_or(defaults.subscriptions),
     }
 }
 

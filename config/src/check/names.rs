@@ -5,11 +5,19 @@ use crate::report::quote;
 use crate::tree::Path;
 
 /// Longest name of a backend or endpoint, in characters.
-pub(crate) const LONGEST_NAME: usize = 64;
+const LONGEST_NAME: usize = 64;
 
 /// Whether a name may hold a character; the same set that MCP recommends for tool names.
 pub(crate) fn is_name_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || "_.-".contains(character)
+}
+
+/// A name with every character replaced that a name may not hold; empty where nothing is written.
+pub(crate) fn as_name(written: &str) -> String {
+    let replaced = |character| {
+        if is_name_character(character) { character } else { '-' }
+    };
+    written.trim().chars().take(LONGEST_NAME).map(replaced).collect()
 }
 
 /// Reports a name, the last key of the path, that is not 1 to 64 allowed characters.

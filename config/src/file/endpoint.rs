@@ -1,6 +1,7 @@
 //! `endpoints`.
 
-use crate::model;
+use super::{AnyJson, SecretText};
+use crate::model::{self, Icons, Uris};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +26,12 @@ pub(crate) struct Endpoint {
     /// Most items in one page of a list.
     #[schemars(range(min = 1, max = 100_000), extend("default" = model::Endpoint::PAGE_SIZE))]
     pub(crate) page_size: Option<usize>,
+    /// Whether clients that speak HTTP+SSE, the transport of 2024-11-05, find the endpoint at its path and `/sse`.
+    #[schemars(extend("default" = model::Endpoint::SSE))]
+    pub(crate) sse: Option<bool>,
+    /// What becomes of the icons of tools, prompts, resources and templates.
+    #[schemars(extend("default" = Icons::default()))]
+    pub(crate) icons: Option<Icons>,
     /// Told to clients as the server's instructions. Default: the backends' own, joined.
     pub(crate) instructions: Option<String>,
 }
@@ -105,6 +112,9 @@ pub(crate) struct Resources {
     /// Which backend serves a URI that several list: the earlier one here. Backends that are not named come
     /// after. Default: the order of `backends`.
     pub(crate) order: Option<Vec<String>>,
+    /// Which URIs clients see.
+    #[schemars(extend("default" = Uris::default()))]
+    pub(crate) uris: Option<Uris>,
 }
 
 /// What is changed of one tool.
@@ -122,6 +132,26 @@ pub(crate) struct ToolOverride {
     pub(crate) description: Option<String>,
     /// Members set in the tool's annotations, such as `readOnlyHint: true`.
     pub(crate) annotations: Option<BTreeMap<String, serde_json::Value>>,
+    /// Changes to single parameters, by the parameter's own name.
+    #[schemars(extend("x-keys" = ["parameter"]))]
+    pub(crate) parameters: Option<BTreeMap<String, ParameterOverride>>,
+}
+
+/// What is changed of one parameter of a tool.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ParameterOverride {
+    /// Clients do not see it and may not send it. The tool must do without it, or `value` gives its value.
+    #[schemars(extend("default" = false))]
+    pub(crate) hide: Option<bool>,
+    /// Always sent with this value; clients do not see it and may not send it.
+    pub(crate) value: Option<AnyJson>,
+    /// Sent with this value where the client leaves it out; clients see it as optional, with this default.
+    pub(crate) default: Option<AnyJson>,
+    /// The name that clients see.
+    pub(crate) name: Option<String>,
+    /// Replaces the description.
+    pub(crate) description: Option<String>,
 }
 
 /// What is changed of one prompt.
@@ -137,24 +167,83 @@ pub(crate) struct PromptOverride {
     pub(crate) title: Option<String>,
     /// Replaces the description.
     pub(crate) description: Option<String>,
+    /// Changes to single arguments, by the argument's own name.
+    #[schemars(extend("x-keys" = ["argument"]))]
+    pub(crate) arguments: Option<BTreeMap<String, ArgumentOverride>>,
+}
+
+/// What is changed of one argument of a prompt.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ArgumentOverride {
+    /// Clients do not see it and may not send it. The prompt must do without it, or `value` gives its value.
+    #[schemars(extend("default" = false))]
+    pub(crate) hide: Option<bool>,
+    /// Always sent with this value; clients do not see it and may not send it.
+    pub(crate) value: Option<SecretText>,
+    /// Sent with this value where the client leaves it out; clients see it as optional.
+    pub(crate) default: Option<SecretText>,
+    /// Replaces the description.
+    pub(crate) description: Option<String>,
 }
 
 /// An override of either kind as the model has it.
 pub(crate) trait Override {
+    /// The key of changes to single parameters.
+    const PARAMETERS: &str;
+
     fn into_model(self) -> model::Override;
 }
 
 impl Override for ToolOverride {
+    const PARAMETERS: &str = "parameters";
+
     fn into_model(self) -> model::Override {
-        let Self { hide, name, title, description, annotations } = self;
-        model::Override { hide: hide.unwrap_or_default(), name, title, description, annotations }
+        let Self { hide, name, title, description, annotations, parameters } = self;
+        let parameters =
+            parameters.unwrap_or_default().into_iter().map(|(name, change)| (name, change.into())).collect();
+        model::Override { hide: hide.unwrap_or_default(), name, title, description, annotations, parameters }
     }
 }
 
 impl Override for PromptOverride {
+    const PARAMETERS: &str = "arguments";
+
     fn into_model(self) -> model::Override {
-        let Self { hide, name, title, description } = self;
-        model::Override { hide: hide.unwrap_or_default(), name, title, description, annotations: None }
+        let Self { hide, name, title, description, arguments } = self;
+        let hide = hide.unwrap_or_default();
+        let parameters =
+            arguments.unwrap_or_default().into_iter().map(|(name, change)| (name, change.into())).collect();
+        model::Override { hide, name, title, description, parameters, ..model::Override::default() }
+    }
+}
+
+impl From<ParameterOverride> for model::ParameterOverride {
+    fn from(written: ParameterOverride) -> Self {
+        let ParameterOverride { hide, value, default, name, description } = written;
+        let conceal = |value: Option<AnyJson>| value.map(|AnyJson(value)| model::Concealed(value));
+        Self {
+            hide: hide.unwrap_or_default(),
+            value: conceal(value),
+            default: conceal(default),
+            name,
+            description,
+        }
+    }
+}
+
+impl From<ArgumentOverride> for model::ParameterOverride {
+    fn from(written: ArgumentOverride) -> Self {
+        let ArgumentOverride { hide, value, default, description } = written;
+        let conceal =
+            |value: Option<SecretText>| value.map(|SecretText(text)| model::Concealed(text.expose().into()));
+        Self {
+            hide: hide.unwrap_or_default(),
+            value: conceal(value),
+            default: conceal(default),
+            name: None,
+            description,
+        }
     }
 }
 

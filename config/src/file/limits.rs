@@ -24,6 +24,18 @@ pub(crate) struct Limits {
     /// Client sessions at once.
     #[schemars(range(min = 1, max = 10_000_000), extend("default" = model::Limits::default().sessions))]
     pub(crate) sessions: Option<usize>,
+    /// How much of one event stream is remembered for a legacy client that takes it up again after it broke off.
+    #[schemars(extend("default" = Size(model::Limits::default().replay)))]
+    pub(crate) replay: Option<Size>,
+    /// How much of all event streams is remembered.
+    #[schemars(extend("default" = Size(model::Limits::default().replays)))]
+    pub(crate) replays: Option<Size>,
+    /// Messages in one batch, which only clients of the revision 2025-03-26 may send.
+    #[schemars(range(min = 1, max = 10_000), extend("default" = model::Limits::default().batch))]
+    pub(crate) batch: Option<usize>,
+    /// Resources that one client session, or one `subscriptions/listen` request, may be subscribed to.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = model::Limits::default().subscriptions))]
+    pub(crate) subscriptions: Option<usize>,
 }
 
 /// Bounds on time at the front.
@@ -45,6 +57,10 @@ pub(crate) struct Timeouts {
     /// Silence on an event stream before a comment is sent.
     #[schemars(extend("default" = TimeSpan(model::Timeouts::default().keep_alive)))]
     pub(crate) keep_alive: Option<TimeSpan>,
+    /// How long an event stream that ended or broke off is remembered for a legacy client that takes it up again; `0s`
+    /// remembers none.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().replay)))]
+    pub(crate) replay: Option<TimeSpan>,
     /// How long the first lists of the backends are waited for at start; `0s` does not wait.
     #[schemars(extend("default" = TimeSpan(model::Timeouts::default().start)))]
     pub(crate) start: Option<TimeSpan>,
@@ -60,13 +76,16 @@ pub(crate) struct BackendLimits {
     /// Largest message it may send: a JSON answer, an event, a line on standard output.
     #[schemars(extend("default" = Size(model::BackendLimits::default().message)))]
     pub(crate) message: Option<Size>,
-    /// Calls under way at once, and for `session: client` processes of client sessions at once; one more fails at
-    /// once and says so.
+    /// Calls under way at once, and for `session: client` processes, or HTTP+SSE streams, of client sessions at once;
+    /// one more fails at once and says so.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = model::BackendLimits::default().calls))]
     pub(crate) calls: Option<usize>,
     /// Most items of one kind (tools, prompts, resources or templates) that it may list.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = model::BackendLimits::default().items))]
     pub(crate) items: Option<usize>,
+    /// Most resources whose updates it is asked for at once, over all clients.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = model::BackendLimits::default().subscriptions))]
+    pub(crate) subscriptions: Option<usize>,
 }
 
 /// Bounds on the time that a backend may take.

@@ -20,6 +20,25 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
+/// Any JSON value; it may be secret.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct AnyJson(pub(crate) serde_json::Value);
+
+impl JsonSchema for AnyJson {
+    fn schema_name() -> Cow<'static, str> {
+        "AnyJson".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ KIND: "json", "writeOnly": true })
+    }
+}
+
 /// `writeOnly` is JSON Schema's word for what is never shown.
 fn schema() -> Schema {
     json_schema!({ "type": ["string", "number", "boolean"], KIND: "text", "writeOnly": true })

@@ -95,6 +95,8 @@ pub struct BackendLimits {
     pub calls: usize,
     /// Most items of one kind that it may list. Default 10,000.
     pub items: usize,
+    /// Most resources whose updates it is asked for at once, over all clients. Default 10,000.
+    pub subscriptions: usize,
 }
 
 /// Bounds on the time that a backend may take.
@@ -148,7 +150,7 @@ impl Backend {
 
 impl Default for BackendLimits {
     fn default() -> Self {
-        Self { message: 16 << 20, calls: 256, items: 10_000 }
+        Self { message: 16 << 20, calls: 256, items: 10_000, subscriptions: 10_000 }
     }
 }
 

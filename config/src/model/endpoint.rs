@@ -1,5 +1,7 @@
 //! One virtual MCP server that clients connect to.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One virtual MCP server.
@@ -25,8 +27,14 @@ pub struct Endpoint {
     pub prompt_overrides: BTreeMap<String, BTreeMap<String, Override>>,
     /// For a resource URI that several backends list: their order. Default: the order of `backends`.
     pub resource_order: Vec<String>,
+    /// Which URIs clients see. Default: the backends' own.
+    pub resource_uris: Uris,
+    /// What becomes of the icons of items. Default: they stay.
+    pub icons: Icons,
     /// Most items in one page of a list. Default 1000.
     pub page_size: usize,
+    /// Whether clients of HTTP+SSE find it at `PATH/sse`. Default yes.
+    pub sse: bool,
     /// Told to clients as the server's instructions; absent: the backends' own, joined.
     pub instructions: Option<String>,
 }
@@ -68,6 +76,58 @@ pub struct Override {
     pub description: Option<String>,
     /// Members set in `annotations` (JSON object text by member: value is raw JSON).
     pub annotations: Option<BTreeMap<String, serde_json::Value>>,
+    /// Changes to single parameters of a tool or arguments of a prompt (whose `name` is always `None`), by its own name.
+    pub parameters: BTreeMap<String, ParameterOverride>,
+}
+
+/// What is changed of one parameter of a tool or one argument of a prompt. `hide` and `value` stand alone or together; `default`, `name` and
+/// `description` stand without them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ParameterOverride {
+    /// Clients neither see nor send it.
+    pub hide: bool,
+    /// Always sent, in place of the client.
+    pub value: Option<Concealed>,
+    /// Sent where the client leaves it out.
+    pub default: Option<Concealed>,
+    /// The name that clients see.
+    pub name: Option<String>,
+    /// Replaces `description`.
+    pub description: Option<String>,
+}
+
+/// A JSON value that may hold a secret: `Debug` does not show it.
+#[derive(Clone, PartialEq)]
+pub struct Concealed(pub serde_json::Value);
+
+impl std::fmt::Debug for Concealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Concealed(…)")
+    }
+}
+
+/// Which URIs of resources clients see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Uris {
+    /// The backends' own.
+    #[default]
+    Keep,
+    /// With the backend before it: `weir+BACKEND:URI`.
+    Prefix,
+}
+
+/// What becomes of icons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Icons {
+    /// They stay as the backend wrote them.
+    #[default]
+    Keep,
+    /// They are left out.
+    Drop,
+    /// weir fetches them from the backend's own origin and puts them into the lists.
+    Inline,
 }
 
 impl Endpoint {
@@ -89,13 +149,24 @@ impl Endpoint {
             resources: Filter::default(),
             tool_overrides: BTreeMap::new(),
             prompt_overrides: BTreeMap::new(),
+            resource_uris: Uris::default(),
+            icons: Icons::default(),
             page_size: Self::PAGE_SIZE,
+            sse: Self::SSE,
             instructions: None,
         }
     }
 
+    /// Where clients of HTTP+SSE open their stream, and where they post their messages. Whether they may is `sse`.
+    pub fn sse_paths(&self) -> [String; 2] {
+        let path = self.path.trim_end_matches('/');
+        [format!("{path}/sse"), format!("{path}/messages")]
+    }
+
     /// Default of `page_size`.
     pub(crate) const PAGE_SIZE: usize = 1000;
+    /// Default of `sse`.
+    pub(crate) const SSE: bool = true;
     /// Name of the endpoint of a file that has none.
     pub(crate) const NAME: &str = "default";
     /// Path of the endpoint of a file that has none.

@@ -15,6 +15,14 @@ pub struct Limits {
     pub requests: usize,
     /// Client sessions at once over all endpoints. Default 65536.
     pub sessions: usize,
+    /// Bytes of one event stream that are remembered for a client that takes it up again. Default 1 MiB.
+    pub replay: usize,
+    /// Bytes of all event streams that are remembered. Default 256 MiB.
+    pub replays: usize,
+    /// Messages in one batch. Default 100.
+    pub batch: usize,
+    /// Resources that one client session, or one `subscriptions/listen` request, may be subscribed to. Default 256.
+    pub subscriptions: usize,
 }
 
 /// Bounds on time at the front.
@@ -30,6 +38,8 @@ pub struct Timeouts {
     pub session: Duration,
     /// Silence on an event stream before a comment is sent. Default 15 s.
     pub keep_alive: Duration,
+    /// A stream that ended or broke off is remembered. Default 60 s; zero remembers none.
+    pub replay: Duration,
     /// The first lists of the backends are waited for at start. Default 10 s.
     pub start: Duration,
     /// Running calls may take after SIGTERM. Default 30 s.
@@ -38,7 +48,17 @@ pub struct Timeouts {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 4 << 20, headers: 64 << 10, depth: 64, requests: 8192, sessions: 65_536 }
+        Self {
+            body: 4 << 20,
+            headers: 64 << 10,
+            depth: 64,
+            requests: 8192,
+            sessions: 65_536,
+            replay: 1 << 20,
+            replays: 256 << 20,
+            batch: 100,
+            subscriptions: 256,
+        }
     }
 }
 
@@ -50,6 +70,7 @@ impl Default for Timeouts {
             connection: Duration::from_secs(75),
             session: Duration::from_secs(30 * 60),
             keep_alive: Duration::from_secs(15),
+            replay: Duration::from_secs(60),
             start: Duration::from_secs(10),
             drain: Duration::from_secs(30),
         }

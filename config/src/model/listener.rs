@@ -3,6 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::LazyLock;
+
+/// Counted once: should the number change while weir runs, a configuration that does not name it still means the same.
+static PROCESSORS: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(1, NonZero::get));
 
 /// The one address that weir serves MCP on.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +47,7 @@ impl Default for Listener {
             h2c: true,
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
-            workers: std::thread::available_parallelism().map_or(1, NonZero::get),
+            workers: *PROCESSORS,
         }
     }
 }

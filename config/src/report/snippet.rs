@@ -1,6 +1,6 @@
 //! Source lines without what may be secret.
 
-use crate::tree::{Extent, Node, Place, Value};
+use crate::tree::{Extent, Node, Place, Value, lines};
 use std::collections::HashSet;
 
 /// Widest line that is shown in full, in characters; of a longer one, the part around the place.
@@ -25,7 +25,7 @@ impl<'t> Snippets<'t> {
             scalars.sort_by_key(|(extent, _)| extent.start);
             scalars
         });
-        Self { lines: text.lines().collect(), scalars }
+        Self { lines: lines(text).collect(), scalars }
     }
 
     /// The line of a place and the column of the place in it.

@@ -35,7 +35,7 @@ impl Fit<'_, '_> {
     /// `at` is where to point when something is missing: the key, or the value where there is none.
     fn value(&mut self, node: &Node, shape: &Shape, path: &Path, at: Place) -> Option<Value> {
         match shape {
-            Shape::Any => self.any(node, path),
+            Shape::Any | Shape::Json => self.any(node, shape, path),
             Shape::Either(shapes) => {
                 let mapping = matches!(node.value, tree::Value::Table(_));
                 let suits = |shape: &&Shape| matches!(shape, Shape::Table(_) | Shape::Map(_)) == mapping;
@@ -223,14 +223,18 @@ impl Fit<'_, '_> {
     }
 
     /// A value of no known shape, as it is written.
-    fn any(&mut self, node: &Node, path: &Path) -> Option<Value> {
+    fn any(&mut self, node: &Node, shape: &Shape, path: &Path) -> Option<Value> {
         match &node.value {
-            tree::Value::List(nodes) => self.list(nodes, &Shape::Any, path),
-            tree::Value::Table(_) => self.map(node, &Shape::Any, path),
+            tree::Value::List(nodes) => self.list(nodes, shape, path),
+            tree::Value::Table(_) => self.map(node, shape, path),
             tree::Value::Scalar { .. } if node.is_null() => Some(Value::Null),
             tree::Value::Scalar { text, plain } => {
-                self.report.show(node.extent.start);
+                if *shape != Shape::Json {
+                    self.report.show(node.extent.start);
+                }
                 let Resolved { text, loose, .. } = self.expand(text, *plain, node, path)?;
+                // In quotes a secret of digits alone is still text.
+                let loose = loose && (*plain || *shape != Shape::Json);
                 let typed = || match describe_plain(&text) {
                     "a string" => None,
                     _ => serde_json::from_str(&text.to_lowercase()).ok(),

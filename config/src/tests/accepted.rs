@@ -74,7 +74,7 @@ fn every_key_reaches_the_model() {
         }),
         era: EraSetting::Modern,
         session: SessionScope::Client,
-        limits: BackendLimits { message: 1 << 20, calls: 7, items: 10_000 },
+        limits: BackendLimits { message: 1 << 20, calls: 7, items: 10_000, subscriptions: 10_000 },
         timeouts: BackendTimeouts { connect: seconds(3), stop: Duration::ZERO, ..shared.clone() },
     };
     let github = Backend {
@@ -87,7 +87,7 @@ fn every_key_reaches_the_model() {
         }),
         era: EraSetting::Legacy,
         session: SessionScope::Shared,
-        limits: BackendLimits { message: 1 << 20, calls: 256, items: 5 },
+        limits: BackendLimits { message: 1 << 20, calls: 256, items: 5, subscriptions: 6 },
         timeouts: BackendTimeouts { idle: seconds(4), call: seconds(5), refresh: seconds(6), ..shared },
     };
     assert_eq!(config.backends, [time, github]);
@@ -99,11 +99,32 @@ fn every_key_reaches_the_model() {
         name: Some("find_issues".to_owned()),
         title: Some("T".to_owned()),
         description: Some("D".to_owned()),
-        annotations: None,
+        ..Override::default()
     };
     let annotations =
         [("readOnlyHint".to_owned(), true.into()), ("x".to_owned(), serde_json::json!({"y": [1, 2.5, "z"]}))];
-    let tool = Override { annotations: Some(annotations.into()), ..change.clone() };
+    let owner = ParameterOverride {
+        hide: true,
+        value: Some(Concealed("hunter2".into())),
+        ..ParameterOverride::default()
+    };
+    let page = ParameterOverride {
+        default: Some(Concealed(1.into())),
+        name: Some("sheet".to_owned()),
+        description: Some("D".to_owned()),
+        ..ParameterOverride::default()
+    };
+    let parameters = [("owner".to_owned(), owner), ("page".to_owned(), page)].into();
+    let tool = Override { annotations: Some(annotations.into()), parameters, ..change.clone() };
+    let q =
+        ParameterOverride { hide: true, value: Some(Concealed("1".into())), ..ParameterOverride::default() };
+    let r = ParameterOverride {
+        default: Some(Concealed("x".into())),
+        description: Some("D".to_owned()),
+        ..ParameterOverride::default()
+    };
+    let parameters = [("q".to_owned(), q), ("r".to_owned(), r)].into();
+    let change = Override { parameters, ..change };
     let of = |name: &str, change| [("github".to_owned(), [(name.to_owned(), change)].into())].into();
     let main = Endpoint {
         name: "main".to_owned(),
@@ -116,13 +137,29 @@ fn every_key_reaches_the_model() {
         tool_overrides: of("search_issues", tool),
         prompt_overrides: of("ask", change),
         resource_order: vec!["time".to_owned(), "github".to_owned()],
+        resource_uris: Uris::Prefix,
+        icons: Icons::Drop,
         page_size: 10,
+        sse: false,
         instructions: Some("Ask.\nThen act.\n".to_owned()),
     };
     let plain =
         Endpoint { conflicts: Conflicts::Manual, ..Endpoint::over("plain", "/plain", ["time", "github"]) };
     assert_eq!(config.endpoints, [main, plain]);
-    assert_eq!(config.limits, Limits { body: 1024, headers: 2048, depth: 3, requests: 4, sessions: 5 });
+    assert_eq!(
+        config.limits,
+        Limits {
+            body: 1024,
+            headers: 2048,
+            depth: 3,
+            requests: 4,
+            sessions: 5,
+            replay: 6,
+            replays: 7,
+            batch: 8,
+            subscriptions: 9
+        }
+    );
     assert_eq!(
         config.timeouts,
         Timeouts {
@@ -131,6 +168,7 @@ fn every_key_reaches_the_model() {
             connection: seconds(3600),
             session: seconds(4),
             keep_alive: Duration::from_millis(500),
+            replay: seconds(5),
             start: Duration::ZERO,
             drain: Duration::ZERO,
         }

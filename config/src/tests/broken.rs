@@ -54,6 +54,16 @@ fn what_is_not_yaml_is_refused() {
         ("x\n".into(), &["1:1 : expected a mapping, found a string"]),
         ("a: b: c\n".into(), &["1:5 : not valid YAML: mapping values are not allowed in this context"]),
         ("a: 1\n---\nb: 2\n".into(), &["2:1 : a second YAML document begins here; a file holds one"]),
+        (
+            "a: {b: {".into(),
+            &["1:9 : not valid YAML: while parsing a node, did not find expected node content"],
+        ),
+        (
+            "backends: {a: {command: x}}\n? ".into(),
+            &[
+                "2:3 : unknown field `` (known fields are `backends`, `defaults`, `endpoints`, `limits`, `listener`, `timeouts`)",
+            ],
+        ),
         ("[a]: 1\n".into(), &["1:1 : a key must be a plain name"]),
         (format!("{}1", "- ".repeat(66)), &["1:131 : nested deeper than 64 levels"]),
         (
@@ -134,7 +144,7 @@ fn what_does_not_fit_the_schema_is_refused() {
         (
             endpoint("prompts: {overrides: {a: {p: {annotations: {}}}}}"),
             &["2:60 endpoints.main.prompts.overrides.a.p.annotations: unknown field `annotations` \
-               (known fields are `description`, `hide`, `name`, `title`)"],
+               (known fields are `arguments`, `description`, `hide`, `name`, `title`)"],
         ),
     ]);
 }

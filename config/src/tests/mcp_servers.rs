@@ -68,16 +68,21 @@ weir.yaml:3:3: names of this server and another cannot be told apart with the fo
 }
 
 #[test]
+fn a_server_of_the_older_transport_is_reached_by_its_url() {
+    let text = r#"{"mcpServers": {"a": {"type": "sse", "url": "http://x/sse"}}}"#;
+    let loaded = read(text).unwrap();
+    assert_eq!(loaded.config.backends, [Backend::http("a", "http://x/sse".parse().unwrap())]);
+    assert_eq!(warnings(text), "");
+}
+
+#[test]
 fn what_a_gateway_cannot_do_is_refused() {
     for (text, expected) in [
         ("mcpServers: {}", "1:1: no server is configured"),
         ("mcpServers: {a: {type: stdio}}", "1:24: a server of type `stdio` needs `command`"),
         ("mcpServers: {a: {type: http, command: x}}", "1:24: a server of this type needs `url`"),
         ("mcpServers: {a: {}}", "1:14: a backend needs `command` or `url`"),
-        (
-            "mcpServers: {a: {type: sse, url: 'http://x'}}",
-            "1:24: weir does not speak the HTTP+SSE transport, which streamable HTTP has replaced",
-        ),
+        ("mcpServers: {a: {type: sse, command: x}}", "1:24: a server of this type needs `url`"),
         (
             "mcpServers: {a: {type: ws}}",
             "1:24: `ws` is not one of `stdio`, `http`, `streamable-http`, `streamableHttp`, `sse`",

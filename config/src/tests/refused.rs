@@ -70,6 +70,10 @@ fn backends_that_cannot_work_are_refused() {
             ],
         ),
         (
+            backend("url: 'http://x', headers: {MCP-Param-Region: d}"),
+            &["1:43 backends.a.headers.MCP-Param-Region: weir writes the header `MCP-Param-Region` itself"],
+        ),
+        (
             backend("command: x, cwd: /nowhere, env: {A=B: c}"),
             &[
                 "1:33 backends.a.cwd: cannot work in `/nowhere`: it does not exist",
@@ -152,6 +156,14 @@ fn endpoints_that_cannot_work_are_refused() {
             &["2:38 endpoints.n.path: the endpoint `m` has this path already"],
         ),
         (
+            with(
+                "endpoints: {m: {path: /x}, n: {path: /x/sse}, o: {path: /y, sse: false}, p: {path: /y/messages}}",
+            ),
+            &[
+                "2:38 endpoints.n.path: clients of HTTP+SSE reach the endpoint `m` here (choose another path, or give that endpoint `sse: false`)",
+            ],
+        ),
+        (
             endpoint("backends: []"),
             &["2:30 endpoints.main.backends: the endpoint has no backend \
                (name at least one, or leave out `backends` for all)"],
@@ -180,6 +192,18 @@ fn endpoints_that_cannot_work_are_refused() {
                 "2:93 endpoints.main.tools.overrides.a.u.name: `endpoints.main.tools.overrides.a.t.name` sets the same name",
                 "2:107 endpoints.main.tools.overrides.a.v.name: a name has 1 to 128 letters, digits, `_`, `.` and `-`",
                 "2:116 endpoints.main.tools.overrides.b: the endpoint has no backend `b` (known are `a`)",
+            ],
+        ),
+        (
+            endpoint(
+                "tools: {overrides: {a: {t: {parameters: {p: {value: 1, default: 2}, q: {hide: true, name: x}, r: {name: n}, s: {name: n}}}}}}",
+            ),
+            &[
+                "2:85 endpoints.main.tools.overrides.a.t.parameters.p.default: `default` fits a parameter that clients \
+                 see; `value` takes it from them",
+                "2:114 endpoints.main.tools.overrides.a.t.parameters.q.name: `name` fits a parameter that clients see; \
+                 `hide` takes it from them",
+                "2:148 endpoints.main.tools.overrides.a.t.parameters.s.name: the parameter `r` gets the same name",
             ],
         ),
         (

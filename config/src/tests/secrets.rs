@@ -25,6 +25,8 @@ fn no_finding_shows_a_secret() {
         "backends:\n  a: {command: x}\n  a: {env: {T: hunter2}}",
         // In a comment.
         "backends: {a: {comand: x}} # was hunter2",
+        "backends:\n  a:\n    command: x\n    era: \"modrn\" # was hunter2\n",
+        "backends:\n  a:\n    command: x\n    era: 'it''s'   # was hunter2\n",
         // Over several lines.
         "backends:\n  a:\n    command: x\n    env:\n      T: |\n        hunter2\n      U: [\n        hunter2, 5]\n",
         // In a file that is not YAML.
@@ -41,6 +43,8 @@ fn no_finding_shows_a_secret() {
         "backends: {a: {command: x}}\nlistener: {address: '${TOKEN}', allowed_hosts: ['${TOKEN}:1'], allowed_origins: ['${TOKEN}']}",
         "backends: {a: {command: x}}\nendpoints: {m: {path: '${TOKEN}', backends: ['${TOKEN}']}}",
         "backends: {a: {command: x}}\nendpoints: {m: {path: /m, conflicts: {format: '${TOKEN}'}}}",
+        "backends: {a: {command: x}}\nendpoints: {m: {path: /m, tools: {overrides: {a: {t: {parameters: {p: {value: hunter2, default: hunter2}}}}}}}}",
+        "backends: {a: {command: x}}\nendpoints: {m: {path: /m, tools: {overrides: {a: {t: {parameters: {p: {value: [hunter2], nam: x}}}}}}}}",
         "backends: {a: {command: x}}\nendpoints: {m: {path: /m, tools: {allow: ['[${TOKEN}'], overrides: {a: {t: {name: '${TOKEN} '}}}}}}",
     ] {
         let errors = errors(text);
@@ -50,8 +54,15 @@ fn no_finding_shows_a_secret() {
 
 #[test]
 fn debug_shows_no_secret() {
-    let text =
-        "backends: {a: {command: x, env: {T: hunter2}}, b: {url: 'http://x', headers: {T: '${TOKEN}'}}}";
+    let text = "backends: {a: {command: x, env: {T: hunter2}}, b: {url: 'http://x', headers: {T: '${TOKEN}'}}}\n\
+         endpoints: {m: {path: /m, tools: {overrides: {a: {t: {parameters: {p: {value: hunter2}}}}}}}}";
     let shown = format!("{:?}", read(text).unwrap());
     assert!(shown.contains("Secret(…)") && !shown.contains(SECRET), "{shown}");
+}
+
+#[test]
+fn lines_are_counted_as_yaml_does() {
+    let found = errors("# one\rbackends:\n  a:\n    comand: x\n    env: {K: hunter2}\r    era: odd\n");
+    assert!(found.contains("4 |     comand: …\n") && found.contains("6 |     era: odd\n"), "{found}");
+    assert!(!found.contains("hunter2"), "{found}");
 }

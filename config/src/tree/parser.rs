@@ -1,7 +1,10 @@
 //! YAML, and with it JSON, to a tree.
 
-use super::{Entries, Extent, Key, Node, Path, Place, Value};
+mod cursor;
+
+use super::{Entries, Extent, Key, Node, Path, Place, Value, lines};
 use crate::report::{Finding, Report, quote};
+use cursor::Cursor;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 /// Deepest nesting of a file.
@@ -9,16 +12,24 @@ const DEEPEST: usize = 64;
 
 /// The file's one document; `None` when it is empty or cannot be read on, which is reported.
 pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node> {
-    let mut builder = Builder { parser: Parser::new_from_str(text), report };
-    match builder.document() {
-        Ok(node) => node,
-        Err(Stopped::At(finding)) => {
-            report.error(finding);
-            None
-        }
-        Err(Stopped::Scan(error)) => {
-            report.error(explain(&error, text));
-            None
+    documents(text, 1, report).pop()
+}
+
+/// All documents of a file; none when it is empty or cannot be read on, which is reported.
+pub(crate) fn parse_all(text: &str, report: &mut Report) -> Vec<Node> {
+    documents(text, usize::MAX, report)
+}
+
+fn documents(text: &str, most: usize, report: &mut Report) -> Vec<Node> {
+    let mut builder = Builder { parser: Parser::new_from_str(text), cursor: Cursor::new(text), report };
+    match builder.documents(most) {
+        Ok(documents) => documents,
+        Err(stopped) => {
+            report.error(match stopped {
+                Stopped::At(finding) => finding,
+                Stopped::Scan(error) => explain(&error, text),
+            });
+            Vec::new()
         }
     }
 }
@@ -37,6 +48,8 @@ impl From<ScanError> for Stopped {
 
 struct Builder<'a, 'r> {
     parser: Parser<'a, StrInput<'a>>,
+    /// At the quoted scalar that was read last.
+    cursor: Cursor<'a>,
     report: &'r mut Report,
 }
 
@@ -48,33 +61,33 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
-    fn document(&mut self) -> Result<Option<Node>, Stopped> {
-        let mut document = None;
+    fn documents(&mut self, most: usize) -> Result<Vec<Node>, Stopped> {
+        let mut documents = Vec::new();
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => break,
-                Event::DocumentStart(_) if document.is_some() => {
+                Event::DocumentStart(_) if documents.len() == most => {
                     return Err(stop(span, "a second YAML document begins here; a file holds one"));
                 }
                 Event::DocumentStart(_) => {
                     let (event, span) = self.next()?;
-                    document = Some(self.node(event, span, &Path::default(), 0)?);
+                    documents.push(self.node(event, span, &Path::default(), 0)?);
                 }
                 _ => {}
             }
         }
-        if document.is_none() {
+        if documents.is_empty() {
             self.report.error(Finding::new(Place::START, &Path::default(), "the file is empty"));
         }
-        Ok(document)
+        Ok(documents)
     }
 
     fn node(&mut self, event: Event<'a>, span: Span, path: &Path, depth: usize) -> Result<Node, Stopped> {
         if depth > DEEPEST {
             return Err(stop(span, format!("nested deeper than {DEEPEST} levels")));
         }
-        let extent = extent(span);
+        let extent = self.extent(&event, span);
         self.refuse_features(&event, extent, path);
         let (value, end) = match event {
             Event::Scalar(text, style, ..) => {
@@ -108,7 +121,7 @@ impl<'a> Builder<'a, '_> {
             if event == Event::MappingEnd {
                 return Ok((Value::Table(entries), place(span.end)));
             }
-            let extent = extent(span);
+            let extent = self.extent(&event, span);
             self.refuse_features(&event, extent, path);
             let Event::Scalar(text, ..) = event else {
                 return Err(stop(span, "a key must be a plain name"));
@@ -125,6 +138,19 @@ impl<'a> Builder<'a, '_> {
                 None => entries.push(Key { text: text.into_owned(), extent }, node),
             }
         }
+    }
+
+    /// Where an event stands. The parser counts blanks and a comment behind a quoted scalar as part of it.
+    fn extent(&mut self, event: &Event<'_>, span: Span) -> Extent {
+        let extent = Extent { start: place(span.start), end: place(span.end) };
+        let quote = match event {
+            Event::Scalar(_, ScalarStyle::DoubleQuoted, ..) => '"',
+            Event::Scalar(_, ScalarStyle::SingleQuoted, ..) => '\'',
+            _ => return extent,
+        };
+        self.cursor.seek(extent.start);
+        let end = self.cursor.closing(quote).filter(|end| *end < extent.end);
+        Extent { end: end.unwrap_or(extent.end), ..extent }
     }
 
     /// YAML features that make a file say something else than it seems to.
@@ -152,7 +178,7 @@ fn explain(error: &ScanError, text: &str) -> Finding {
     let place = place(*error.marker());
     let message = format!("not valid YAML: {}", error.info());
     let finding = Finding::new(place, &Path::default(), message);
-    let line = text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
+    let line = lines(text).nth(place.line.saturating_sub(1)).unwrap_or_default();
     if line.contains("${") && (line.contains('{') || line.contains('[')) {
         finding.help("inside `{…}` and `[…]` write references in quotes: \"${NAME}\"")
     } else if error.info().contains("tab") {
@@ -164,10 +190,6 @@ fn explain(error: &ScanError, text: &str) -> Finding {
 
 fn stop(span: Span, message: impl Into<String>) -> Stopped {
     Stopped::At(Finding::new(place(span.start), &Path::default(), message))
-}
-
-fn extent(span: Span) -> Extent {
-    Extent { start: place(span.start), end: place(span.end) }
 }
 
 fn place(marker: Marker) -> Place {

@@ -1,15 +1,17 @@
 //! From what each backend offers to what the endpoint shows: overrides, filters, conflicts, order.
 
+use super::exposure::Exposure;
 use super::filter::{ItemFilter, UriFilter};
 use super::names::prefixed;
+use super::parameters::{self, Unfit};
 use super::template::Template;
 use super::uri;
-use super::{Catalog, Entry, List, Offers, Shelf};
+use super::{Catalog, Entry, List, Mirrored, Offers, Shelf};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use weir_backends::Inventory;
-use weir_config::{Conflicts, Endpoint, Override};
+use weir_config::{Conflicts, Endpoint, Icons, Override, Uris};
 use weir_protocol::item::{Item, ItemChange};
 use weir_protocol::json;
 
@@ -55,16 +57,21 @@ pub(crate) fn build(
     let tool_filter = ItemFilter::new(&endpoint.tools).map_err(broken)?;
     let prompt_filter = ItemFilter::new(&endpoint.prompts).map_err(broken)?;
     let resource_filter = UriFilter::new(&endpoint.resources).map_err(broken)?;
-    let mut conflicts = Vec::new();
+    let (mut conflicts, mut unfit) = (Vec::new(), Vec::new());
+    let exposure = match endpoint.resource_uris {
+        Uris::Keep => Exposure::default(),
+        Uris::Prefix => Exposure::new(stocks.iter().map(|stock| &*stock.name)),
+    };
+    let source = Source { endpoint, stocks, exposure: &exposure };
 
-    let tools = named_shelf(endpoint, stocks, List::Tools, &tool_filter, &mut conflicts);
-    let prompts = named_shelf(endpoint, stocks, List::Prompts, &prompt_filter, &mut conflicts);
+    let tools = named_shelf(&source, List::Tools, &tool_filter, &mut conflicts, &mut unfit);
+    let prompts = named_shelf(&source, List::Prompts, &prompt_filter, &mut conflicts, &mut unfit);
     if endpoint.conflicts == Conflicts::Manual && !conflicts.is_empty() {
         return Err(conflicts);
     }
     let order = resource_order(endpoint, stocks);
-    let resources = uri_shelf(stocks, List::Resources, &order, &resource_filter);
-    let templates = uri_shelf(stocks, List::Templates, &order, &resource_filter);
+    let resources = uri_shelf(&source, List::Resources, &order, &resource_filter);
+    let templates = uri_shelf(&source, List::Templates, &order, &resource_filter);
 
     let mut shelves = [tools, prompts, resources, templates];
     for (list, shelf) in List::ALL.into_iter().zip(&mut shelves) {
@@ -83,6 +90,10 @@ pub(crate) fn build(
             schemes.entry(scheme.to_owned()).or_insert(owner);
         }
     }
+    let plain = match endpoint.resource_uris {
+        Uris::Keep => HashMap::new(),
+        Uris::Prefix => plain(resources, &order),
+    };
     let owners: Vec<usize> = with_feature(stocks, |inventory| inventory.features.resources).collect();
     let catalog = Catalog {
         generation,
@@ -95,6 +106,9 @@ pub(crate) fn build(
             _ => None,
         },
         resource_filter,
+        exposure,
+        plain,
+        unfit,
         shelves,
     };
     Ok((catalog, conflicts))
@@ -117,6 +131,8 @@ fn offers(stocks: &[Stock]) -> Offers {
         tools: any(|inventory| inventory.features.tools),
         prompts: any(|inventory| inventory.features.prompts),
         resources: any(|inventory| inventory.features.resources),
+        subscribe: any(|inventory| inventory.features.subscribe),
+        logging: any(|inventory| inventory.features.logging),
         completions: any(|inventory| inventory.features.completions),
     }
 }
@@ -144,14 +160,47 @@ fn resource_order(endpoint: &Endpoint, stocks: &[Stock]) -> Vec<usize> {
     order
 }
 
+/// What shelves are made of.
+struct Source<'a> {
+    endpoint: &'a Endpoint,
+    stocks: &'a [Stock],
+    exposure: &'a Exposure,
+}
+
+impl Source<'_> {
+    /// The change that is made to every item.
+    fn change(&self) -> ItemChange {
+        ItemChange { without_icons: self.endpoint.icons == Icons::Drop, ..ItemChange::default() }
+    }
+
+    fn uri_prefix(&self, backend: usize) -> Option<String> {
+        self.exposure.prefix(backend).map(ToString::to_string)
+    }
+}
+
+/// By their own URIs the resources that clients see by others; of several with one URI the first in `order`.
+fn plain(resources: &Shelf, order: &[usize]) -> HashMap<Arc<str>, usize> {
+    let rank = |entry: &Entry| order.iter().position(|at| *at == entry.backend);
+    let mut places: Vec<usize> = (0..resources.entries.len()).collect();
+    places.sort_by_key(|&at| resources.entries.get(at).map(rank));
+    let mut plain = HashMap::new();
+    for at in places {
+        if let Some(entry) = resources.entries.get(at) {
+            plain.entry(entry.original.clone()).or_insert(at);
+        }
+    }
+    plain
+}
+
 /// Tools or prompts: every candidate under its exposed name, conflicts settled by the strategy.
 fn named_shelf(
-    endpoint: &Endpoint,
-    stocks: &[Stock],
+    source: &Source<'_>,
     list: List,
     filter: &ItemFilter,
     conflicts: &mut Vec<Conflict>,
+    unfit: &mut Vec<Unfit>,
 ) -> Shelf {
+    let Source { endpoint, stocks, .. } = *source;
     let overrides = if list == List::Tools { &endpoint.tool_overrides } else { &endpoint.prompt_overrides };
     let mut candidates: Vec<Entry> = Vec::new();
     let mut offered: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
@@ -162,7 +211,7 @@ fn named_shelf(
         let items = if list == List::Tools { &inventory.tools } else { &inventory.prompts };
         let changes = overrides.get(&stock.name);
         for item in items {
-            let Some(entry) = named_entry(endpoint, backend, &stock.name, item, changes, filter) else {
+            let Some(entry) = named_entry(source, backend, list, item, changes, filter, unfit) else {
                 continue;
             };
             let owners = offered.entry(entry.exposed.clone()).or_default();
@@ -193,27 +242,27 @@ fn named_shelf(
 }
 
 fn named_entry(
-    endpoint: &Endpoint,
+    source: &Source<'_>,
     backend: usize,
-    backend_name: &str,
+    list: List,
     item: &Item,
     changes: Option<&BTreeMap<String, Override>>,
     filter: &ItemFilter,
+    unfit: &mut Vec<Unfit>,
 ) -> Option<Entry> {
+    let backend_name = &*source.stocks.get(backend)?.name;
     let original = item.name().filter(|name| !name.is_empty())?;
     let change = changes.and_then(|changes| changes.get(&original));
     if change.is_some_and(|change| change.hide) {
         return None;
     }
-    let exposed = match (change.and_then(|change| change.name.clone()), &endpoint.conflicts) {
-        (Some(name), _) => name,
-        (None, Conflicts::Prefix(format)) => prefixed(format, backend_name, &original),
-        (None, _) => original.clone(),
-    };
+    let exposed = exposed_name(source.endpoint, backend_name, &original, change);
     if !filter.allows(&exposed) {
         return None;
     }
     let renamed = exposed != original;
+    let fitted = parameters::fit(change, list, item);
+    let schema = fitted.as_ref().and_then(|fitted| fitted.schema.clone());
     let item_change = ItemChange {
         name: renamed.then(|| exposed.clone()),
         title: change.and_then(|change| change.title.clone()),
@@ -222,9 +271,29 @@ fn named_entry(
             .and_then(|change| change.annotations.as_ref())
             .map(|set| set.iter().map(|(key, value)| (key.clone(), value.to_string())).collect())
             .unwrap_or_default(),
+        input_schema: schema.clone().filter(|_| list == List::Tools),
+        arguments: schema.filter(|_| list == List::Prompts),
+        interface_prefix: source.uri_prefix(backend),
+        ..source.change()
     };
+    let rendered = item.changed(&item_change);
+    let legacy = (!item.has_legacy_output_schema())
+        .then(|| item.changed(&ItemChange { without_output_schema: true, ..item_change }));
+    let parameters = fitted.map(|fitted| {
+        let told = fitted.misfits.into_iter();
+        unfit.extend(told.map(|misfit| Unfit {
+            backend: backend_name.to_owned(),
+            list: list.key(),
+            item: original.clone(),
+            misfit,
+        }));
+        Arc::new(fitted.parameters)
+    });
     Some(Entry {
-        rendered: item.changed(&item_change),
+        mirrored: mirrored(item, &rendered)?,
+        rendered,
+        legacy,
+        parameters,
         rename: renamed.then(|| Bytes::from(json::string(&original))),
         exposed: exposed.into(),
         original: original.into(),
@@ -233,8 +302,37 @@ fn named_entry(
     })
 }
 
-/// Resources or templates: URIs stay as they are; of several backends that list one, the first in `order` owns it.
-fn uri_shelf(stocks: &[Stock], list: List, order: &[usize], filter: &UriFilter) -> Shelf {
+/// What headers mirror of a tool, and of it as it is `rendered`. The outer `None` stands for a tool whose annotations
+/// break a rule, which must not be shown.
+fn mirrored(item: &Item, rendered: &Bytes) -> Option<Option<Mirrored>> {
+    let Some(original) = item.mirrors().ok()?.map(Arc::new) else {
+        return Some(None);
+    };
+    let shown = if *rendered == item.raw { None } else { Item::parse(rendered.clone()).ok() };
+    let exposed = match shown {
+        None => Some(original.clone()),
+        Some(shown) => shown.mirrors().ok()?.map(Arc::new),
+    };
+    Some(Some(Mirrored { exposed, original }))
+}
+
+/// The name that clients see of a tool or prompt.
+pub(crate) fn exposed_name(
+    endpoint: &Endpoint,
+    backend_name: &str,
+    original: &str,
+    change: Option<&Override>,
+) -> String {
+    match (change.and_then(|change| change.name.clone()), &endpoint.conflicts) {
+        (Some(name), _) => name,
+        (None, Conflicts::Prefix(format)) => prefixed(format, backend_name, original),
+        (None, _) => original.to_owned(),
+    }
+}
+
+/// Resources or templates. Of several backends that list what clients see as one URI, the first in `order` owns it.
+fn uri_shelf(source: &Source<'_>, list: List, order: &[usize], filter: &UriFilter) -> Shelf {
+    let stocks = source.stocks;
     let mut owners: HashMap<Arc<str>, usize> = HashMap::new();
     let mut entries = Vec::new();
     for &backend in order {
@@ -242,20 +340,28 @@ fn uri_shelf(stocks: &[Stock], list: List, order: &[usize], filter: &UriFilter) 
             continue;
         };
         let items = if list == List::Resources { &inventory.resources } else { &inventory.templates };
+        let change = ItemChange { uri_prefix: source.uri_prefix(backend), ..source.change() };
+        let prefix = change.uri_prefix.as_deref();
         for item in items {
             let uri = if list == List::Resources { item.uri() } else { item.uri_template() };
-            let Some(uri) = uri.filter(|uri| filter.lists(uri)) else {
+            let Some(original) = uri.filter(|uri| filter.lists(prefix, uri)).map(Arc::<str>::from) else {
                 continue;
             };
-            let uri: Arc<str> = uri.into();
-            if owners.insert(uri.clone(), backend).is_none() {
+            let exposed = match prefix {
+                Some(_) => source.exposure.exposed(backend, &original).into(),
+                None => original.clone(),
+            };
+            if owners.insert(exposed.clone(), backend).is_none() {
                 entries.push(Entry {
-                    exposed: uri.clone(),
-                    original: uri,
-                    rename: None,
+                    rename: prefix.map(|_| Bytes::from(json::string(&original))),
+                    rendered: item.changed(&change),
+                    legacy: None,
+                    parameters: None,
+                    exposed,
+                    original,
                     backend,
-                    rendered: item.raw.clone(),
                     repeatable: true,
+                    mirrored: None,
                 });
             }
         }

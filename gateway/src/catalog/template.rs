@@ -99,7 +99,8 @@ fn step(part: &Part, uri: &[u8], reached: &[bool]) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::Template;
+    use super::{Part, Template};
+    use proptest::prelude::*;
 
     #[test]
     fn templates_match_their_expansions() {
@@ -125,5 +126,56 @@ mod tests {
     fn long_uris_take_no_time() {
         let template = Template::new(&"{a}-{+b}".repeat(50));
         assert!(!template.matches(&format!("{}/", "-".repeat(2000))) || !template.matches(&"-".repeat(9000)));
+    }
+
+    /// A piece of a template and one expansion of it.
+    fn piece() -> impl Strategy<Value = (String, String)> {
+        let simple = "[A-Za-z0-9._~%-]{1,5}";
+        let several = || prop::collection::vec(simple, 1..4);
+        prop_oneof![
+            "[a-z:/.?=&-]{1,5}".prop_map(|text| (text.clone(), text)),
+            simple.prop_map(|value| ("{id}".to_owned(), value)),
+            simple.prop_map(|value| ("{x:3}".to_owned(), value.chars().take(3).collect())),
+            (simple, simple).prop_map(|(x, y)| ("{x,y}".to_owned(), format!("{x},{y}"))),
+            "[a-z/?#:,!é]{0,6}".prop_map(|value| ("{+path}".to_owned(), value)),
+            "[a-z/?:]{0,6}".prop_map(|value| ("{#part}".to_owned(), format!("#{value}"))),
+            several().prop_map(|values| ("{/rest*}".to_owned(), format!("/{}", values.join("/")))),
+            several().prop_map(|values| ("{.ext*}".to_owned(), format!(".{}", values.join(".")))),
+            (simple, simple).prop_map(|(a, b)| ("{?a,b}".to_owned(), format!("?a={a}&b={b}"))),
+            Just(("{?a,b}".to_owned(), String::new())),
+            simple.prop_map(|a| ("{&a}".to_owned(), format!("&a={a}"))),
+            several().prop_map(|values| ("{;v}".to_owned(), format!(";v={}", values.join(",")))),
+        ]
+    }
+
+    /// Matching as it is described, by trying every way.
+    fn fits(parts: &[Part], uri: &str) -> bool {
+        let Some((part, rest)) = parts.split_first() else {
+            return uri.is_empty();
+        };
+        let mut ends = (0..=uri.len()).filter(|&end| uri.is_char_boundary(end));
+        ends.any(|end| {
+            let (taken, after) = uri.split_at(end);
+            let is_part = match part {
+                Part::Literal(literal) => taken == literal,
+                Part::Segment => !taken.is_empty() && !taken.contains(['/', '?', '#']),
+                Part::Anything => true,
+            };
+            is_part && fits(rest, after)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_expansion_matches(pieces in prop::collection::vec(piece(), 0..6)) {
+            let (template, uri): (String, String) = pieces.into_iter().unzip();
+            prop_assert!(Template::new(&template).matches(&uri), "{} {}", template, uri);
+        }
+
+        #[test]
+        fn matching_is_as_described(template in "([ab/?]|\\{x\\}|\\{\\+y\\}|\\{|\\}){0,6}", uri in "[ab/?#{}é]{0,7}") {
+            let template = Template::new(&template);
+            prop_assert_eq!(template.matches(&uri), fits(&template.parts, &uri), "{:?} {}", template, uri);
+        }
     }
 }

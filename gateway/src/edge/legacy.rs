@@ -2,16 +2,22 @@
 //!
 //! S: MCP 2025-11-25 `basic/lifecycle`, `basic/transports`.
 
+mod streams;
+
+pub(crate) use streams::get;
+
 use super::{Post, initialize_result, listing};
-use crate::client::{Client, Gone};
+use crate::client::{Client, Gone, Http, Outbox};
+use crate::endpoint::Endpoint;
 use crate::gateway::Core;
-use crate::hub::Topic;
 use crate::rescue::{self, Fault};
 use crate::session::Visit;
-use crate::stream::Stream;
-use std::sync::Arc;
+use crate::snapshot::Snapshot;
+use crate::watchers;
+use http::HeaderMap;
+use std::borrow::Cow;
 use weir_backends::SessionKey;
-use weir_protocol::{Era, Kind, Method, Revision, code, headers, json};
+use weir_protocol::{Era, Kind, Level, Method, Revision, code, headers, json};
 
 /// Answers one POST.
 pub(crate) async fn post(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
@@ -19,7 +25,17 @@ pub(crate) async fn post(post: &Post, client: &mut Client<'_>) -> Result<(), Gon
     if method == Method::Initialize && post.envelope.kind == Kind::Request {
         return initialize(post, client).await;
     }
-    let visit = match visit(&post.core, post.index, client) {
+    let visit = match (&post.session, client.headers()) {
+        // A modern client cancels by the same notification, and opens no session.
+        (Some(session), _)
+            if session.revision().is_some() || matches!(method, Method::Ping | Method::Cancelled) =>
+        {
+            Ok(post.core.sessions.enter(session))
+        }
+        (None, Some(headers)) => visit(&post.core, &post.endpoint, headers),
+        _ => Err(Fault::new(400, code::SERVER_ERROR, "there is no session yet; open one with `initialize`")),
+    };
+    let visit = match visit {
         Ok(visit) => visit,
         Err(fault) => return post.fault(client, &fault).await,
     };
@@ -27,13 +43,12 @@ pub(crate) async fn post(post: &Post, client: &mut Client<'_>) -> Result<(), Gon
         Kind::Request => dispatch(post, client, method, visit).await,
         Kind::Notification => {
             if method == Method::Cancelled {
-                let id = post.envelope.params.as_ref().and_then(|params| params.request_id);
-                visit.session.cancel(id.map(|span| span.of(&post.body)).unwrap_or_default());
+                visit.session.cancel(post.cancels());
             }
-            client.empty(202).await
+            client.close().await
         }
         // weir asks legacy clients nothing yet, so there is nothing that this could answer.
-        Kind::Response => client.empty(202).await,
+        Kind::Response => client.close().await,
     }
 }
 
@@ -47,35 +62,54 @@ async fn initialize(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
     let revision = Revision::parse(&asked)
         .filter(|revision| revision.era() == Era::Legacy)
         .unwrap_or(Revision::LATEST_LEGACY);
-    let visit = match post.core.sessions.open(post.index) {
-        Ok(Some(visit)) => visit,
-        Ok(None) => {
-            let fault = rescue::overloaded("sessions", post.core.config.limits.sessions);
-            return post.fault(client, &fault).await;
-        }
-        Err(error) => {
-            tracing::error!(%error, "the system yields no randomness");
-            let fault = Fault::new(500, code::INTERNAL_ERROR, "the gateway cannot open a session");
-            return post.fault(client, &fault).await;
-        }
+    let opened = match &post.session {
+        Some(session) => Ok(post.core.sessions.enter(session)),
+        None => open(&post.core, &post.snapshot, &post.endpoint, None),
     };
+    let visit = match opened {
+        Ok(visit) => visit,
+        Err(fault) => return post.fault(client, &fault).await,
+    };
+    if !visit.session.agree(revision) {
+        let fault = Fault::new(400, code::INVALID_REQUEST, "this connection was initialized before");
+        return post.fault(client, &fault).await;
+    }
     let result = initialize_result(&post.endpoint.catalog(), revision);
     let body = code::result_answer(&post.id(), result.as_bytes());
-    client.json_with_session(&visit.session.id(), body).await
+    client.welcome(&visit.session.id(), body).await
 }
 
-/// The session that the request names, and its revision against the header's.
-fn visit(core: &Core, endpoint: usize, client: &Client<'_>) -> Result<Visit, Fault> {
-    let mut ids = client.headers().get_all(headers::SESSION_ID).iter();
+/// Opens a session with an endpoint of `snapshot`, which is a connection where there is an outbox.
+pub(crate) fn open(
+    core: &Core,
+    snapshot: &Snapshot,
+    endpoint: &Endpoint,
+    outbox: Option<Outbox>,
+) -> Result<Visit, Fault> {
+    let limit = snapshot.config.limits.sessions;
+    match core.sessions.open(endpoint.number, outbox, limit) {
+        Ok(Some(visit)) => Ok(visit),
+        Ok(None) => Err(rescue::overloaded("sessions", limit)),
+        Err(error) => {
+            tracing::error!(%error, "the system yields no randomness");
+            Err(Fault::new(500, code::INTERNAL_ERROR, "the gateway cannot open a session"))
+        }
+    }
+}
+
+/// The session that the headers name, and its revision against theirs.
+pub(crate) fn visit(core: &Core, endpoint: &Endpoint, headers: &HeaderMap) -> Result<Visit, Fault> {
+    let mut ids = headers.get_all(headers::SESSION_ID).iter();
     let (Some(id), None) = (ids.next(), ids.next()) else {
         let message = "`Mcp-Session-Id` must be sent exactly once; open a session with `initialize` first";
         return Err(Fault::new(400, code::SERVER_ERROR, message));
     };
-    let visit = id.to_str().ok().and_then(|id| core.sessions.visit(endpoint, id)).ok_or_else(|| {
+    let visited = id.to_str().ok().and_then(|id| core.sessions.visit(endpoint.number, id));
+    let visit = visited.filter(|visit| !visit.session.is_connection()).ok_or_else(|| {
         Fault::new(404, code::SERVER_ERROR - 1, "session not found; open a new one with `initialize`")
     })?;
     // Before 2025-06-18 there was no such header; since then a revision that was not agreed on is refused.
-    match client.header(headers::PROTOCOL_VERSION) {
+    match headers.get(headers::PROTOCOL_VERSION).and_then(|named| named.to_str().ok()) {
         Some(named) if Revision::parse(named).is_none_or(|revision| revision.era() != Era::Legacy) => {
             Err(Fault::new(
                 400,
@@ -96,8 +130,27 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method, visit: V
         Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
             let cancellable = visit.session.cancellable(&post.id());
             let key = SessionKey::Client(visit.session.number);
-            post.call(client, method, false, key, Some(cancellable)).await
+            client.remember(&visit.session);
+            post.call(client, method, false, key, visit.session.logs(), Some(cancellable)).await
         }
+        Method::SetLevel => {
+            let level = post.envelope.params.as_ref().and_then(|params| params.level);
+            match level.and_then(|span| Level::of_raw(span.of(&post.body))) {
+                Some(level) => {
+                    visit.session.set_level(level);
+                    post.result(client, "{}").await
+                }
+                None => post.fault(client, &rescue::invalid_params("`params.level` must name a level")).await,
+            }
+        }
+        Method::ResourcesSubscribe => subscribe(post, client, &visit).await,
+        Method::ResourcesUnsubscribe => match uri(post) {
+            Ok(uri) => {
+                visit.session.watches.end(&uri);
+                post.result(client, "{}").await
+            }
+            Err(fault) => post.fault(client, &fault).await,
+        },
         _ => {
             let name = post.envelope.method_name(&post.body).unwrap_or_default();
             post.fault(client, &rescue::unknown_method(Era::Legacy, &name)).await
@@ -105,42 +158,44 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method, visit: V
     }
 }
 
-async fn refuse(client: &mut Client<'_>, fault: &Fault) -> Result<(), Gone> {
-    client.json(fault.status, &[fault.body(None)]).await
+fn uri(post: &Post) -> Result<String, Fault> {
+    let uri = post.envelope.params.as_ref().and_then(|params| params.uri);
+    let uri = uri.and_then(|span| json::as_str(span.of(&post.body)));
+    uri.map(Cow::into_owned).ok_or_else(|| rescue::invalid_params("`params.uri` must be a string"))
 }
 
-/// Answers a GET: the stream that carries announcements.
-pub(crate) async fn get(core: &Arc<Core>, index: usize, client: &mut Client<'_>) -> Result<(), Gone> {
-    if !client.accepts().stream {
-        let fault =
-            Fault::new(406, code::INVALID_REQUEST, "a GET is answered by a `text/event-stream`; accept it");
-        return refuse(client, &fault).await;
+/// Has updates of a resource sent on the session's stream, until the client unsubscribes or the session ends.
+async fn subscribe(post: &Post, client: &mut Client<'_>, visit: &Visit) -> Result<(), Gone> {
+    match watch(post, visit).await {
+        Ok(()) => post.result(client, "{}").await,
+        Err(fault) => post.fault(client, &fault).await,
     }
-    let visit = match visit(core, index, client) {
-        Ok(visit) => visit,
-        Err(fault) => return refuse(client, &fault).await,
-    };
-    let Some(endpoint) = core.endpoints.get(index) else {
-        return Err(Gone);
-    };
-    let subscription = endpoint.hub.subscribe();
-    let stream = Stream {
-        topics: Topic::ALL.to_vec(),
-        subscription: None,
-        keep_alive: core.config.timeouts.keep_alive,
-        ended: Some(visit.session.take_stream()),
-    };
-    client.begin_stream().await?;
-    stream.run(client, subscription, &core.drain).await
+}
+
+async fn watch(post: &Post, visit: &Visit) -> Result<(), Fault> {
+    let (uri, session) = (uri(post)?, &visit.session);
+    if session.watches.has(&uri) {
+        return Ok(());
+    }
+    let watch = watchers::watch(&post.core, &post.endpoint, Era::Legacy, &uri, &session.inbox).await?;
+    let limit = post.snapshot.config.limits.subscriptions;
+    match session.watches.keep(uri, watch, limit) {
+        true => Ok(()),
+        false => Err(rescue::too_many_subscriptions(limit)),
+    }
+}
+
+async fn refuse(mut http: Http<'_>, fault: &Fault) -> Result<(), Gone> {
+    http.json(fault.status, &[fault.body(None)]).await
 }
 
 /// Answers a DELETE: the end of a session.
-pub(crate) async fn delete(core: &Arc<Core>, index: usize, client: &mut Client<'_>) -> Result<(), Gone> {
-    match visit(core, index, client) {
+pub(crate) async fn delete(core: &Core, endpoint: &Endpoint, mut http: Http<'_>) -> Result<(), Gone> {
+    match visit(core, endpoint, http.headers()) {
         Ok(visit) => {
             core.end_session(visit.session.number);
-            client.empty(204).await
+            http.empty(204).await
         }
-        Err(fault) => refuse(client, &fault).await,
+        Err(fault) => refuse(http, &fault).await,
     }
 }

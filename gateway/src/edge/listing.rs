@@ -22,7 +22,7 @@ pub(super) fn list_of(method: Method) -> Option<List> {
 /// Answers one page of `list`.
 pub(super) async fn answer(post: &Post, client: &mut Client<'_>, list: List, era: Era) -> Result<(), Gone> {
     match page(post, list, era) {
-        Ok(parts) => client.json(200, &parts).await,
+        Ok(parts) => client.answer(200, &parts).await,
         Err(fault) => post.fault(client, &fault).await,
     }
 }
@@ -57,5 +57,5 @@ fn page(post: &Post, list: List, era: Era) -> Result<[Bytes; 3], Fault> {
         ));
     }
     tail.push_str("}}");
-    Ok([head.into(), page.body.clone(), tail.into()])
+    Ok([head.into(), page.body(era).clone(), tail.into()])
 }

@@ -3,35 +3,46 @@
 //! S: MCP 2026-07-28 `basic/index`, `basic/versioning`, `basic/transports/streamable-http`.
 
 use super::{Post, discover_result, listing};
+use crate::call::Routed;
 use crate::client::{Client, Gone};
 use crate::hub::Topic;
+use crate::inbox::Inbox;
 use crate::rescue::{self, Fault};
-use crate::stream::Stream;
-use bytes::Bytes;
+use crate::stream::{self, Listening, Stream};
+use crate::watchers::{self, Watch};
 use http::HeaderMap;
 use serde::Deserialize;
+use std::collections::HashSet;
+use std::sync::Arc;
 use weir_backends::SessionKey;
-use weir_protocol::{Era, Kind, Method, Revision, code, headers, json, meta, sse};
+use weir_protocol::{Era, Kind, Level, Logs, Method, Revision, code, headers, json, meta};
 
-/// Answers one POST.
-pub(crate) async fn post(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
-    match post.envelope.kind {
-        // The one notification that a client may send cancels by id, which over HTTP closing the stream does.
-        Kind::Notification => client.empty(202).await,
+/// Answers one POST, or begins the stream that is its answer.
+pub(crate) async fn post(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Listening>>, Gone> {
+    let answered = match post.envelope.kind {
+        // The one notification that a client may send cancels by id. Over HTTP closing the stream does that.
+        Kind::Notification => {
+            if let (Some(session), Method::Cancelled) = (&post.session, post.envelope.method(&post.body)) {
+                session.cancel(post.cancels());
+            }
+            client.close().await
+        }
         Kind::Response => {
             let fault =
                 Fault::new(400, code::INVALID_REQUEST, "a client sends no responses in this revision");
             post.fault(client, &fault).await
         }
         Kind::Request => match check(post, client.headers()) {
+            Ok(Method::Listen) => return Box::pin(listen(post, client)).await,
             Ok(method) => dispatch(post, client, method).await,
             Err(fault) => post.fault(client, &fault).await,
         },
-    }
+    };
+    answered.map(|()| None)
 }
 
 /// The ladder of checks: required `_meta`, headers against body, revision, method.
-fn check(post: &Post, headers: &HeaderMap) -> Result<Method, Fault> {
+fn check(post: &Post, headers: Option<&HeaderMap>) -> Result<Method, Fault> {
     let body = &post.body;
     let missing = |key: &str| Fault::new(400, code::INVALID_PARAMS, format!("`params._meta` lacks `{key}`"));
     let read = post.meta.as_ref();
@@ -41,6 +52,11 @@ fn check(post: &Post, headers: &HeaderMap) -> Result<Method, Fault> {
     let capabilities = read.and_then(|read| read.client_capabilities);
     if !capabilities.is_some_and(|span| span.of(body).starts_with(b"{")) {
         return Err(missing(meta::CLIENT_CAPABILITIES));
+    }
+    let level = read.and_then(|read| read.log_level).map(|span| span.of(body));
+    if level.is_some_and(|level| Level::of_raw(level).is_none()) {
+        let message = format!("`{}` names no level", meta::LOG_LEVEL);
+        return Err(Fault::new(400, code::INVALID_PARAMS, message));
     }
     agrees(headers, headers::PROTOCOL_VERSION, &version)?;
     let name = post.envelope.method_name(body).unwrap_or_default();
@@ -66,8 +82,11 @@ fn check(post: &Post, headers: &HeaderMap) -> Result<Method, Fault> {
     Ok(method)
 }
 
-/// Refuses a header that is missing, repeated, malformed or different from the body.
-fn agrees(headers: &HeaderMap, name: &'static str, expected: &str) -> Result<(), Fault> {
+/// Refuses a header that is missing, repeated, malformed or different from the body, where there are headers.
+fn agrees(headers: Option<&HeaderMap>, name: &'static str, expected: &str) -> Result<(), Fault> {
+    let Some(headers) = headers else {
+        return Ok(());
+    };
     let mismatch = |what: &str| Fault::new(400, code::HEADER_MISMATCH, format!("header `{name}` {what}"));
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -81,16 +100,37 @@ fn agrees(headers: &HeaderMap, name: &'static str, expected: &str) -> Result<(),
     }
 }
 
+/// Refuses a modern call whose `Mcp-Param-*` headers differ from the arguments that the client sent. Headers that the tool
+/// does not ask for are nobody's concern.
+pub(super) fn mirrored(
+    routed: Routed,
+    era: Era,
+    post: &Post,
+    headers: Option<&HeaderMap>,
+) -> Result<Routed, Fault> {
+    if let (Era::Modern, Some(mirrors), Some(headers)) = (era, &routed.mirrors, headers) {
+        let arguments = post.envelope.params.as_ref().and_then(|params| params.arguments);
+        let arguments = arguments.map(|span| span.of(&post.body));
+        let sent = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().ok());
+        mirrors
+            .check(arguments, sent)
+            .map_err(|mismatch| Fault::new(400, code::HEADER_MISMATCH, mismatch.to_string()))?;
+    }
+    Ok(routed)
+}
+
 async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method) -> Result<(), Gone> {
     if let Some(list) = listing::list_of(method) {
         return listing::answer(post, client, list, Era::Modern).await;
     }
     match method {
         Method::Discover => post.result(client, &discover_result(&post.endpoint.catalog())).await,
-        Method::Listen => listen(post, client).await,
         _ => {
             let cacheable = method == Method::ResourcesRead;
-            post.call(client, method, cacheable, SessionKey::Shared, None).await
+            let level = post.meta.as_ref().and_then(|meta| meta.log_level);
+            let level = level.and_then(|span| Level::of_raw(span.of(&post.body)));
+            let logs = level.map_or(Logs::Unwanted, Logs::From);
+            post.call(client, method, cacheable, SessionKey::Shared, logs, post.cancellable()).await
         }
     }
 }
@@ -102,10 +142,11 @@ struct Filter {
     tools_list_changed: bool,
     prompts_list_changed: bool,
     resources_list_changed: bool,
+    resource_subscriptions: Vec<String>,
 }
 
 /// Opens a stream of announcements (2026-07-28 `basic/patterns/subscriptions`).
-async fn listen(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
+async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Listening>>, Gone> {
     let raw = post.envelope.params.as_ref().and_then(|params| params.notifications);
     let filter: Result<Filter, _> = match raw {
         Some(span) => serde_json::from_slice(span.of(&post.body)),
@@ -115,13 +156,13 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
         Ok(filter) => filter,
         Err(error) => {
             let fault = rescue::invalid_params(format!("`params.notifications` is not a filter: {error}"));
-            return post.fault(client, &fault).await;
+            return post.fault(client, &fault).await.map(|()| None);
         }
     };
-    if !post.accepts.stream {
+    if !client.takes_notices() {
         let fault =
             Fault::new(406, code::INVALID_REQUEST, "this request is answered by a `text/event-stream`");
-        return post.fault(client, &fault).await;
+        return post.fault(client, &fault).await.map(|()| None);
     }
     let wanted = [
         (filter.tools_list_changed, Topic::Tools, "toolsListChanged"),
@@ -132,9 +173,22 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
         wanted.into_iter().filter_map(|(wanted, topic, key)| wanted.then_some((topic, key))).collect();
     // Subscribed before it is acknowledged, so that nothing is missed in between.
     let subscription = post.endpoint.hub.subscribe();
-    client.begin_stream().await?;
+    let inbox = Arc::new(Inbox::default());
+    let reader = inbox.read();
+    // From here on, so that what is cancelled while backends are waited for ends too.
+    let cancellable = post.cancellable();
+    let cancelled = cancellable.as_ref().map(|cancellable| cancellable.cancelled.clone());
+    let watched = tokio::select! {
+        watched = watch(post, filter.resource_subscriptions, &inbox) => watched,
+        () = stream::ended(cancelled.as_deref()) => return client.close().await.map(|()| None),
+        () = client.gone() => return Err(Gone),
+    };
     let id = post.id();
-    let keys: Vec<String> = accepted.iter().map(|(_, key)| format!("\"{key}\":true")).collect();
+    let mut keys: Vec<String> = accepted.iter().map(|(_, key)| format!("\"{key}\":true")).collect();
+    if !watched.is_empty() {
+        let uris: Vec<String> = watched.iter().map(|(uri, _)| quoted(uri)).collect();
+        keys.push(format!("\"resourceSubscriptions\":[{}]", uris.join(",")));
+    }
     let acknowledged = format!(
         r#"{{"jsonrpc":"2.0","method":"{}","params":{{"notifications":{{{}}},"_meta":{{"{}":{}}}}}}}"#,
         Method::Acknowledged.as_str(),
@@ -142,14 +196,30 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
         meta::SUBSCRIPTION_ID,
         String::from_utf8_lossy(&id)
     );
-    let mut first = Vec::new();
-    sse::write_message(&mut first, acknowledged.as_bytes());
-    client.write(Bytes::from(first), false).await?;
+    client.push(acknowledged.as_bytes());
+    client.flush().await?;
     let stream = Stream {
         topics: accepted.into_iter().map(|(topic, _)| topic).collect(),
+        inbox,
         subscription: Some(id),
-        keep_alive: post.core.config.timeouts.keep_alive,
-        ended: None,
+        keep_alive: post.snapshot.config.timeouts.keep_alive,
+        ended: cancelled,
     };
-    stream.run(client, subscription, &post.core.drain).await
+    let watches = watched.into_iter().map(|(_, watch)| watch).collect();
+    Ok(Some(Box::new(Listening { stream, subscription, reader, watches, cancellable })))
+}
+
+fn quoted(text: &str) -> String {
+    String::from_utf8_lossy(&json::string(text)).into_owned()
+}
+
+/// Watches those of `uris` whose owners are known and agree to send updates; at most as many as a request may have.
+async fn watch(post: &Post, uris: Vec<String>, inbox: &Arc<Inbox>) -> Vec<(String, Watch)> {
+    let mut known = HashSet::new();
+    let distinct = uris.into_iter().filter(|uri| known.insert(uri.clone()));
+    let watches = distinct.take(post.snapshot.config.limits.subscriptions).map(|uri| async move {
+        let watch = watchers::watch(&post.core, &post.endpoint, Era::Modern, &uri, inbox).await.ok()?;
+        Some((uri, watch))
+    });
+    futures_util::future::join_all(watches).await.into_iter().flatten().collect()
 }

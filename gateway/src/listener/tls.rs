@@ -49,7 +49,21 @@ impl Certificate {
         Ok(Acceptor::from_server_config(Arc::new(config)))
     }
 
-    /// Reads the files again whenever one of them has changed. What cannot be used is reported and changes nothing.
+    /// Reads the files again. What cannot be used is reported and changes nothing.
+    pub(crate) fn read_again(&self) {
+        match read(&self.files) {
+            Ok(key) if key.cert == self.current.load().cert => {}
+            Ok(key) => {
+                self.current.store(Arc::new(key));
+                tracing::info!("the TLS certificate was read again");
+            }
+            Err(error) => {
+                tracing::error!(error, "the new TLS certificate is not used, the last good one stays")
+            }
+        }
+    }
+
+    /// Reads the files again whenever one of them has changed.
     pub(crate) async fn follow(self: Arc<Self>) {
         let mut seen = self.changed_at();
         loop {
@@ -59,15 +73,7 @@ impl Certificate {
                 continue;
             }
             seen = now;
-            match read(&self.files) {
-                Ok(key) => {
-                    self.current.store(Arc::new(key));
-                    tracing::info!("the TLS certificate was read again");
-                }
-                Err(error) => {
-                    tracing::error!(error, "the new TLS certificate is not used, the last good one stays")
-                }
-            }
+            self.read_again();
         }
     }
 

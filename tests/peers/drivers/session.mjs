@@ -1,11 +1,15 @@
-// Drives the TypeScript SDK's client: `session.mjs URL MODE`, steps as a JSON array on standard input.
+// Drives the TypeScript SDK's client: `session.mjs TARGET MODE`, steps as a JSON array on standard input.
 //
-// MODE is `legacy`, `auto` or a modern revision. The steps and the report are those of session.py.
+// TARGET is as for session.py. MODE is `legacy`, `auto` or a modern revision. The steps and the report are those of session.py.
 
-import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { Client, SSEClientTransport, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { text } from "node:stream/consumers";
 
 const STEP_DEADLINE = 60_000;
+
+const messages = [];
+const isModern = (client) => client.getNegotiatedProtocolVersion() >= "2026-07-28";
 
 const verbs = {
   tools: (client) => client.listTools(),
@@ -19,6 +23,30 @@ const verbs = {
     argument: step.argument,
     ...(step.context ? { context: { arguments: step.context } } : {}),
   }),
+  // Log messages arrive before the answer, in order.
+  log: async (client, step) => {
+    const params = { name: step.name, arguments: step.arguments };
+    if (isModern(client)) {
+      params._meta = { "io.modelcontextprotocol/logLevel": step.level };
+    } else {
+      await client.setLoggingLevel(step.level);
+    }
+    messages.length = 0;
+    await client.callTool(params);
+    return messages.map((message) => message.data);
+  },
+  watch: async (client, step) => {
+    const { uri } = step;
+    const updated = new Promise((resolve) => {
+      client.setNotificationHandler("notifications/resources/updated", ({ params }) => resolve(params.uri));
+    });
+    const modern = isModern(client);
+    const stream = modern ? await client.listen({ resourceSubscriptions: [uri] }) : await client.subscribeResource({ uri });
+    await client.callTool({ name: step.name, arguments: step.arguments });
+    const update = await updated;
+    await (modern ? stream.close() : client.unsubscribeResource({ uri }));
+    return update;
+  },
   call: (client, step, options) => client.callTool({ name: step.name, arguments: step.arguments }, options),
 };
 
@@ -35,11 +63,23 @@ async function attempt(client, step) {
   }
 }
 
-const [url, mode] = process.argv.slice(2);
+function transport(target) {
+  if (target.startsWith("[")) {
+    const [command, ...args] = JSON.parse(target);
+    return new StdioClientTransport({ command, args });
+  }
+  if (target.startsWith("sse:")) {
+    return new SSEClientTransport(new URL(target.slice("sse:".length)));
+  }
+  return new StreamableHTTPClientTransport(new URL(target));
+}
+
+const [target, mode] = process.argv.slice(2);
 const steps = JSON.parse(await text(process.stdin));
 const negotiation = mode === "legacy" || mode === "auto" ? mode : { pin: mode };
 const client = new Client({ name: "weir-tests", version: "1" }, { versionNegotiation: { mode: negotiation } });
-await client.connect(new StreamableHTTPClientTransport(new URL(url)));
+client.setNotificationHandler("notifications/message", ({ params }) => void messages.push(params));
+await client.connect(transport(target));
 
 const results = [];
 for (const step of steps) {

@@ -1,4 +1,6 @@
-"""Drives the Python SDK's client: `session.py URL MODE`, steps as a JSON array on standard input.
+"""Drives the Python SDK's client: `session.py TARGET MODE`, steps as a JSON array on standard input.
+
+TARGET is the URL of streamable HTTP, `sse:` and the URL of HTTP+SSE, or a program and its arguments as a JSON array.
 
 MODE is `legacy`, `auto` or a modern revision. Every step is `{"do": verb, ...}`; standard output gets one JSON object:
 the revision spoken, the server's name, and per step `{"ok": result, "progress": [...]}` or `{"error": {code, message}}`.
@@ -8,10 +10,12 @@ import asyncio
 import json
 import sys
 
-from mcp import MCPError
+from mcp import MCPError, StdioServerParameters
 from mcp.client.client import Client
-from mcp.types import PromptReference, ResourceTemplateReference
+from mcp.client.sse import sse_client
+from mcp.types import PromptReference, ResourceTemplateReference, ResourceUpdatedNotification
 
+MODERN = "2026-07-28"
 STEP_DEADLINE = 60
 
 
@@ -46,8 +50,33 @@ async def call(client, step):
     return {"ok": plain(result), "progress": progress}
 
 
-async def perform(client, step):
+async def log(client, step, messages):
+    if client.protocol_version < MODERN:
+        await client.set_logging_level(step["level"])
+    messages.clear()
+    await client.call_tool(step["name"], step.get("arguments"))
+    return {"ok": [message.data for message in messages]}
+
+
+async def watch(client, step, updates):
+    uri = step["uri"]
+    if client.protocol_version < MODERN:
+        await client.subscribe_resource(uri)
+        await client.call_tool(step["name"], step.get("arguments"))
+        update = await updates.get()
+        await client.unsubscribe_resource(uri)
+        return {"ok": update}
+    async with client.listen(resource_subscriptions=[uri]) as changes:
+        await client.call_tool(step["name"], step.get("arguments"))
+        return {"ok": (await anext(changes)).uri}
+
+
+async def perform(client, step, messages, updates):
     match step["do"]:
+        case "log":
+            return await log(client, step, messages)
+        case "watch":
+            return await watch(client, step, updates)
         case "tools":
             return {"ok": await all_pages(client.list_tools, "tools")}
         case "prompts":
@@ -68,20 +97,40 @@ async def perform(client, step):
             raise ValueError(f"no such step: {unknown}")
 
 
-async def attempt(client, step):
+async def attempt(client, step, messages, updates):
     try:
-        return await asyncio.wait_for(perform(client, step), STEP_DEADLINE)
+        return await asyncio.wait_for(perform(client, step, messages, updates), STEP_DEADLINE)
     except MCPError as error:
         return {"error": {"code": error.code, "message": error.message}}
 
 
-async def main(url, mode):
+def server(target):
+    if target.startswith("["):
+        program, *arguments = json.loads(target)
+        return StdioServerParameters(command=program, args=arguments)
+    if target.startswith("sse:"):
+        return sse_client(target.removeprefix("sse:"))
+    return target
+
+
+async def main(target, mode):
     steps = json.load(sys.stdin)
-    async with Client(url, mode=mode) as client:
+    messages, updates = [], asyncio.Queue()
+
+    async def on_log(params):
+        messages.append(params)
+
+    async def on_message(message):
+        if isinstance(message, ResourceUpdatedNotification):
+            await updates.put(message.params.uri)
+
+    level = next((step["level"] for step in steps if "level" in step), None)
+    handlers = {"logging_callback": on_log, "message_handler": on_message, "log_level": level}
+    async with Client(server(target), mode=mode, **handlers) as client:
         report = {
             "version": client.protocol_version,
             "server": client.server_info.name if client.server_info else None,
-            "steps": [await attempt(client, step) for step in steps],
+            "steps": [await attempt(client, step, messages, updates) for step in steps],
         }
     json.dump(report, sys.stdout)
 

@@ -6,6 +6,7 @@ use crate::deadlines::Deadlines;
 use crate::{BackendError, Cause};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::body::Body as _;
 
 /// A body still to be read.
 #[derive(Debug)]
@@ -36,12 +37,24 @@ impl Body {
         }
     }
 
+    /// How many bytes are still to come, where that is known.
+    fn left(&self) -> Option<u64> {
+        match self {
+            Self::Wire(body) => body.left(),
+            Self::Hyper(body) => body.size_hint().exact(),
+        }
+    }
+
     /// The whole body, of at most `limit` bytes.
     pub(crate) async fn collect(
         mut self,
         limit: usize,
         deadlines: &Deadlines,
     ) -> Result<Bytes, BackendError> {
+        // What is announced as too much is not even begun.
+        if self.left().is_some_and(|left| left > limit as u64) {
+            return Err(BackendError::TooLarge { limit });
+        }
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         while let Some(piece) = deadlines.watch(self.chunk()).await? {

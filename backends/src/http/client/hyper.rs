@@ -1,7 +1,7 @@
 //! TLS and HTTP/2 to backends, by hyper.
 
 use super::{
-    ACCEPT, Body, HttpClient, IDLE, IDLE_CONNECTIONS, Incoming, KEEPALIVE, KEEPALIVE_INTERVAL,
+    ACCEPT, ACCEPT_IMAGES, Body, HttpClient, IDLE, IDLE_CONNECTIONS, Incoming, KEEPALIVE, KEEPALIVE_INTERVAL,
     KEEPALIVE_PROBES, Outgoing, USER_AGENT, Verb, cause, of_map, roots,
 };
 use crate::{BackendError, Cause};
@@ -73,6 +73,33 @@ impl HyperClient {
         Ok(Self { uri: uri.clone(), headers, settings })
     }
 
+    /// The backend's URL, or `path` at the same server.
+    fn uri_of(&self, path: Option<&str>) -> Result<Uri, BackendError> {
+        let Some(path) = path else {
+            return Ok(self.uri.clone());
+        };
+        let mut parts = self.uri.clone().into_parts();
+        let invalid = || BackendError::Protocol("it names a path that is not valid".to_owned());
+        parts.path_and_query = Some(path.parse().map_err(|_| invalid())?);
+        Uri::from_parts(parts).map_err(|_| invalid())
+    }
+
+    /// The headers that never change.
+    fn headers_of(&self, verb: Verb) -> HeaderMap {
+        if verb != Verb::GetImage {
+            return self.headers.clone();
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(ACCEPT_IMAGES));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers
+    }
+
+    /// Closes the unused connections of this thread.
+    pub(super) fn forget_unused(&self) {
+        POOLS.with_borrow_mut(|pools| drop(pools.remove(&self.settings.number)));
+    }
+
     fn pool(&self) -> Pool {
         POOLS.with_borrow_mut(|pools| {
             if let Some((_, pool)) = pools.get(&self.settings.number) {
@@ -119,17 +146,22 @@ impl HttpClient for HyperClient {
         let mut request = Request::new(Full::new(outgoing.body));
         *request.method_mut() = match outgoing.verb {
             Verb::Post => Method::POST,
-            Verb::Get => Method::GET,
+            Verb::Get | Verb::GetImage => Method::GET,
             Verb::Delete => Method::DELETE,
         };
-        *request.uri_mut() = self.uri.clone();
+        *request.uri_mut() = self.uri_of(outgoing.path.as_deref())?;
         let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
+        *headers = self.headers_of(outgoing.verb);
         if outgoing.verb == Verb::Post {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         for (name, value) in outgoing.headers {
             headers.insert(HeaderName::from_static(name), value);
+        }
+        for (name, value) in outgoing.mirrored {
+            if let Ok(name) = HeaderName::try_from(name) {
+                headers.insert(name, value);
+            }
         }
         let response = self.pool().request(request).await.map_err(|error| {
             if error.is_connect() {
@@ -139,6 +171,11 @@ impl HttpClient for HyperClient {
             }
         })?;
         let (head, body) = response.into_parts();
+        let mut codings = head.headers.get_all(header::CONTENT_ENCODING).iter();
+        if codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity")) {
+            let text = "its answer is compressed, which was not asked for";
+            return Err(BackendError::Protocol(text.to_owned()));
+        }
         Ok(of_map(head.status.as_u16(), &head.headers, Body::Hyper(body)))
     }
 }
@@ -158,5 +195,22 @@ mod tests {
         headers.insert(header::USER_AGENT, HeaderValue::from_static("custom/1"));
         let client = HyperClient::new(http, &uri, &headers, Duration::from_secs(1)).unwrap();
         assert!(client.headers.get_all(header::USER_AGENT).iter().eq(["custom/1"]));
+        assert_eq!(client.headers_of(Verb::Get), client.headers);
+        let of_images = client.headers_of(Verb::GetImage);
+        assert_eq!(of_images[header::USER_AGENT], USER_AGENT, "what is configured is for MCP alone");
+        assert_eq!(of_images[header::ACCEPT], ACCEPT_IMAGES);
+        assert_eq!(of_images.len(), 2);
+    }
+
+    #[test]
+    fn a_path_may_take_the_place_of_the_urls() {
+        let spec = weir_config::Backend::http("x", "https://127.0.0.1:1/sse?k=v".parse().unwrap());
+        let weir_config::Transport::Http(http) = &spec.transport else { panic!("{spec:?}") };
+        let uri = Uri::from_static("https://127.0.0.1:1/sse?k=v");
+        let client = HyperClient::new(http, &uri, &HeaderMap::new(), Duration::from_secs(1)).unwrap();
+        assert_eq!(client.uri_of(None).unwrap(), uri);
+        let other = client.uri_of(Some("/messages?session=1")).unwrap();
+        assert_eq!(other, "https://127.0.0.1:1/messages?session=1");
+        assert!(client.uri_of(Some("/a b")).is_err());
     }
 }

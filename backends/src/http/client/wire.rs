@@ -7,7 +7,7 @@ mod dial;
 mod head;
 mod pool;
 
-use super::{ACCEPT, Body, HttpClient, Incoming, Outgoing, USER_AGENT, Verb};
+use super::{ACCEPT, ACCEPT_IMAGES, Body, HttpClient, Incoming, Outgoing, USER_AGENT, Verb};
 use crate::{BackendError, Cause};
 use ::http::Uri;
 use ::http::header::{self, HeaderMap};
@@ -35,6 +35,7 @@ pub(crate) struct WireClient {
     post: Vec<u8>,
     get: Vec<u8>,
     delete: Vec<u8>,
+    get_image: Vec<u8>,
     pool: Pool,
 }
 
@@ -52,9 +53,9 @@ impl WireClient {
     pub(super) fn new(uri: &Uri, headers: &HeaderMap, connect: Duration) -> Result<Self, BackendError> {
         let authority = uri.authority().ok_or_else(|| BackendError::unreachable("the URL has no host"))?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let begin = |verb: &str, content: &str| {
+        let begin = |verb: &str, accept: &str, content: &str, headers: &HeaderMap| {
             let mut begin =
-                format!("{verb} {path} HTTP/1.1\r\nhost: {authority}\r\naccept: {ACCEPT}\r\n{content}")
+                format!("{verb} {path} HTTP/1.1\r\nhost: {authority}\r\naccept: {accept}\r\n{content}")
                     .into_bytes();
             if !headers.contains_key(header::USER_AGENT) {
                 write_header(&mut begin, "user-agent", USER_AGENT.as_bytes());
@@ -69,9 +70,10 @@ impl WireClient {
             host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: authority.port_u16().unwrap_or(80),
             connect,
-            post: begin("POST", "content-type: application/json\r\n"),
-            get: begin("GET", ""),
-            delete: begin("DELETE", ""),
+            post: begin("POST", ACCEPT, "content-type: application/json\r\n", headers),
+            get: begin("GET", ACCEPT, "", headers),
+            delete: begin("DELETE", ACCEPT, "", headers),
+            get_image: begin("GET", ACCEPT_IMAGES, "", &HeaderMap::new()),
             pool: Pool::new(),
         })
     }
@@ -96,13 +98,29 @@ impl WireClient {
         }
     }
 
+    /// Closes the unused connections of this thread.
+    pub(super) fn forget_unused(&self) {
+        self.pool.clear();
+    }
+
     fn begin(&self, verb: Verb) -> &[u8] {
         match verb {
             Verb::Post => &self.post,
             Verb::Get => &self.get,
             Verb::Delete => &self.delete,
+            Verb::GetImage => &self.get_image,
         }
     }
+}
+
+/// Writes the beginning of a request with another path.
+fn write_begin(out: &mut Vec<u8>, begin: &[u8], path: &str) {
+    let line = memchr::memchr(b'\n', begin).unwrap_or_default();
+    let verb = memchr::memchr(b' ', begin).unwrap_or_default();
+    out.extend_from_slice(begin.get(..=verb).unwrap_or_default());
+    out.extend_from_slice(path.as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r");
+    out.extend_from_slice(begin.get(line..).unwrap_or_default());
 }
 
 fn write_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
@@ -142,8 +160,14 @@ impl Connection {
     async fn exchange(&mut self, begin: &[u8], request: &Outgoing) -> Result<Head, BackendError> {
         let out = &mut self.write;
         out.clear();
-        out.extend_from_slice(begin);
+        match &request.path {
+            None => out.extend_from_slice(begin),
+            Some(path) => write_begin(out, begin, path),
+        }
         for (name, value) in &request.headers {
+            write_header(out, name, value.as_bytes());
+        }
+        for (name, value) in &request.mirrored {
             write_header(out, name, value.as_bytes());
         }
         if request.verb == Verb::Post {
@@ -250,6 +274,14 @@ impl WireBody {
                 self.finish();
             }
             return Ok(piece);
+        }
+    }
+
+    /// How many bytes are still to come, where that is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        match self.framing {
+            Framing::Length(left) => Some(left),
+            Framing::Chunked(_) | Framing::Close => None,
         }
     }
 

@@ -186,3 +186,58 @@ async fn a_list_that_fails_hides_no_other() {
         assert_eq!((server.count("initialize"), server.count("tools/list")), (1, 1));
     }
 }
+
+#[tokio::test]
+async fn a_stream_of_changes_must_begin_in_time() {
+    let server = Server::start(|request| match request.method() {
+        "subscriptions/listen" => Answer::silence(),
+        _ => modern(request),
+    })
+    .await;
+    let backend = backend(&server, |spec| spec.timeouts.list = Duration::from_millis(200));
+    backend.inventory().await.unwrap();
+    server.until("subscriptions/listen", 2).await;
+}
+
+#[tokio::test]
+async fn a_call_outlives_the_doubt_about_its_server() {
+    let (sessions, gate) = (AtomicU64::new(0), Arc::new(Semaphore::new(0)));
+    let own = gate.clone();
+    let server = Server::start(move |request| match request.method() {
+        "tools/call" => legacy(request, &sessions).held(&own),
+        "tools/list" => refusal(400, "out of order"),
+        _ => legacy(request, &sessions),
+    })
+    .await;
+    let backend = backend(&server, |spec| spec.session = SessionScope::Shared);
+    let slow = tokio::spawn({
+        let backend = backend.clone();
+        async move { call(&backend, CLIENT).await }
+    });
+    server.until("tools/call", 1).await;
+    assert_eq!(backend.inventory().await.unwrap_err(), BackendError::Refused { status: 400 });
+    assert!(backend.inventory().await.is_err());
+    assert_eq!(server.count("initialize"), 2, "the doubted session serves nothing new");
+    server.until("DELETE", 1).await;
+    assert_eq!(server.ended(), ["s2"], "a call runs in the other");
+    gate.add_permits(1);
+    assert!(slow.await.unwrap().unwrap().contains(r#""text":"s1""#));
+    server.until("DELETE", 2).await;
+    assert_eq!(server.ended(), ["s2", "s1"]);
+}
+
+#[tokio::test]
+async fn broken_lists_cost_no_session() {
+    let sessions = AtomicU64::new(0);
+    let server = Server::start(move |request| match request.method() {
+        "tools/list" => result(request, r#"{"tools":7}"#),
+        _ => legacy(request, &sessions),
+    })
+    .await;
+    let backend = backend(&server, |spec| spec.session = SessionScope::Shared);
+    for _ in 0..3 {
+        assert!(matches!(backend.inventory().await, Err(BackendError::Protocol(_))));
+        assert!(call(&backend, CLIENT).await.unwrap().contains(r#""text":"s1""#));
+    }
+    assert_eq!((server.count("initialize"), server.count("DELETE")), (1, 0));
+}

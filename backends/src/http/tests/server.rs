@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Semaphore, watch};
 
 /// A request as it came.
@@ -12,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 pub(super) struct Request {
     pub(super) connection: usize,
     verb: String,
+    target: String,
     headers: HashMap<String, String>,
     method: String,
     id: String,
@@ -20,6 +22,11 @@ pub(super) struct Request {
 impl Request {
     pub(super) fn verb(&self) -> &str {
         &self.verb
+    }
+
+    /// Path and query.
+    pub(super) fn target(&self) -> &str {
+        &self.target
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -36,7 +43,7 @@ impl Request {
         &self.id
     }
 
-    fn is(&self, what: &str) -> bool {
+    pub(super) fn is(&self, what: &str) -> bool {
         self.verb == what || self.method == what
     }
 }
@@ -52,11 +59,13 @@ pub(super) struct Answer {
     end: Option<Arc<Semaphore>>,
     /// The connection ends before the body does.
     broken: bool,
+    /// More of the body, as it comes, until the sender is gone.
+    feed: Option<UnboundedReceiver<String>>,
 }
 
 impl Answer {
     pub(super) fn silence() -> Self {
-        Self { status: 0, headers: Vec::new(), body: None, gate: None, end: None, broken: false }
+        Self { status: 0, headers: Vec::new(), body: None, gate: None, end: None, broken: false, feed: None }
     }
 
     /// Sent once `gate` lets it pass.
@@ -90,6 +99,7 @@ pub(super) fn json(body: &str) -> Answer {
         gate: None,
         end: None,
         broken: false,
+        feed: None,
     }
     .with("content-type", "application/json")
 }
@@ -113,9 +123,22 @@ pub(super) fn event_stream(events: &str) -> Answer {
     json(events).without("content-type").with("content-type", "text/event-stream")
 }
 
+/// A stream that lasts until the other end of `feed` is gone, or the client is: then `CLOSED` counts as a request.
+pub(super) fn live_stream(feed: UnboundedReceiver<String>) -> Answer {
+    Answer { feed: Some(feed), ..event_stream("") }
+}
+
 pub(super) fn refusal(status: u16, text: &str) -> Answer {
-    Answer { status, headers: Vec::new(), body: Some(text.to_owned()), gate: None, end: None, broken: false }
-        .with("content-type", "text/plain")
+    Answer {
+        status,
+        headers: Vec::new(),
+        body: Some(text.to_owned()),
+        gate: None,
+        end: None,
+        broken: false,
+        feed: None,
+    }
+    .with("content-type", "text/plain")
 }
 
 #[derive(Debug)]
@@ -156,9 +179,13 @@ impl Server {
                             gate.acquire().await.unwrap().forget();
                         }
                         endings.lock().0 -= ending;
-                        let broken = answer.broken;
+                        let (broken, live) = (answer.broken, answer.feed.is_some());
                         write(&mut stream, answer).await;
-                        if broken {
+                        if live {
+                            log.lock().push(Request { verb: "CLOSED".to_owned(), ..request });
+                            shared.1.send_modify(|count| *count += 1);
+                        }
+                        if broken || live {
                             return;
                         }
                     }
@@ -221,6 +248,7 @@ async fn read(stream: &mut TcpStream, connection: usize) -> Option<Request> {
     Some(Request {
         connection,
         verb: head.split(' ').next().unwrap().to_owned(),
+        target: head.split(' ').nth(1).unwrap().to_owned(),
         headers,
         method: body["method"].as_str().unwrap_or_default().to_owned(),
         id: body["id"].to_string(),
@@ -243,6 +271,23 @@ async fn write(stream: &mut TcpStream, answer: Answer) {
     out.push_str("transfer-encoding: chunked\r\n\r\n");
     if !body.is_empty() {
         out.push_str(&format!("{:x}\r\n{body}\r\n", body.len()));
+    }
+    if let Some(mut feed) = answer.feed {
+        let _ = stream.write_all(std::mem::take(&mut out).as_bytes()).await;
+        let (mut reader, mut writer) = stream.split();
+        let mut nothing = [0];
+        loop {
+            tokio::select! {
+                piece = feed.recv() => match piece {
+                    Some(piece) => {
+                        let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+                        let _ = writer.write_all(chunk.as_bytes()).await;
+                    }
+                    None => break,
+                },
+                _ = reader.read(&mut nothing) => break,
+            }
+        }
     }
     if let Some(gate) = answer.end {
         let _ = stream.write_all(std::mem::take(&mut out).as_bytes()).await;

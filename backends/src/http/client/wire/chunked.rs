@@ -113,6 +113,7 @@ fn size(line: &[u8]) -> Result<u64, BackendError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// Decodes `text` given in two pieces; answers the body and what is left behind it.
     fn decode(text: &[u8], cut: usize) -> Result<(Vec<u8>, Vec<u8>), BackendError> {
@@ -160,6 +161,51 @@ mod tests {
         ];
         for text in texts {
             assert!(decode(text, 0).is_err(), "{}", String::from_utf8_lossy(text));
+        }
+    }
+
+    /// A body, and what is left behind it.
+    type Decoded = (Vec<u8>, Vec<u8>);
+
+    /// Decodes what arrives in these pieces; `None` where the body does not end.
+    fn arrived(pieces: &[&[u8]]) -> Result<Option<Decoded>, ()> {
+        let (mut chunked, mut read, mut body) = (Chunked::default(), BytesMut::new(), Vec::new());
+        for piece in pieces {
+            read.extend_from_slice(piece);
+            while let Some(piece) = chunked.next(&mut read).map_err(|_| ())? {
+                body.extend_from_slice(&piece);
+            }
+        }
+        Ok(chunked.has_ended().then(|| (body, read.to_vec())))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_cut_into_chunks_comes_back(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..6),
+            extension in "(;[a-z]{1,4}(=\"[a-z]*\")?)?",
+            trailers in prop::collection::vec("[A-Z][a-z]*: [a-z]*\r\n", 0..3),
+            capital in any::<bool>(),
+            behind in prop::collection::vec(any::<u8>(), 0..10),
+            piece in 1usize..20,
+        ) {
+            let mut text = Vec::new();
+            for chunk in &chunks {
+                let size = if capital { format!("{:02X}", chunk.len()) } else { format!("{:x}", chunk.len()) };
+                text.extend_from_slice(format!("{size}{extension}\r\n").as_bytes());
+                text.extend_from_slice(chunk);
+                text.extend_from_slice(b"\r\n");
+            }
+            text.extend_from_slice(format!("0\r\n{}\r\n", trailers.concat()).as_bytes());
+            text.extend_from_slice(&behind);
+            let pieces: Vec<&[u8]> = text.chunks(piece).collect();
+            prop_assert_eq!(arrived(&pieces), Ok(Some((chunks.concat(), behind))));
+        }
+
+        #[test]
+        fn nothing_depends_on_how_it_arrives(text in "([0-3a]|\r\n|;|\n|\r|x|0\r\n\r\n){0,30}", piece in 1usize..9) {
+            let pieces: Vec<&[u8]> = text.as_bytes().chunks(piece).collect();
+            prop_assert_eq!(arrived(&pieces), arrived(&[text.as_bytes()]));
         }
     }
 }

@@ -43,9 +43,9 @@ impl Head {
         let mut slots = [httparse::EMPTY_HEADER; HEADERS];
         let mut response = httparse::Response::new(&mut slots);
         let length = match response.parse(read) {
-            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Complete(length)) if length <= LARGEST => length,
             Ok(httparse::Status::Partial) if read.len() <= LARGEST => return Ok(None),
-            Ok(httparse::Status::Partial) => return Err(protocol("the head of its answer is too large")),
+            Ok(_) => return Err(protocol("the head of its answer is too large")),
             Err(error) => return Err(BackendError::Protocol(format!("its answer is not HTTP: {error}"))),
         };
         let status = response.code.unwrap_or_default();
@@ -105,6 +105,7 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<Option<Head>, BackendError> {
         Head::parse(&mut BytesMut::from(text))
@@ -156,6 +157,57 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
-        assert!(parse(&format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(70_000))).is_err());
+        for end in ["", "\r\n\r\n"] {
+            assert!(parse(&format!("HTTP/1.1 200 OK\r\nx: {}{end}", "y".repeat(70_000))).is_err());
+        }
+    }
+
+    /// What is told of an answer that arrives in these pieces, and what stands behind its head.
+    fn arrived(pieces: &[&[u8]]) -> Result<Option<String>, ()> {
+        let mut read = BytesMut::new();
+        let mut head = None;
+        for piece in pieces {
+            read.extend_from_slice(piece);
+            if head.is_none() {
+                head = Head::parse(&mut read).map_err(|_| ())?;
+            }
+        }
+        Ok(head.map(|head| format!("{head:?} {read:?}")))
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_depends_on_how_it_arrives(
+            line in prop_oneof![
+                8 => Just("HTTP/1.1 200 OK"),
+                1 => Just("HTTP/1.0 404 Not"),
+                1 => Just("HTTP/1.1 100 C"),
+                1 => Just("HTTP/2 200"),
+            ],
+            headers in prop::collection::vec(
+                "(content-length: [0-9]{1,3}|Content-Length:7|transfer-encoding: chunked|Transfer-Encoding: x|connection: close|mcp-session-id: [ -~]{0,5}|content-type: [a-z/]{0,9}|x: [a-z\u{e9}]{0,3}|[ -~]{0,6})",
+                0..5,
+            ),
+            body in "[ -~]{0,9}",
+            piece in 1usize..20,
+        ) {
+            let text = format!("{line}\r\n{}\r\n\r\n{body}", headers.join("\r\n"));
+            let pieces: Vec<&[u8]> = text.as_bytes().chunks(piece).collect();
+            prop_assert_eq!(arrived(&pieces), arrived(&[text.as_bytes()]), "{}", text);
+            let lengths: Vec<&String> =
+                headers.iter().filter(|header| header.to_ascii_lowercase().starts_with("content-length:")).collect();
+            let chunked = headers.iter().any(|header| header.starts_with("transfer-encoding: chunked"));
+            if let Ok(Some(head)) = parse(&text)
+                && chunked && !lengths.is_empty() && head.status == 200
+            {
+                prop_assert!(!head.reusable, "two framings at once: {}", text);
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Head::parse(&mut BytesMut::from(&bytes[..]));
+            let _ = Head::parse(&mut BytesMut::from(&[b"HTTP/1.1 200 OK\r\n", &bytes[..], b"\r\n\r\n"].concat()[..]));
+        }
     }
 }

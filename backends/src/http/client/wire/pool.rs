@@ -52,6 +52,11 @@ impl Pool {
         })
     }
 
+    /// Closes all of them that are on this thread.
+    pub(super) fn clear(&self) {
+        IDLE_HERE.with_borrow(|idle| drop(idle.lock().of.remove(&self.number)));
+    }
+
     /// Takes a connection back.
     pub(super) fn put(&self, connection: Connection) {
         IDLE_HERE.with_borrow(|shared| {

@@ -31,7 +31,7 @@ async fn server(answers: Vec<Vec<&'static str>>) -> (Uri, tokio::task::JoinHandl
 
 fn post(body: &'static str) -> Outgoing {
     let headers = vec![("mcp-session-id", HeaderValue::from_static("s1"))];
-    Outgoing { verb: Verb::Post, headers, body: Bytes::from_static(body.as_bytes()) }
+    Outgoing::new(Verb::Post, headers, Bytes::from_static(body.as_bytes()))
 }
 
 async fn text(client: &WireClient, request: Outgoing) -> Result<String, BackendError> {
@@ -87,7 +87,7 @@ async fn broken_answers_are_errors() {
         ("HTTP/1.1 200 OK\r\nContent-", "went away"),
         ("nonsense\r\n\r\n", "broke the protocol"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "broke the protocol"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n", "went away"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n", "sent a message larger"),
     ] {
         let (uri, served) = server(vec![vec![answer]]).await;
         let client = WireClient::new(&uri, &HeaderMap::new(), Duration::from_secs(5)).unwrap();
@@ -129,7 +129,7 @@ async fn a_large_request_may_be_refused_early() {
         open
     });
     let client = WireClient::new(&uri, &HeaderMap::new(), Duration::from_secs(5)).unwrap();
-    let large = Outgoing { verb: Verb::Post, headers: Vec::new(), body: vec![b' '; LARGE].into() };
+    let large = Outgoing::new(Verb::Post, Vec::new(), vec![b' '; LARGE].into());
     assert_eq!(client.send(large).await.unwrap().status, 413);
     // The rest of the first request would be taken for the second.
     assert_eq!(text(&client, post("{}")).await.unwrap(), "hello");
