@@ -14,6 +14,7 @@ pub mod peers;
 pub mod process;
 pub mod scripted;
 pub mod stdio;
+pub mod suite;
 pub mod table;
 pub mod verdict;
 pub mod wait;

@@ -171,21 +171,36 @@ pub fn fastmcp_stdio() -> Value {
 
 /// The server of `fixtures/conformance.py` over streamable HTTP: both eras, all that the conformance suite asks for.
 pub fn conformance_http() -> HttpPeer {
-    HttpPeer::start("the conformance server", |port| {
-        let mut command = python();
-        command.arg(peers().join("fixtures/conformance.py")).arg(port.to_string());
-        command
-    })
+    conformance("the conformance server", "streamable-http")
+}
+
+/// The same conformance server where it speaks no modern revision.
+pub fn conformance_legacy() -> HttpPeer {
+    conformance("the legacy conformance server", "legacy")
+}
+
+/// The same conformance server where it knows no `initialize`.
+pub fn conformance_modern() -> HttpPeer {
+    conformance("the modern conformance server", "modern")
 }
 
 /// The same conformance server over the HTTP+SSE transport of 2024-11-05.
 pub fn conformance_sse() -> HttpPeer {
-    let start = |port: u16| {
+    conformance("the conformance server over SSE", "sse").at("/sse")
+}
+
+/// The same conformance server over stdio; it speaks the era that its client begins with.
+pub fn conformance_stdio() -> Value {
+    let script = peers().join("fixtures/conformance.py");
+    json!({"command": python_bin("python"), "args": [script, "stdio"]})
+}
+
+fn conformance(name: &'static str, kind: &'static str) -> HttpPeer {
+    HttpPeer::start(name, move |port| {
         let mut command = python();
-        command.arg(peers().join("fixtures/conformance.py")).arg(port.to_string()).arg("sse");
+        command.arg(peers().join("fixtures/conformance.py")).arg(port.to_string()).arg(kind);
         command
-    };
-    HttpPeer::start("the conformance server over SSE", start).at("/sse")
+    })
 }
 
 /// A hand-written server of `fixtures/` over stdio; it needs nothing but Python.
