@@ -15,6 +15,7 @@ pub(crate) use questions::Questions;
 use crate::answer::Answer;
 use crate::call;
 use crate::client::Client;
+use crate::drain::Admitted;
 use crate::edge::Post;
 use crate::pump::{Running, Terms};
 use crate::rescue::{self, Fault};
@@ -42,6 +43,9 @@ pub(crate) struct Inquiry {
     session: Option<Arc<Session>>,
     /// `None` as long as nothing was asked: most calls never ask.
     asking: Option<Box<Asking>>,
+    /// The place among the requests under way of a call whose client is away: while the client is asked for what a modern
+    /// backend wants to know, nothing else counts the call.
+    place: Option<Admitted>,
 }
 
 #[derive(Debug)]
@@ -89,7 +93,7 @@ impl Drop for Asking {
 impl Inquiry {
     /// Nothing is asked yet; the answers would come in `session`.
     pub(crate) fn new(session: Option<Arc<Session>>) -> Self {
-        Self { session, asking: None }
+        Self { session, asking: None, place: None }
     }
 
     fn asking(&mut self) -> Option<&mut Asking> {
@@ -107,6 +111,14 @@ impl Inquiry {
             }));
         }
         self.asking.as_deref_mut()
+    }
+
+    /// Takes a place for a call whose client is away; `false` where all are taken.
+    pub(crate) fn take_place(&mut self, terms: &Terms<'_>) -> bool {
+        if self.place.is_none() {
+            self.place = terms.post.core.drain.admit(terms.post.snapshot.config.limits.requests);
+        }
+        self.place.is_some()
     }
 
     /// Waits until there is something to [settle](Self::settle). Cancel-safe.
@@ -169,6 +181,10 @@ impl Inquiry {
         }
         if !requests.is_empty() && !client.takes_notices() {
             return Err(unoffered());
+        }
+        if matches!(client, Client::Away(_)) && !self.take_place(terms) {
+            let limit = terms.post.snapshot.config.limits.requests;
+            return Err(terms.asker.fault(&rescue::overloaded("requests", limit)));
         }
         let asking = self.asking().ok_or_else(unoffered)?;
         asking.rounds += 1;

@@ -88,6 +88,11 @@ impl Running {
         self.ended = true;
     }
 
+    /// Whether nothing of the call is upstream, since the backend waits for input.
+    fn rests(&self) -> bool {
+        self.opening.is_none() && self.exchange.is_none() && !self.ended
+    }
+
     /// Lets the call come to its end though its client is away; the client may still cancel it, and come back for what it
     /// missed of the stream.
     fn detach(
@@ -137,7 +142,8 @@ pub(crate) async fn carry(
     let carried = drive(client, &mut running, terms, cancellable.as_ref(), &mut inquiry).await;
     // Closing the connection cancels a modern call; in the legacy era it must not (2025-11-25 `basic/transports`), the
     // call runs on.
-    if carried.is_err() && !running.ended && terms.asker.era == Era::Legacy {
+    let runs_on = carried.is_err() && !running.ended && terms.asker.era == Era::Legacy;
+    if runs_on && (!running.rests() || inquiry.take_place(terms)) {
         running.detach(client.away().unwrap_or(Client::Away(None)), terms, cancellable, inquiry);
     }
     carried

@@ -4,7 +4,7 @@ use super::{answer, begin, client, question};
 use serde_json::{Value, json};
 use weir_tests::scripted::{Received, Reply, tool};
 use weir_tests::weir::config;
-use weir_tests::{Legacy, Scripted, Speak, Weir, legacy};
+use weir_tests::{Legacy, Request, Scripted, Speak, Weir, legacy, wait};
 
 const FORM: &str = r#"{"method":"elicitation/create","params":{"message":"Who?","requestedSchema":{"type":"object","properties":{}}}}"#;
 const SAMPLE: &str = r#"{"method":"sampling/createMessage","params":{"messages":[],"maxTokens":1}}"#;
@@ -168,4 +168,27 @@ fn what_is_no_question_ends_the_call() {
         let end = client(&weir).call("ask", json!({}));
         assert!(error_of(&end.message).contains("backend `server`"), "{result}: {}", end.message);
     }
+}
+
+#[test]
+fn a_client_that_left_comes_back_and_answers() {
+    let server = server(&[
+        r#"{"resultType":"input_required","requestState":"1","inputRequests":{"a":$FORM}}"#,
+        r#"{"resultType":"input_required","requestState":"2","inputRequests":{"b":$FORM}}"#,
+        DONE,
+    ]);
+    let weir = over(&server);
+    let client = client(&weir);
+    let (request, id) = client.prepare("tools/call", json!({"name": "ask", "arguments": {}}));
+    let mut stream = request.open(client.endpoint()).events();
+    let event = stream.find(|event| !event.data.is_empty()).expect("a question");
+    drop(stream);
+    client.reply(&event.json()["id"], json!({"action": "accept", "content": {}}));
+    wait::until_true("the call is made again", || server.received_of("tools/call").len() == 2);
+    let last = event.id.expect("an id");
+    let get = Request::new("GET").header("accept", "text/event-stream").header("last-event-id", &last);
+    let mut stream = client.within(get).open(client.endpoint()).events();
+    let asked = question(&mut stream);
+    client.reply(&asked["id"], json!({"action": "decline"}));
+    assert!(answer(&mut stream, &id).get("result").is_some());
 }
