@@ -6,14 +6,16 @@ use crate::call::{Manner, Routed};
 use crate::client::{Client, Gone};
 use crate::drain::Phase;
 use crate::edge::Post;
+use crate::inquiry::Inquiry;
 use crate::pulse;
 use crate::rescue::{self, Fault};
 use crate::session::Cancellable;
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_backends::{BackendError, Event, Exchange, Message};
+use weir_backends::{BackendError, Event, Exchange, Message, Outcome};
 use weir_protocol::{Era, code};
 
 /// A batch of notices written at once, in bytes; nothing waits for it to fill.
@@ -48,17 +50,35 @@ impl Running {
         }
         match &mut self.exchange {
             Some(exchange) => exchange.next().await,
-            None => Err(BackendError::Stopping),
+            // What was sent is answered; what comes next is not sent yet.
+            None => std::future::pending().await,
         }
     }
 
     /// Answers a request of the backend with an error.
-    fn refuse(&mut self, message: &Message) {
-        if let (Some(exchange), Some(id)) = (&mut self.exchange, message.envelope.id) {
+    fn refuse(&mut self, message: &Message, words: &str) {
+        if let Some(id) = message.envelope.id {
             let id = id.of(&message.body);
-            let words = "the client cannot be asked this";
-            exchange.reply(code::error_answer(Some(id), code::METHOD_NOT_FOUND, words, None));
+            self.reply(code::error_answer(Some(id), code::METHOD_NOT_FOUND, words, None));
         }
+    }
+
+    /// Answers a request of the backend: `body` is the whole response.
+    pub(crate) fn reply(&mut self, body: Bytes) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.reply(body);
+        }
+    }
+
+    /// The name of the backend.
+    pub(crate) fn backend_name(&self) -> &str {
+        self.backend.name()
+    }
+
+    /// The backend waits for input; the call is not over, but nothing of it is upstream until it is made again.
+    fn rest(&mut self) {
+        self.exchange = None;
+        self.ended = false;
     }
 
     /// Takes back a call that its client cancelled.
@@ -68,13 +88,24 @@ impl Running {
         self.ended = true;
     }
 
+    /// Whether nothing of the call is upstream, since the backend waits for input.
+    fn rests(&self) -> bool {
+        self.opening.is_none() && self.exchange.is_none() && !self.ended
+    }
+
     /// Lets the call come to its end though its client is away; the client may still cancel it, and come back for what it
     /// missed of the stream.
-    fn detach(mut self, mut away: Client<'static>, terms: &Terms<'_>, cancellable: Option<Cancellable>) {
+    fn detach(
+        mut self,
+        mut away: Client<'static>,
+        terms: &Terms<'_>,
+        cancellable: Option<Cancellable>,
+        mut inquiry: Inquiry,
+    ) {
         let (asker, post, manner) = (terms.asker.clone(), terms.post.clone(), terms.manner.clone());
         tokio::spawn(async move {
             let terms = Terms { asker, post: &post, manner: &manner };
-            let _ = drive(&mut away, &mut self, &terms, cancellable.as_ref()).await;
+            let _ = drive(&mut away, &mut self, &terms, cancellable.as_ref(), &mut inquiry).await;
         });
     }
 }
@@ -96,6 +127,7 @@ enum Step {
     Gone,
     Pulse,
     Cancelled,
+    Answered,
 }
 
 /// Carries a call to its end. `Err` means that the client's connection cannot be used any more.
@@ -105,11 +137,14 @@ pub(crate) async fn carry(
     terms: &Terms<'_>,
     cancellable: Option<Cancellable>,
 ) -> Result<(), Gone> {
-    let carried = drive(client, &mut running, terms, cancellable.as_ref()).await;
+    let session = cancellable.as_ref().filter(|_| terms.asker.era == Era::Legacy);
+    let mut inquiry = Inquiry::new(session.map(|cancellable| cancellable.session.clone()));
+    let carried = drive(client, &mut running, terms, cancellable.as_ref(), &mut inquiry).await;
     // Closing the connection cancels a modern call; in the legacy era it must not (2025-11-25 `basic/transports`), the
     // call runs on.
-    if carried.is_err() && !running.ended && terms.asker.era == Era::Legacy {
-        running.detach(client.away().unwrap_or(Client::Away(None)), terms, cancellable);
+    let runs_on = carried.is_err() && !running.ended && terms.asker.era == Era::Legacy;
+    if runs_on && (!running.rests() || inquiry.take_place(terms)) {
+        running.detach(client.away().unwrap_or(Client::Away(None)), terms, cancellable, inquiry);
     }
     carried
 }
@@ -119,6 +154,7 @@ async fn drive(
     running: &mut Running,
     terms: &Terms<'_>,
     cancellable: Option<&Cancellable>,
+    inquiry: &mut Inquiry,
 ) -> Result<(), Gone> {
     let pulse = pulse::here();
     let mut silence = Duration::ZERO;
@@ -128,11 +164,13 @@ async fn drive(
             event = running.next() => Step::Event(event),
             () = client.gone() => Step::Gone,
             () = notified(cancellable) => Step::Cancelled,
+            () = inquiry.answered() => Step::Answered,
             () = pulse.notified() => Step::Pulse,
         };
         match step {
             Step::Event(event) => {
-                if let Some(answer) = batch(client, running, terms, event) {
+                if let Some(answer) = batch(client, running, terms, inquiry, event) {
+                    inquiry.withdraw(client);
                     return client.answer(answer.status, &[answer.body]).await;
                 }
                 if client.pushed() > 0 {
@@ -144,6 +182,12 @@ async fn drive(
                 silence += pulse::PERIOD;
                 if terms.post.core.drain.phase() == Phase::Ending || running.backend.is_given_up() {
                     let answer = terms.asker.fault(&rescue::stopping());
+                    inquiry.withdraw(client);
+                    return client.answer(answer.status, &[answer.body]).await;
+                }
+                if let Some(answer) = inquiry.overdue(running.backend_name(), terms) {
+                    running.cancel();
+                    inquiry.withdraw(client);
                     return client.answer(answer.status, &[answer.body]).await;
                 }
                 if silence >= terms.post.snapshot.config.timeouts.keep_alive {
@@ -155,7 +199,15 @@ async fn drive(
             Step::Cancelled => {
                 // Nobody waits for an answer to a cancelled request; the exchange still has to end as its transport wants.
                 running.cancel();
+                inquiry.withdraw(client);
                 return client.close().await;
+            }
+            Step::Answered => {
+                if let Some(answer) = inquiry.settle(running, terms) {
+                    running.cancel();
+                    inquiry.withdraw(client);
+                    return client.answer(answer.status, &[answer.body]).await;
+                }
             }
         }
     }
@@ -173,6 +225,7 @@ fn batch(
     client: &mut Client<'_>,
     running: &mut Running,
     terms: &Terms<'_>,
+    inquiry: &mut Inquiry,
     first: Result<Event, BackendError>,
 ) -> Option<Answer> {
     let mut next = first;
@@ -188,8 +241,18 @@ fn batch(
                     client.push(log);
                 }
             }
-            // Nobody is asked yet; the backend is told so.
-            Ok(Event::Asked(message)) => running.refuse(&message),
+            Ok(Event::Asked(message)) => {
+                if let Err(words) = inquiry.relay(client, terms, running.backend.name(), &message) {
+                    running.refuse(&message, &words);
+                }
+            }
+            Ok(Event::Outcome(Outcome::InputRequired(message))) if terms.asker.era == Era::Legacy => {
+                let refused = inquiry.begin(client, terms, running.backend.name(), &message).err();
+                if refused.is_none() {
+                    running.rest();
+                }
+                return refused;
+            }
             Ok(Event::Outcome(outcome)) => {
                 return Some(terms.asker.answer(running.backend.name(), outcome));
             }
