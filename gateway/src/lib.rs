@@ -26,6 +26,7 @@ mod refresh;
 mod reload;
 mod replay;
 mod rescue;
+mod seal;
 mod session;
 mod snapshot;
 mod stdio;
