@@ -36,6 +36,9 @@ pub(crate) struct Limits {
     /// Resources that one client session, or one `subscriptions/listen` request, may be subscribed to.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = model::Limits::default().subscriptions))]
     pub(crate) subscriptions: Option<usize>,
+    /// How many times one call may make its client answer: after so many rounds of questions the call fails.
+    #[schemars(range(min = 1, max = 1000), extend("default" = model::Limits::default().rounds))]
+    pub(crate) rounds: Option<usize>,
 }
 
 /// Bounds on time at the front.
@@ -64,6 +67,13 @@ pub(crate) struct Timeouts {
     /// How long the first lists of the backends are waited for at start; `0s` does not wait.
     #[schemars(extend("default" = TimeSpan(model::Timeouts::default().start)))]
     pub(crate) start: Option<TimeSpan>,
+    /// How long a client may take to answer what a backend asks it during a call. The backend's own timeouts stand still
+    /// meanwhile.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().input)))]
+    pub(crate) input: Option<TimeSpan>,
+    /// How long one call may wait for answers of its client in all.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().inputs)))]
+    pub(crate) inputs: Option<TimeSpan>,
     /// How long running calls may take after SIGTERM; `0s` ends them at once.
     #[schemars(extend("default" = TimeSpan(model::Timeouts::default().drain)))]
     pub(crate) drain: Option<TimeSpan>,
