@@ -1,5 +1,7 @@
 //! A backend's outcome in the words of the client: its id, its era, its progress token.
 
+mod required;
+
 use crate::rescue::{self, Fault};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -56,11 +58,12 @@ impl Asker {
             Outcome::InputRequired(_) if self.era == Era::Legacy => {
                 Err(BackendError::Protocol("it asks for input, which was not offered to it".to_owned()))
             }
-            Outcome::Complete(message) | Outcome::InputRequired(message) => self.result(&message),
+            Outcome::Complete(message) | Outcome::InputRequired(message) => self.result(&message, None),
         }
     }
 
-    fn result(&self, message: &Message) -> Result<Answer, BackendError> {
+    /// The result of a backend; `state` is the `requestState` that it gets, text without quotes in it.
+    fn result(&self, message: &Message, state: Option<&str>) -> Result<Answer, BackendError> {
         let body = &message.body;
         let mut splice = Splice::new(body);
         if let Some(id) = message.envelope.id {
@@ -73,9 +76,19 @@ impl Asker {
                 let span = Span::new(head.start.saturating_sub(1), body.len());
                 uris::prefix_result(&mut splice, source, span, *method, prefix);
             }
+            match (head.request_state, state) {
+                (Some(member), Some(state)) => {
+                    splice.replace(member.value, format!("\"{state}\"").into_bytes());
+                }
+                (None, Some(state)) => {
+                    // What asks for input says so, so that another member follows.
+                    splice.insert(head.start, format!("\"requestState\":\"{state}\",").into_bytes());
+                }
+                (_, None) => {}
+            }
             match self.era {
                 Era::Modern => head
-                    .make_modern(&mut splice, body, self.cacheable, SERVER_INFO)
+                    .make_modern(&mut splice, body, self.cacheable && state.is_none(), SERVER_INFO)
                     .map_err(|error| BackendError::Protocol(error.to_string()))?,
                 // Only a modern server says what type a result is; a legacy one's members are its own affair.
                 Era::Legacy if head.result_type.is_some() => head.make_legacy(&mut splice, body),

@@ -31,6 +31,7 @@ mod session;
 mod snapshot;
 mod stdio;
 mod stream;
+mod ticket;
 mod watchers;
 
 pub use error::GatewayError;

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use std::fmt;
 use std::io;
+use std::time::Instant;
 use weir_policies::Principal;
 
 /// The longest text that is opened. What a backend wrote goes into it, so that it is as generous as a message.
@@ -31,6 +32,7 @@ impl Purpose {
 /// Seals text under a key that is made when the gateway starts and never leaves its memory.
 pub(crate) struct Seal {
     key: LessSafeKey,
+    made: Instant,
 }
 
 impl fmt::Debug for Seal {
@@ -54,7 +56,12 @@ impl Seal {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
         let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).map_err(refused)?;
-        Ok(Self { key: LessSafeKey::new(key) })
+        Ok(Self { key: LessSafeKey::new(key), made: Instant::now() })
+    }
+
+    /// Milliseconds since it was made, for what is sealed to say when it ends.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// `plaintext` as text of the URL-safe base64 alphabet. It opens only with the same purpose and the same `aad`, which

@@ -39,6 +39,10 @@ pub(crate) struct Limits {
     /// How many times one call may make its client answer: after so many rounds of questions the call fails.
     #[schemars(range(min = 1, max = 1000), extend("default" = model::Limits::default().rounds))]
     pub(crate) rounds: Option<usize>,
+    /// Calls at once that legacy backends carry out for modern clients and that have asked them something; what one more
+    /// asks is refused.
+    #[schemars(range(min = 1, max = 10_000_000), extend("default" = model::Limits::default().parked))]
+    pub(crate) parked: Option<usize>,
 }
 
 /// Bounds on time at the front.
