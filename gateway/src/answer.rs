@@ -58,14 +58,20 @@ impl Asker {
             Outcome::InputRequired(_) if self.era == Era::Legacy => {
                 Err(BackendError::Protocol("it asks for input, which was not offered to it".to_owned()))
             }
-            Outcome::Complete(message) | Outcome::InputRequired(message) => self.result(&message, None),
+            Outcome::Complete(message) | Outcome::InputRequired(message) => {
+                self.result(&message, Splice::new(&message.body), self.cacheable)
+            }
         }
     }
 
-    /// The result of a backend; `state` is the `requestState` that it gets, text without quotes in it.
-    fn result(&self, message: &Message, state: Option<&str>) -> Result<Answer, BackendError> {
+    /// The result of a backend, with the changes that `splice` has already.
+    fn result<'a>(
+        &'a self,
+        message: &'a Message,
+        mut splice: Splice<'a>,
+        cacheable: bool,
+    ) -> Result<Answer, BackendError> {
         let body = &message.body;
-        let mut splice = Splice::new(body);
         if let Some(id) = message.envelope.id {
             splice.replace(id, &self.id[..]);
         }
@@ -76,19 +82,9 @@ impl Asker {
                 let span = Span::new(head.start.saturating_sub(1), body.len());
                 uris::prefix_result(&mut splice, source, span, *method, prefix);
             }
-            match (head.request_state, state) {
-                (Some(member), Some(state)) => {
-                    splice.replace(member.value, format!("\"{state}\"").into_bytes());
-                }
-                (None, Some(state)) => {
-                    // What asks for input says so, so that another member follows.
-                    splice.insert(head.start, format!("\"requestState\":\"{state}\",").into_bytes());
-                }
-                (_, None) => {}
-            }
             match self.era {
                 Era::Modern => head
-                    .make_modern(&mut splice, body, self.cacheable && state.is_none(), SERVER_INFO)
+                    .make_modern(&mut splice, body, cacheable, SERVER_INFO)
                     .map_err(|error| BackendError::Protocol(error.to_string()))?,
                 // Only a modern server says what type a result is; a legacy one's members are its own affair.
                 Era::Legacy if head.result_type.is_some() => head.make_legacy(&mut splice, body),

@@ -172,11 +172,12 @@ async fn drive(
     loop {
         let step = tokio::select! {
             biased;
+            // First, so that a backend which never stops talking is not waited for.
+            () = reached(gathered) => Step::Ask,
             event = running.next() => Step::Event(event),
             () = client.gone() => Step::Gone,
             () = notified(cancellable) => Step::Cancelled,
             () = pulse.notified() => Step::Pulse,
-            () = reached(gathered) => Step::Ask,
         };
         match step {
             Step::Event(event) => {

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use weir_backends::{BackendError, Message, Outcome};
 use weir_protocol::object::Object;
-use weir_protocol::{ClientCapabilities, Envelope, Era, Revision, Span, code, json, meta};
+use weir_protocol::{ClientCapabilities, Envelope, Era, Revision, Span, Splice, code, json, meta};
 
 fn broken(why: &str) -> BackendError {
     BackendError::Protocol(why.to_owned())
@@ -77,6 +77,7 @@ impl Terms<'_> {
             return Err(broken("it asks for input where it must not"));
         };
         let source = std::str::from_utf8(body).unwrap_or_default();
+        let mut splice = Splice::new(body);
         if let Some(requests) = head.input_requests {
             let requests = Object::read(source, requests.value).map_err(|_| {
                 broken("its `inputRequests` are not an object in which every key stands once")
@@ -89,7 +90,13 @@ impl Terms<'_> {
         }
         let state = head.request_state.map(|member| member.value.text(body).to_owned());
         let state = self.ticket(backend, Next::Call(state))?;
-        self.asker.result(message, Some(&state))
+        match head.request_state {
+            Some(member) => splice.replace(member.value, format!("\"{state}\"").into_bytes()),
+            // What asks for input says so, so that another member follows.
+            None => splice.insert(head.start, format!("\"requestState\":\"{state}\",").into_bytes()),
+        };
+        // It is no answer that could be kept.
+        self.asker.result(message, splice, false)
     }
 
     /// Checks that the client declared what one of `inputRequests` needs.

@@ -9,7 +9,7 @@ mod sdks;
 
 use asker::{Asker, accept, answered, begin, call, client, form, keys, retry, roots, sampling};
 use serde_json::json;
-use weir_tests::Speak;
+use weir_tests::{Speak, Stdio};
 
 #[test]
 fn a_question_goes_to_the_client_as_it_came() {
@@ -129,6 +129,47 @@ fn a_server_that_does_not_wait_for_the_answer_needs_none() {
         first
     };
     assert_eq!(done.text(), "[]");
+}
+
+#[test]
+fn a_client_over_standard_input_and_output_is_asked_too() {
+    let asker = Asker::start();
+    let mut config = asker.config(json!({}), json!({}));
+    config["endpoints"].as_object_mut().expect("endpoints").remove("second");
+    let mut weir = Stdio::serve(config);
+    let mut params = call(json!([[form("a")], [form("b")]]));
+    for round in 0..3 {
+        let mut request = params.clone();
+        request["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+        });
+        let id = weir.request("tools/call", request);
+        let answer = weir.answer(&id);
+        let result = &answer["result"];
+        if round == 2 {
+            assert_eq!(
+                result["content"][0]["text"].as_str().map(|text| text.matches("accept").count()),
+                Some(2)
+            );
+        } else {
+            let key = format!("elicitation-{}", round + 1);
+            assert!(result["inputRequests"][&key].is_object(), "{answer}");
+            params["inputResponses"] = json!({key: accept(round)});
+            params["requestState"] = result["requestState"].clone();
+        }
+    }
+    // With the connection ends what is parked.
+    let mut request = call(json!([[form("a")]]));
+    request["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+    });
+    let id = weir.request("tools/call", request);
+    assert_eq!(weir.answer(&id)["result"]["resultType"], "input_required");
+    weir.close_input();
+    weir.finish();
+    weir_tests::wait::until_true("the backend is told", || asker.cancelled() == 1);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::asker::{accept, client, keys, retry};
 use serde_json::{Value, json};
 use weir_tests::scripted::{Received, Reply, tool};
-use weir_tests::{Answer, Modern, Scripted, Speak, Weir, peers};
+use weir_tests::{Answer, Modern, Scripted, Speak, Weir, peers, wait, weir};
 
 const STATE: &str = r#""\u0041 \"state\" \/ of\u00e9 the backend""#;
 
@@ -82,6 +82,24 @@ fn only_the_same_request_may_use_it() {
     for _ in 0..2 {
         assert!(!client.ask("tools/call", good.clone()).failed());
     }
+}
+
+#[test]
+fn a_state_expires() {
+    let server = backend();
+    let mut config = weir::config(json!({"asker": server.backend()}), json!({"conflicts": "none"}));
+    config["timeouts"]["input"] = json!("100ms");
+    let weir = Weir::serve(config);
+    let client = client(&weir);
+    let params = json!({"name": "ask", "arguments": {}});
+    let asked = client.ask("tools/call", params.clone());
+    let good = retry(&params, &asked, json!({"own key": accept(1)}));
+    let late = wait::until("its time is over", || {
+        let answer = client.ask("tools/call", good.clone());
+        answer.failed().then_some(answer)
+    });
+    assert_eq!(late.error(), -32602);
+    assert!(late.message["error"]["message"].as_str().is_some_and(|text| text.contains("expired")));
 }
 
 #[test]

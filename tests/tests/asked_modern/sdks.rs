@@ -9,7 +9,12 @@ const MODE: &str = "2026-07-28";
 #[test]
 fn real_clients_answer_a_real_legacy_server() {
     let http = peers::everything_http();
-    for (transport, backend) in [("stdio", peers::everything_stdio()), ("http", json!({"url": http.url()}))] {
+    let sse = peers::everything_sse();
+    for (transport, backend) in [
+        ("stdio", peers::everything_stdio()),
+        ("http", json!({"url": http.url()})),
+        ("sse", json!({"url": sse.url()})),
+    ] {
         let weir = Weir::over(json!({"everything": backend}));
         for sdk in SDKS {
             let steps = [
