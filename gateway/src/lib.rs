@@ -17,6 +17,7 @@ mod gateway;
 mod hub;
 mod icons;
 mod inbox;
+mod inquiry;
 mod intake;
 mod line;
 mod listener;

@@ -4,6 +4,7 @@ mod parked;
 mod questions;
 
 pub(crate) use parked::Parking;
+pub(crate) use questions::{modern_params, required_answer};
 
 use crate::answer::{Answer, Asker};
 use crate::attached::Attached;
@@ -11,9 +12,11 @@ use crate::call::{Manner, Routed};
 use crate::client::{Client, Gone};
 use crate::drain::Phase;
 use crate::edge::Post;
+use crate::inquiry::Inquiry;
 use crate::pulse;
 use crate::rescue::{self, Fault};
 use crate::session::Cancellable;
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use questions::Questions;
@@ -21,7 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
-use weir_backends::{BackendError, Event, Exchange, Message};
+use weir_backends::{BackendError, Event, Exchange, Message, Outcome};
 use weir_protocol::{Era, code};
 
 /// A batch of notices written at once, in bytes; nothing waits for it to fill.
@@ -29,11 +32,6 @@ const BATCH: usize = 16 << 10;
 
 /// Questions that a backend asks at once come one after the other. So long others are waited for, and then asked together.
 const GATHER: Duration = Duration::from_millis(20);
-
-/// The parameters of a legacy server's request as a modern client understands them.
-pub(crate) fn modern_params(params: &str) -> String {
-    questions::modern(params)
-}
 
 /// One call under way, from before it was sent to its outcome. Dropped, it is cancelled upstream.
 pub(crate) struct Running {
@@ -81,17 +79,35 @@ impl Running {
         }
         match &mut self.exchange {
             Some(exchange) => exchange.next().await,
-            None => Err(BackendError::Stopping),
+            // What was sent is answered; what comes next is not sent yet.
+            None => std::future::pending().await,
         }
     }
 
     /// Answers a request of the backend with an error.
-    fn refuse(&mut self, message: &Message) {
-        if let (Some(exchange), Some(id)) = (&mut self.exchange, message.envelope.id) {
+    fn refuse(&mut self, message: &Message, words: &str) {
+        if let Some(id) = message.envelope.id {
             let id = id.of(&message.body);
-            let words = "the client cannot be asked this";
-            exchange.reply(code::error_answer(Some(id), code::METHOD_NOT_FOUND, words, None));
+            self.reply(code::error_answer(Some(id), code::METHOD_NOT_FOUND, words, None));
         }
+    }
+
+    /// Answers a request of the backend: `body` is the whole response.
+    pub(crate) fn reply(&mut self, body: Bytes) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.reply(body);
+        }
+    }
+
+    /// The name of the backend.
+    pub(crate) fn backend_name(&self) -> &str {
+        self.backend.name()
+    }
+
+    /// The backend waits for input; the call is not over, but nothing of it is upstream until it is made again.
+    fn rest(&mut self) {
+        self.exchange = None;
+        self.ended = false;
     }
 
     /// Takes back a call that its client cancelled.
@@ -101,13 +117,24 @@ impl Running {
         self.ended = true;
     }
 
+    /// Whether nothing of the call is upstream, since the backend waits for input.
+    fn rests(&self) -> bool {
+        self.opening.is_none() && self.exchange.is_none() && !self.ended
+    }
+
     /// Lets the call come to its end though its client is away; the client may still cancel it, and come back for what it
     /// missed of the stream.
-    fn detach(mut self, mut away: Client<'static>, terms: &Terms<'_>, cancellable: Option<Cancellable>) {
+    fn detach(
+        mut self,
+        mut away: Client<'static>,
+        terms: &Terms<'_>,
+        cancellable: Option<Cancellable>,
+        mut inquiry: Inquiry,
+    ) {
         let (asker, post, manner) = (terms.asker.clone(), terms.post.clone(), terms.manner.clone());
         tokio::spawn(async move {
             let terms = Terms { asker, post: &post, manner: &manner };
-            let _ = drive(&mut away, &mut self, &terms, cancellable.as_ref()).await;
+            let _ = drive(&mut away, &mut self, &terms, cancellable.as_ref(), &mut inquiry).await;
         });
     }
 }
@@ -130,6 +157,7 @@ enum Step {
     Pulse,
     Ask,
     Cancelled,
+    Answered,
 }
 
 /// How far a call was driven.
@@ -147,15 +175,18 @@ pub(crate) async fn carry(
     terms: &Terms<'_>,
     cancellable: Option<Cancellable>,
 ) -> Result<(), Gone> {
-    let carried = drive(client, &mut running, terms, cancellable.as_ref()).await;
+    let session = cancellable.as_ref().filter(|_| terms.asker.era == Era::Legacy);
+    let mut inquiry = Inquiry::new(session.map(|cancellable| cancellable.session.clone()));
+    let carried = drive(client, &mut running, terms, cancellable.as_ref(), &mut inquiry).await;
     if matches!(carried, Ok(Driven::Asked)) {
         // Boxed, so that what is rare does not make the future of every call larger.
         return Box::pin(parked::park(client, running, terms)).await;
     }
     // Closing the connection cancels a modern call; in the legacy era it must not (2025-11-25 `basic/transports`), the
     // call runs on.
-    if carried.is_err() && !running.ended && terms.asker.era == Era::Legacy {
-        running.detach(client.away().unwrap_or(Client::Away(None)), terms, cancellable);
+    let runs_on = carried.is_err() && !running.ended && terms.asker.era == Era::Legacy;
+    if runs_on && (!running.rests() || inquiry.take_place(terms)) {
+        running.detach(client.away().unwrap_or(Client::Away(None)), terms, cancellable, inquiry);
     }
     carried.map(|_| ())
 }
@@ -165,11 +196,12 @@ async fn drive(
     running: &mut Running,
     terms: &Terms<'_>,
     cancellable: Option<&Cancellable>,
+    inquiry: &mut Inquiry,
 ) -> Result<Driven, Gone> {
     let pulse = pulse::here();
     let mut silence = Duration::ZERO;
     let mut gathered = running.is_asking().then(|| Instant::now() + GATHER);
-    loop {
+    let answer = loop {
         let step = tokio::select! {
             biased;
             // First, so that a backend which never stops talking is not waited for.
@@ -177,12 +209,13 @@ async fn drive(
             event = running.next() => Step::Event(event),
             () = client.gone() => Step::Gone,
             () = notified(cancellable) => Step::Cancelled,
+            () = inquiry.answered() => Step::Answered,
             () = pulse.notified() => Step::Pulse,
         };
         match step {
             Step::Event(event) => {
-                if let Some(answer) = batch(client, running, terms, event) {
-                    return client.answer(answer.status, &[answer.body]).await.map(|()| Driven::Done);
+                if let Some(answer) = batch(client, running, terms, inquiry, event) {
+                    break answer;
                 }
                 if client.pushed() > 0 {
                     client.flush().await?;
@@ -195,8 +228,11 @@ async fn drive(
             Step::Pulse => {
                 silence += pulse::PERIOD;
                 if terms.post.core.drain.phase() == Phase::Ending || running.backend.is_given_up() {
-                    let answer = terms.asker.fault(&rescue::stopping());
-                    return client.answer(answer.status, &[answer.body]).await.map(|()| Driven::Done);
+                    break terms.asker.fault(&rescue::stopping());
+                }
+                if let Some(answer) = inquiry.overdue(running.backend_name(), terms) {
+                    running.cancel();
+                    break answer;
                 }
                 if silence >= terms.post.snapshot.config.timeouts.keep_alive {
                     silence = Duration::ZERO;
@@ -208,10 +244,19 @@ async fn drive(
             Step::Cancelled => {
                 // Nobody waits for an answer to a cancelled request; the exchange still has to end as its transport wants.
                 running.cancel();
+                inquiry.withdraw(client);
                 return client.close().await.map(|()| Driven::Done);
             }
+            Step::Answered => {
+                if let Some(answer) = inquiry.settle(running, terms) {
+                    running.cancel();
+                    break answer;
+                }
+            }
         }
-    }
+    };
+    inquiry.withdraw(client);
+    client.answer(answer.status, &[answer.body]).await.map(|()| Driven::Done)
 }
 
 /// Logs why a call failed, and says what the client is told.
@@ -226,6 +271,7 @@ fn batch(
     client: &mut Client<'_>,
     running: &mut Running,
     terms: &Terms<'_>,
+    inquiry: &mut Inquiry,
     first: Result<Event, BackendError>,
 ) -> Option<Answer> {
     let mut next = first;
@@ -241,13 +287,22 @@ fn batch(
                     client.push(log);
                 }
             }
-            Ok(Event::Asked(message)) => match terms.asker.era {
-                Era::Modern => {
-                    let (core, limits) = (&terms.post.core, &terms.post.snapshot.config.limits);
-                    running.wonder(message, terms.manner.capabilities, || core.parking.place(limits.parked));
+            Ok(Event::Asked(message)) if terms.asker.era == Era::Modern => {
+                let (core, limits) = (&terms.post.core, &terms.post.snapshot.config.limits);
+                running.wonder(message, terms.manner.capabilities, || core.parking.place(limits.parked));
+            }
+            Ok(Event::Asked(message)) => {
+                if let Err(words) = inquiry.relay(client, terms, running.backend.name(), &message) {
+                    running.refuse(&message, &words);
                 }
-                Era::Legacy => running.refuse(&message),
-            },
+            }
+            Ok(Event::Outcome(Outcome::InputRequired(message))) if terms.asker.era == Era::Legacy => {
+                let refused = inquiry.begin(client, terms, running.backend.name(), &message).err();
+                if refused.is_none() {
+                    running.rest();
+                }
+                return refused;
+            }
             Ok(Event::Outcome(outcome)) => {
                 return Some(terms.answer(running.backend.name(), outcome));
             }

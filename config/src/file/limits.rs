@@ -36,7 +36,7 @@ pub(crate) struct Limits {
     /// Resources that one client session, or one `subscriptions/listen` request, may be subscribed to.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = model::Limits::default().subscriptions))]
     pub(crate) subscriptions: Option<usize>,
-    /// How many times one call may make its client answer: after so many rounds of questions the call fails.
+    /// How often one call may be made again with the answers of its client; a server that asks once more fails the call.
     #[schemars(range(min = 1, max = 1000), extend("default" = model::Limits::default().rounds))]
     pub(crate) rounds: Option<usize>,
     /// Calls at once that legacy backends carry out for modern clients and that have asked them something; what one more

@@ -23,7 +23,7 @@ pub struct Limits {
     pub batch: usize,
     /// Resources that one client session, or one `subscriptions/listen` request, may be subscribed to. Default 256.
     pub subscriptions: usize,
-    /// Rounds of questions that one call may put to its client. Default 8.
+    /// How often one call may be made again with the answers of its client. Default 8.
     pub rounds: usize,
     /// Calls of modern clients at once that have asked them something and are kept for their answers. Default 1024.
     pub parked: usize,

@@ -3,9 +3,10 @@
 //! S: MCP 2026-07-28 `basic/patterns/mrtr`, `basic/index` "Capabilities"; 2025-11-25 `client/elicitation` "URL Elicitation
 //! Required Error".
 
-use super::{Answer, SERVER_INFO};
+use super::Answer;
 use crate::call::takes_input;
-use crate::pump::{Terms, modern_params};
+use crate::inquiry::attribute;
+use crate::pump::{Terms, modern_params, required_answer};
 use crate::rescue::{self, Fault};
 use crate::ticket::{Next, Ticket};
 use serde::Deserialize;
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use weir_backends::{BackendError, Message, Outcome};
 use weir_protocol::object::Object;
-use weir_protocol::{ClientCapabilities, Envelope, Era, Revision, Span, Splice, code, json, meta};
+use weir_protocol::{ClientCapabilities, Envelope, Era, Method, Revision, Span, Splice, code, json};
 
 fn broken(why: &str) -> BackendError {
     BackendError::Protocol(why.to_owned())
@@ -83,7 +84,7 @@ impl Terms<'_> {
                 broken("its `inputRequests` are not an object in which every key stands once")
             })?;
             for request in requests.fields() {
-                self.may_ask(source, request.value())?;
+                self.may_ask(source, request.value(), backend, &mut splice)?;
             }
         } else if head.request_state.is_none() {
             return Err(broken("it asks for input and does not say for which"));
@@ -99,8 +100,14 @@ impl Terms<'_> {
         self.asker.result(message, splice, false)
     }
 
-    /// Checks that the client declared what one of `inputRequests` needs.
-    fn may_ask(&self, source: &str, at: Span) -> Result<(), BackendError> {
+    /// Checks that the client declared what one of `inputRequests` needs, and says in it who asks.
+    fn may_ask<'a>(
+        &self,
+        source: &'a str,
+        at: Span,
+        backend: &str,
+        splice: &mut Splice<'a>,
+    ) -> Result<(), BackendError> {
         let request =
             Object::read(source, at).map_err(|_| broken("one of its `inputRequests` is no object"))?;
         let member = |name: &str| request.get(name).map(|field| field.value().text(source.as_bytes()));
@@ -109,10 +116,14 @@ impl Terms<'_> {
         let whole = format!(r#"{{"jsonrpc":"2.0","id":0,"method":{method}{params}}}"#);
         let envelope = Envelope::parse(whole.as_bytes())
             .map_err(|_| broken("one of its `inputRequests` is no request"))?;
-        if self.manner.capabilities.allows(whole.as_bytes(), &envelope) {
-            Ok(())
-        } else {
-            Err(broken("it asks for input that the client did not say it can give"))
+        if !self.manner.capabilities.allows(whole.as_bytes(), &envelope) {
+            return Err(broken("it asks for input that the client did not say it can give"));
+        }
+        let (method, endpoint) = (envelope.method(whole.as_bytes()), &self.post.endpoint);
+        match request.get("params") {
+            Some(params) => attribute(splice, source, params.value(), method, endpoint, backend)
+                .map_err(|_| broken("one of its `inputRequests` repeats a key")),
+            None => Ok(()),
         }
     }
 
@@ -154,27 +165,25 @@ impl Terms<'_> {
         }
         let mut requests = Vec::with_capacity(visits.len());
         for (at, visit) in visits.into_iter().enumerate() {
-            let visit =
-                url_params(visit.get()).ok_or_else(|| broken("it wants what is no page to be visited"))?;
+            let visit = Some(visit.get())
+                .filter(|visit| is_page(visit))
+                .and_then(|visit| modern_params(visit, Method::Elicit, &self.post.endpoint, backend));
+            let visit = visit.ok_or_else(|| broken("it wants what is no page to be visited"))?;
             requests.push(format!(r#""url-{}":{{"method":"elicitation/create","params":{visit}}}"#, at + 1));
         }
         let state = self.ticket(backend, Next::Anew)?;
-        let result = format!(
-            r#"{{"resultType":"input_required","inputRequests":{{{}}},"requestState":"{state}","_meta":{{"{}":{SERVER_INFO}}}}}"#,
-            requests.join(","),
-            meta::SERVER_INFO,
-        );
-        Ok(Answer { status: 200, body: code::result_answer(&self.asker.id, result.as_bytes()) })
+        let body = required_answer(&self.asker.id, &requests, &state);
+        Ok(Answer { status: 200, body })
     }
 }
 
-/// The parameters of a modern elicitation that has a URL visited, of those of a legacy one; `None` where they are others.
-fn url_params(params: &str) -> Option<String> {
-    let object = Object::read(params, Span::new(0, params.len())).ok()?;
+/// Whether these are the parameters of an elicitation that has a URL visited.
+fn is_page(params: &str) -> bool {
+    let Ok(object) = Object::read(params, Span::new(0, params.len())) else {
+        return false;
+    };
     let text = |key: &str| json::as_str(object.get(key)?.value().of(params.as_bytes()));
-    let is_whole =
-        text("url").is_some() && text("message").is_some() && text("mode").as_deref() == Some("url");
-    is_whole.then(|| modern_params(params))
+    text("url").is_some() && text("message").is_some() && text("mode").as_deref() == Some("url")
 }
 
 #[cfg(test)]
@@ -182,11 +191,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_lose_what_only_legacy_clients_know() {
-        let page = r#"{"mode":"url","elicitationId":"e","url":"https://a.example/","message":"m"}"#;
-        assert_eq!(url_params(page).unwrap(), r#"{"mode":"url","url":"https://a.example/","message":"m"}"#);
+    fn a_page_has_a_url_and_a_message() {
+        assert!(is_page(r#"{"mode":"url","elicitationId":"e","url":"https://a.example/","message":"m"}"#));
         for other in ["[]", r#"{"mode":"form","message":"m"}"#, r#"{"mode":"url","message":"m"}"#] {
-            assert_eq!(url_params(other), None, "{other}");
+            assert!(!is_page(other), "{other}");
         }
     }
 }

@@ -152,7 +152,12 @@ fn question(running: &mut Running, terms: &Terms<'_>) -> Result<Round, Fault> {
     let number = post.core.parking.insert(Slot { keys: questions.keys(), claim });
     let ticket = Ticket::new(post, &name, Next::Parked(number), end - now);
     match ticket.seal(&post.core.seal, &post.core.principal) {
-        Ok(state) => Ok(Round { number, claimed, end, body: questions.ask(&terms.asker.id, &state) }),
+        Ok(state) => Ok(Round {
+            number,
+            claimed,
+            end,
+            body: questions.ask(&terms.asker.id, &state, &post.endpoint, &name),
+        }),
         Err(error) => {
             post.core.parking.remove(number);
             Err(fault(Kind::Gateway, format!("cannot be answered: {error}")))

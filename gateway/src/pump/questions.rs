@@ -5,6 +5,8 @@
 use super::Running;
 use super::parked::Place;
 use crate::answer::SERVER_INFO;
+use crate::endpoint::Endpoint;
+use crate::inquiry::attribute;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -16,6 +18,9 @@ use weir_protocol::{ClientCapabilities, Method, Span, Splice, code, json, meta};
 const MOST: usize = 32;
 /// So many bytes of them, a single one aside.
 const BYTES: usize = 4 << 20;
+
+/// What a backend hears that may not ask.
+const REFUSED: &str = "the client cannot be asked this";
 
 /// Members of a request's parameters that only a legacy client understands.
 const LEGACY: [&str; 2] = ["elicitationId", "task"];
@@ -73,47 +78,69 @@ impl Questions {
         self.open.iter().map(|question| question.key.clone()).collect()
     }
 
-    /// The answer to the request with the raw `id` that asks all that are open; `state` is text without quotes in it.
-    pub(super) fn ask(&self, id: &[u8], state: &str) -> Bytes {
-        let requests: Vec<String> = self.open.iter().map(Question::write).collect();
-        let result = format!(
-            r#"{{"resultType":"input_required","inputRequests":{{{}}},"requestState":"{state}","_meta":{{"{}":{SERVER_INFO}}}}}"#,
-            requests.join(","),
-            meta::SERVER_INFO,
-        );
-        code::result_answer(id, result.as_bytes())
+    /// The answer to the request with the raw `id` that asks all that are open, in the name of `backend`; `state` is text
+    /// without quotes in it.
+    pub(super) fn ask(&self, id: &[u8], state: &str, endpoint: &Endpoint, backend: &str) -> Bytes {
+        let requests: Vec<String> =
+            self.open.iter().filter_map(|question| question.write(endpoint, backend)).collect();
+        required_answer(id, &requests, state)
     }
+}
+
+/// The answer to the request with the raw `id` that asks for `requests`, members of `inputRequests`.
+pub(crate) fn required_answer(id: &[u8], requests: &[String], state: &str) -> Bytes {
+    let result = format!(
+        r#"{{"resultType":"input_required","inputRequests":{{{}}},"requestState":"{state}","_meta":{{"{}":{SERVER_INFO}}}}}"#,
+        requests.join(","),
+        meta::SERVER_INFO,
+    );
+    code::result_answer(id, result.as_bytes())
 }
 
 impl Question {
     /// The question as a member of `inputRequests`.
-    fn write(&self) -> String {
-        let Message { body, envelope } = &self.message;
-        let method = envelope.method(body).as_str();
-        let params = envelope.params.as_ref().and_then(|params| {
-            // Right behind the `{`, to the end of the message: the value ends where it ends.
-            let rest = body.get(params.start.checked_sub(1)?..)?;
-            serde_json::Deserializer::from_slice(rest).into_iter::<&RawValue>().next()?.ok()
-        });
-        let params = params.map(|raw| format!(r#","params":{}"#, modern(raw.get()))).unwrap_or_default();
-        format!(r#""{}":{{"method":"{method}"{params}}}"#, self.key)
+    fn write(&self, endpoint: &Endpoint, backend: &str) -> Option<String> {
+        let method = self.message.envelope.method(&self.message.body);
+        let params = match raw_params(&self.message) {
+            Some(raw) => format!(r#","params":{}"#, modern_params(raw, method, endpoint, backend)?),
+            None => String::new(),
+        };
+        Some(format!(r#""{}":{{"method":"{}"{params}}}"#, self.key, method.as_str()))
     }
 }
 
-/// The parameters of a server's request without what only a legacy client understands, else byte for byte.
-pub(super) fn modern(params: &str) -> String {
-    let whole = Span::new(0, params.len());
-    let Ok(object) = Object::read(params, whole) else {
-        return params.to_owned();
-    };
+/// The parameters of a request, as they are written.
+fn raw_params(Message { body, envelope }: &Message) -> Option<&str> {
+    // Right behind the `{`, to the end of the message: the value ends where it ends.
+    let rest = body.get(envelope.params.as_ref()?.start.checked_sub(1)?..)?;
+    let raw = serde_json::Deserializer::from_slice(rest).into_iter::<&RawValue>().next()?;
+    raw.ok().map(RawValue::get)
+}
+
+/// The parameters of a legacy server's request as a modern client is to see them: without what only a legacy client
+/// understands, and with the name of who asks, else byte for byte. `None` where they repeat a key, so that nobody can say
+/// what the user would see.
+pub(crate) fn modern_params(
+    params: &str,
+    method: Method,
+    endpoint: &Endpoint,
+    backend: &str,
+) -> Option<String> {
     let mut splice = Splice::new(params.as_bytes());
-    object.change(&mut splice, params, |key| LEGACY.contains(&key), Vec::new());
-    if let Some(meta) = object.get("_meta")
-        && let Ok(meta) = Object::read(params, meta.value())
-    {
-        meta.change(&mut splice, params, |key| LEGACY_META.contains(&key), Vec::new());
+    strip(&mut splice, params)?;
+    attribute(&mut splice, params, Span::new(0, params.len()), method, endpoint, backend).ok()?;
+    String::from_utf8(splice.finish().to_vec()).ok()
+}
+
+/// Takes out what only a legacy client understands.
+fn strip(splice: &mut Splice<'_>, params: &str) -> Option<()> {
+    let object = Object::read(params, Span::new(0, params.len())).ok()?;
+    object.change(splice, params, |key| LEGACY.contains(&key), Vec::new());
+    if let Some(meta) = object.get("_meta") {
+        let meta = Object::read(params, meta.value()).ok()?;
+        meta.change(splice, params, |key| LEGACY_META.contains(&key), Vec::new());
     }
-    String::from_utf8_lossy(&splice.finish()).into_owned()
+    Some(())
 }
 
 impl Running {
@@ -124,8 +151,10 @@ impl Running {
         capabilities: ClientCapabilities,
         place: impl FnOnce() -> Option<Place>,
     ) {
-        if !capabilities.allows(&message.body, &message.envelope) {
-            return self.refuse(&message);
+        let readable =
+            raw_params(&message).is_none_or(|raw| strip(&mut Splice::new(raw.as_bytes()), raw).is_some());
+        if !readable || !capabilities.allows(&message.body, &message.envelope) {
+            return self.refuse(&message, REFUSED);
         }
         if self.questions.is_none() {
             self.questions = place().map(|place| Box::new(Questions::new(place)));
@@ -133,7 +162,7 @@ impl Running {
         let refused = message.clone();
         if !self.questions.as_mut().is_some_and(|questions| questions.add(message)) {
             tracing::warn!(backend = self.backend.name(), "it asks more than can be kept: refused");
-            self.refuse(&refused);
+            self.refuse(&refused, REFUSED);
         }
     }
 
@@ -167,7 +196,7 @@ impl Running {
         }
         questions.open = still;
         for message in unasked {
-            self.refuse(&message);
+            self.refuse(&message, REFUSED);
         }
     }
 
@@ -206,6 +235,12 @@ pub(super) fn fault_of(responses: &[u8], keys: &[String]) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn stripped(params: &str) -> Option<String> {
+        let mut splice = Splice::new(params.as_bytes());
+        strip(&mut splice, params)?;
+        Some(String::from_utf8(splice.finish().to_vec()).unwrap())
+    }
+
     #[test]
     fn only_what_is_legacy_is_taken_out() {
         for (before, after) in [
@@ -221,7 +256,10 @@ mod tests {
                 r#"{"requestedSchema":{"task":1,"elicitationId":2}}"#,
             ),
         ] {
-            assert_eq!(modern(before), after);
+            assert_eq!(stripped(before).as_deref(), Some(after));
+        }
+        for unclear in [r#"{"message":"a","message":"b"}"#, r#"{"_meta":{"x":1,"x":2}}"#, "[]"] {
+            assert_eq!(stripped(unclear), None, "{unclear}");
         }
     }
 

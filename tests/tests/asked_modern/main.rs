@@ -9,7 +9,7 @@ mod sdks;
 
 use asker::{Asker, accept, answered, begin, call, client, form, keys, retry, roots, sampling};
 use serde_json::json;
-use weir_tests::{Speak, Stdio};
+use weir_tests::{Answer, Speak, Stdio, Weir, weir};
 
 #[test]
 fn a_question_goes_to_the_client_as_it_came() {
@@ -42,6 +42,29 @@ fn urls_lose_what_only_legacy_clients_know() {
     let asked = begin(&client(&weir), &params);
     let expected = json!({"mode": "url", "message": "m", "url": "https://a.example/"});
     assert_eq!(asked.result()["inputRequests"][&keys(&asked)[0]]["params"], expected);
+}
+
+#[test]
+fn of_several_backends_the_one_that_asks_is_named() {
+    let asker = Asker::start();
+    let modern = modern_backend::backend();
+    let weir = Weir::serve(weir::config(
+        json!({"old": asker.server.backend(), "new": modern.backend()}),
+        json!({"conflicts": "prefix"}),
+    ));
+    let client = client(&weir);
+    let shown = |asked: &Answer| {
+        let key = keys(asked)[0].clone();
+        asked.result()["inputRequests"][key]["params"]["message"].as_str().map(str::to_owned)
+    };
+    let page = json!({"mode": "url", "message": "m", "url": "https://a.example/", "elicitationId": "e"});
+    for question in [form("m"), json!({"method": "elicitation/create", "params": page})] {
+        let mut params = call(json!([[question]]));
+        params["name"] = json!("old_ask");
+        assert_eq!(shown(&begin(&client, &params)).as_deref(), Some("[old] m"));
+    }
+    let asked = client.call("new_ask", json!({}));
+    assert_eq!(shown(&asked).as_deref(), Some("[new] m"));
 }
 
 #[test]

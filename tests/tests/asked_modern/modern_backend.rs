@@ -8,7 +8,7 @@ use weir_tests::{Answer, Modern, Scripted, Speak, Weir, peers, wait, weir};
 const STATE: &str = r#""\u0041 \"state\" \/ of\u00e9 the backend""#;
 
 /// A modern server whose tool asks once with a state, or with what its arguments say.
-fn backend() -> Scripted {
+pub fn backend() -> Scripted {
     Scripted::modern(json!([tool("ask"), tool("other")]), |request: &Received, reply: &mut Reply<'_>| {
         let message = request.json();
         let (id, params) = (&message["id"], &message["params"]);
