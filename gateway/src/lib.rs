@@ -27,10 +27,12 @@ mod refresh;
 mod reload;
 mod replay;
 mod rescue;
+mod seal;
 mod session;
 mod snapshot;
 mod stdio;
 mod stream;
+mod ticket;
 mod watchers;
 
 pub use error::GatewayError;

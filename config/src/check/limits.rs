@@ -35,6 +35,7 @@ pub(super) fn front(written: file::Limits) -> Limits {
         batch,
         subscriptions,
         rounds,
+        parked,
     } = written;
     let defaults = Limits::default();
     Limits {
@@ -48,6 +49,7 @@ pub(super) fn front(written: file::Limits) -> Limits {
         batch: batch.unwrap_or(defaults.batch),
         subscriptions: subscriptions.unwrap_or(defaults.subscriptions),
         rounds: rounds.unwrap_or(defaults.rounds),
+        parked: parked.unwrap_or(defaults.parked),
     }
 }
 

@@ -39,6 +39,10 @@ pub(crate) struct Limits {
     /// How often one call may be made again with the answers of its client; a server that asks once more fails the call.
     #[schemars(range(min = 1, max = 1000), extend("default" = model::Limits::default().rounds))]
     pub(crate) rounds: Option<usize>,
+    /// Calls at once that legacy backends carry out for modern clients and that have asked them something; what one more
+    /// asks is refused.
+    #[schemars(range(min = 1, max = 10_000_000), extend("default" = model::Limits::default().parked))]
+    pub(crate) parked: Option<usize>,
 }
 
 /// Bounds on time at the front.

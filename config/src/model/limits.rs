@@ -25,6 +25,8 @@ pub struct Limits {
     pub subscriptions: usize,
     /// How often one call may be made again with the answers of its client. Default 8.
     pub rounds: usize,
+    /// Calls of modern clients at once that have asked them something and are kept for their answers. Default 1024.
+    pub parked: usize,
 }
 
 /// Bounds on time at the front.
@@ -65,6 +67,7 @@ impl Default for Limits {
             batch: 100,
             subscriptions: 256,
             rounds: 8,
+            parked: 1024,
         }
     }
 }

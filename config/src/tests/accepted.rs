@@ -158,7 +158,8 @@ fn every_key_reaches_the_model() {
             replays: 7,
             batch: 8,
             subscriptions: 9,
-            rounds: 10
+            rounds: 10,
+            parked: 11
         }
     );
     assert_eq!(
