@@ -7,6 +7,7 @@
 
 mod attribution;
 mod questions;
+mod response;
 mod round;
 
 pub(crate) use attribution::attribute;
@@ -23,9 +24,6 @@ use crate::session::Session;
 use bytes::Bytes;
 use questions::{Mailbox, OPEN, Unasked};
 use round::Round;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -216,8 +214,8 @@ impl Inquiry {
                 continue;
             };
             match asking.open.swap_remove(at).purpose {
-                Purpose::Relay(id) => running.reply(with_id(&response, &id)),
-                Purpose::Input(at, method) => match result(&response, method) {
+                Purpose::Relay(id) => running.reply(response::with_id(&response, &id)),
+                Purpose::Input(at, method) => match response::result(&response, method) {
                     Ok(result) => asking.round.as_mut()?.put(at, result),
                     Err(why) => return Some(unanswered(terms, running.backend_name(), method, &why)),
                 },
@@ -330,47 +328,6 @@ fn identify(splice: &mut Splice<'_>, source: &str, start: usize) -> Result<(), S
         );
     }
     Ok(())
-}
-
-/// The client's response with the id that the backend knows.
-fn with_id(response: &Message, id: &[u8]) -> Bytes {
-    let mut splice = Splice::new(&response.body);
-    if let Some(span) = response.envelope.id {
-        splice.replace(span, id);
-    }
-    splice.finish()
-}
-
-#[derive(Deserialize)]
-struct Response<'a> {
-    #[serde(borrow)]
-    result: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct ErrorHead<'a> {
-    code: i64,
-    #[serde(borrow)]
-    message: Cow<'a, str>,
-}
-
-/// The raw result of a client's response. Modern backends take no errors: for a user who could not be asked there is an answer
-/// that says so, and for all else there is none.
-fn result(response: &Message, method: Method) -> Result<Bytes, String> {
-    let read: Result<Response<'_>, _> = serde_json::from_slice(&response.body);
-    let (result, error) = read.map(|read| (read.result, read.error)).unwrap_or_default();
-    match (result, error) {
-        (Some(result), _) => Ok(Bytes::copy_from_slice(result.get().as_bytes())),
-        (None, _) if method == Method::Elicit => Ok(Bytes::from_static(br#"{"action":"cancel"}"#)),
-        (None, error) => {
-            Err(match error.and_then(|raw| serde_json::from_str::<ErrorHead<'_>>(raw.get()).ok()) {
-                Some(ErrorHead { code, message }) => format!("{message} (code {code})"),
-                None => "it says nothing about it".to_owned(),
-            })
-        }
-    }
 }
 
 /// The end of a call whose client answered a question with an error.
