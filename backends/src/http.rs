@@ -11,6 +11,7 @@ mod post;
 mod requester;
 mod resumption;
 mod session;
+mod sessions;
 mod sse;
 
 pub(crate) use events::HttpEvents;
@@ -18,6 +19,7 @@ pub(crate) use events::HttpEvents;
 use crate::changes::Announcer;
 use crate::exchange::{Event, Exchange};
 use crate::inventory::Lists;
+use crate::message::Roots;
 use crate::subscriptions::Subscriptions;
 use crate::{
     Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey, Subscribed,
@@ -32,7 +34,8 @@ use mirroring::Relisting;
 use parking_lot::Mutex;
 use post::Attempt;
 use requester::InSession;
-use session::{Key, Sessions, UpstreamSession};
+use session::{Key, UpstreamSession};
+use sessions::Sessions;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
@@ -57,8 +60,12 @@ pub(crate) struct Shared {
     endings: Semaphore,
     /// Places for answers to the server's own requests.
     replies: Arc<Semaphore>,
+    /// What it is told of roots where no client says which.
+    roots: Roots,
     /// Places for the event streams of client sessions, over HTTP+SSE.
     streams: Arc<Semaphore>,
+    /// Streams that clients share and that a call has to itself while its client can be asked, over HTTP+SSE.
+    lanes: Arc<sse::Lanes>,
     changes: Announcer,
     subscriptions: Arc<Subscriptions>,
     closed: AtomicBool,
@@ -144,7 +151,9 @@ impl HttpBackend {
             sessions: Sessions::default(),
             endings: Semaphore::new(session::ENDINGS),
             replies: Arc::new(Semaphore::new(session::REPLIES)),
+            roots: Roots::new(&spec.roots),
             streams: Arc::new(Semaphore::new(spec.limits.calls)),
+            lanes: Arc::default(),
             changes: Announcer::default(),
             subscriptions: Arc::new(Subscriptions::new(spec.limits.subscriptions)),
             closed: AtomicBool::new(false),
@@ -178,6 +187,43 @@ impl HttpBackend {
         *listener = Some(Listener { transport, task });
     }
 
+    /// A stream for a call whose client can be asked, where clients share streams.
+    fn lane(
+        &self,
+        client: SessionKey,
+        capabilities: ClientCapabilities,
+        era: Era,
+    ) -> Result<Option<sse::Taken>, BackendError> {
+        let shared = &self.shared;
+        let is_shared = era == Era::Legacy
+            && client == SessionKey::Shared
+            && shared.verdict.transport() == Some(Transport::Sse);
+        if !is_shared || !capabilities.can_be_asked() {
+            return Ok(None);
+        }
+        let limit = shared.limits.calls;
+        let busy = BackendError::Busy { limit, what: "event streams are in use" };
+        let taken = shared.lanes.take(capabilities, limit).ok_or(busy)?;
+        if let Some(capabilities) = taken.before {
+            let key = Key { client, capabilities, lane: taken.lane };
+            shared.sessions.take_one(key).into_iter().for_each(|session| shared.end(session));
+        }
+        Ok(Some(taken))
+    }
+
+    /// The session for `key`. One in which a call was given up that may still ask something is ended first: nobody could
+    /// tell that from what the next call asks.
+    async fn session(&self, key: Key) -> Result<Arc<UpstreamSession>, BackendError> {
+        let shared = &self.shared;
+        let session = shared.sessions.open(shared, key).await?;
+        if key.lane == 0 || !session.line.as_ref().is_some_and(|line| line.pending().may_ask_late()) {
+            return Ok(session);
+        }
+        shared.sessions.forget(key, &session);
+        shared.end(session);
+        shared.sessions.open(shared, key).await
+    }
+
     /// Sends a call that began at `begun`.
     async fn send(&self, call: &Call, era: Era, key: Key, begun: Instant) -> Result<Attempt, BackendError> {
         let shared = &self.shared;
@@ -195,7 +241,7 @@ impl HttpBackend {
                 sent
             }
             Era::Legacy => {
-                let session = shared.sessions.open(shared, key).await?;
+                let session = self.session(key).await?;
                 if session.features.logging
                     && let Some(level) = session.verbosity.lacks(call.logs)
                 {
@@ -233,7 +279,10 @@ impl Backend for HttpBackend {
             SessionScope::Client => call.session,
             SessionScope::Shared => SessionKey::Shared,
         };
-        let key = Key { client, capabilities: call.capabilities.without(ClientCapabilities::TASKS) };
+        let capabilities = call.capabilities.without(ClientCapabilities::TASKS);
+        let taken = self.lane(client, capabilities, era)?;
+        let lane = taken.as_ref().map_or(0, |taken| taken.lane);
+        let key = Key { client, capabilities, lane };
         let begun = Instant::now();
         // A lost connection and a lost session are each made good once.
         let (mut was_gone, mut was_lost) = (false, false);
@@ -263,7 +312,10 @@ impl Backend for HttpBackend {
             Attempt::Done(outcome) => Exchange::ready(outcome),
             Attempt::Unplaced(own) => Exchange::ready(own?),
             Attempt::Stream(events) => Exchange::http(events, place),
-            Attempt::Pending(call) => Exchange::pending(call, place),
+            Attempt::Pending(call) => match taken {
+                Some(taken) => Exchange::pending(call, place).holding(taken),
+                None => Exchange::pending(call, place),
+            },
         })
     }
 

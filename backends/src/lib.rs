@@ -16,6 +16,7 @@ mod message;
 mod notice;
 mod oversize;
 mod pending;
+mod questions;
 mod stdio;
 mod subscriptions;
 #[cfg(test)]

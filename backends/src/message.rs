@@ -150,12 +150,30 @@ pub(crate) fn cancelled(id: u64) -> Bytes {
     .into()
 }
 
+/// What a server is told that asks for roots and no client says which: the result of `roots/list`.
+#[derive(Debug, Clone)]
+pub(crate) struct Roots(Bytes);
+
+impl Roots {
+    pub(crate) fn new(roots: &[weir_config::Root]) -> Self {
+        let written = roots.iter().map(|root| {
+            let name = root.name.as_ref().map(|name| format!(r#","name":{}"#, text(name)));
+            format!(r#"{{"uri":{}{}}}"#, text(&root.uri), name.unwrap_or_default())
+        });
+        Self(format!(r#"{{"roots":[{}]}}"#, written.collect::<Vec<_>>().join(",")).into())
+    }
+}
+
+fn text(text: &str) -> String {
+    String::from_utf8_lossy(&json::string(text)).into_owned()
+}
+
 /// weir's own answer to a request that a server sends and that no client is there for.
-pub(crate) fn answer_to(message: &Message) -> Option<Bytes> {
+pub(crate) fn answer_to(message: &Message, roots: &Roots) -> Option<Bytes> {
     let id = message.envelope.id?.of(&message.body);
     Some(match message.envelope.method(&message.body) {
         Method::Ping => code::result_answer(id, b"{}"),
-        Method::ListRoots => code::result_answer(id, br#"{"roots":[]}"#),
+        Method::ListRoots => code::result_answer(id, &roots.0),
         _ => code::error_answer(
             Some(id),
             code::METHOD_NOT_FOUND,

@@ -145,8 +145,8 @@ impl Line {
                 }
             }
             (Kind::Request, _) => {
-                if let Some(answer) =
-                    self.pending.ask(message).and_then(|message| message::answer_to(&message))
+                if let Some(message) = self.pending.ask(self.key, message)
+                    && let Some(answer) = message::answer_to(&message, &shared.roots)
                 {
                     self.reply(&shared, answer);
                 }
@@ -165,7 +165,7 @@ impl Line {
         }
     }
 
-    /// Answers a request of the server, in the background.
+    /// weir's own answer to a request of the server, in the background.
     fn reply(&self, shared: &Arc<Shared>, answer: Bytes) {
         // One that asks faster than it takes the answers gets no more.
         let Ok(place) = self.replies.clone().try_acquire_owned() else {

@@ -75,16 +75,16 @@ async fn each_client_session_has_a_stream_of_its_own() {
         assert_eq!(inventory.features.transport, Transport::Sse);
         assert_eq!(inventory.features.revision.as_str(), "2024-11-05");
         for _ in 0..2 {
-            assert!(call(&backend, SessionKey::Shared).await.unwrap().contains("/message?stream=0"));
-            assert!(call(&backend, CLIENT).await.unwrap().contains("/message?stream=1"));
+            assert!(call(&backend, SessionKey::Shared).await.unwrap().contains("/message?stream=1"));
+            assert!(call(&backend, CLIENT).await.unwrap().contains("/message?stream=2"));
         }
-        assert_eq!((server.count("GET"), server.count("initialize")), (2, 3), "one of them was refused");
-        assert_eq!(server.count("notifications/initialized"), 2);
+        assert_eq!((server.count("GET"), server.count("initialize")), (3, 4), "one of them was refused");
+        assert_eq!(server.count("notifications/initialized"), 3);
         backend.end_session(CLIENT);
         server.until("CLOSED", 1).await;
         assert_eq!(call(&backend, CLIENT).await, Err(BackendError::SessionEnded));
         backend.close().await;
-        server.until("CLOSED", 2).await;
+        server.until("CLOSED", 3).await;
         assert_eq!(server.count("DELETE"), 0);
     }
 }
@@ -266,7 +266,7 @@ async fn the_streams_of_client_sessions_are_bounded() {
     let busy = call(&backend, SessionKey::Client(2)).await.unwrap_err();
     assert_eq!(busy.to_string(), "is busy: 1 event streams serve other sessions, try again later");
     call(&backend, SessionKey::Shared).await.unwrap();
-    assert_eq!(server.count("GET"), 2);
+    assert_eq!(server.count("GET"), 3);
     backend.end_session(CLIENT);
     server.until("CLOSED", 1).await;
     call(&backend, SessionKey::Client(2)).await.unwrap();
