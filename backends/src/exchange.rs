@@ -128,8 +128,8 @@ impl Exchange {
     }
 
     /// The exchange, with what its call has to itself.
-    pub(crate) fn holding(self, held: impl Held + 'static) -> Self {
-        Self { _held: Some(Box::new(held)), ..self }
+    pub(crate) fn holding(self, held: Option<Box<dyn Held>>) -> Self {
+        Self { _held: held, ..self }
     }
 
     /// The outcome, where it is known already.

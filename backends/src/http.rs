@@ -17,9 +17,10 @@ mod sse;
 pub(crate) use events::HttpEvents;
 
 use crate::changes::Announcer;
-use crate::exchange::{Event, Exchange};
+use crate::exchange::{Event, Exchange, Held};
 use crate::inventory::Lists;
 use crate::message::Roots;
+use crate::pool::Pool;
 use crate::subscriptions::Subscriptions;
 use crate::{
     Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey, Subscribed,
@@ -116,6 +117,8 @@ pub(crate) struct HttpBackend {
     shared: Arc<Shared>,
     scope: SessionScope,
     places: Arc<Semaphore>,
+    /// Deals out the one event stream of `session: shared`, over HTTP+SSE.
+    pool: Arc<Pool>,
     lists: Arc<Lists>,
     relisting: Relisting,
     listener: Mutex<Option<Listener>>,
@@ -164,6 +167,7 @@ impl HttpBackend {
             shared,
             scope: spec.session,
             places: Arc::new(Semaphore::new(spec.limits.calls)),
+            pool: Pool::new(1, "event stream (`session: shared`) has other calls"),
             lists: Arc::new(Lists::new(&spec.name, spec.limits.items)),
             relisting: Relisting::default(),
             listener: Mutex::new(None),
@@ -187,36 +191,43 @@ impl HttpBackend {
         *listener = Some(Listener { transport, task });
     }
 
-    /// A stream for a call whose client can be asked, where clients share streams.
-    fn lane(
-        &self,
-        client: SessionKey,
-        capabilities: ClientCapabilities,
-        era: Era,
-    ) -> Result<Option<sse::Taken>, BackendError> {
+    /// The session that a call belongs to and, where clients share an event stream, its right to that. A request of the
+    /// server there does not say which call it belongs to, so a call whose client can be asked has the stream to itself.
+    async fn key(&self, call: &Call, era: Era) -> Result<(Key, Option<Box<dyn Held>>), BackendError> {
         let shared = &self.shared;
-        let is_shared = era == Era::Legacy
-            && client == SessionKey::Shared
-            && shared.verdict.transport() == Some(Transport::Sse);
-        if !is_shared || !capabilities.can_be_asked() {
-            return Ok(None);
+        let is_stream = era == Era::Legacy && shared.verdict.transport() == Some(Transport::Sse);
+        let asks = call.capabilities.can_be_asked();
+        if self.scope == SessionScope::Shared {
+            // The operator wants one for all. What a call's client cannot be asked is refused call by call.
+            if !is_stream {
+                return Ok((Key::OWN, None));
+            }
+            let ticket = self.pool.enter(asks, shared.timeouts.idle.min(shared.timeouts.call)).await?;
+            return Ok((Key::OWN, Some(Box::new(ticket))));
+        }
+        let capabilities = call.capabilities.without(ClientCapabilities::TASKS);
+        let key = Key { client: call.session, capabilities, lane: 0 };
+        if !(is_stream && asks && key.client == SessionKey::Shared) {
+            return Ok((key, None));
         }
         let limit = shared.limits.calls;
         let busy = BackendError::Busy { limit, what: "event streams are in use" };
         let taken = shared.lanes.take(capabilities, limit).ok_or(busy)?;
+        let key = Key { lane: taken.lane, ..key };
         if let Some(capabilities) = taken.before {
-            let key = Key { client, capabilities, lane: taken.lane };
-            shared.sessions.take_one(key).into_iter().for_each(|session| shared.end(session));
+            let before = shared.sessions.take_one(Key { capabilities, ..key });
+            before.into_iter().for_each(|session| shared.end(session));
         }
-        Ok(Some(taken))
+        Ok((key, Some(Box::new(taken))))
     }
 
     /// The session for `key`. One in which a call was given up that may still ask something is ended first: nobody could
     /// tell that from what the next call asks.
-    async fn session(&self, key: Key) -> Result<Arc<UpstreamSession>, BackendError> {
+    async fn session(&self, key: Key, asks: bool) -> Result<Arc<UpstreamSession>, BackendError> {
         let shared = &self.shared;
         let session = shared.sessions.open(shared, key).await?;
-        if key.lane == 0 || !session.line.as_ref().is_some_and(|line| line.pending().may_ask_late()) {
+        let is_shared = key.client == SessionKey::Shared;
+        if !(is_shared && asks) || !session.line.as_ref().is_some_and(|line| line.pending().may_ask_late()) {
             return Ok(session);
         }
         shared.sessions.forget(key, &session);
@@ -241,7 +252,7 @@ impl HttpBackend {
                 sent
             }
             Era::Legacy => {
-                let session = self.session(key).await?;
+                let session = self.session(key, call.capabilities.can_be_asked()).await?;
                 if session.features.logging
                     && let Some(level) = session.verbosity.lacks(call.logs)
                 {
@@ -275,14 +286,7 @@ impl Backend for HttpBackend {
             .try_acquire_owned()
             .map_err(|_| BackendError::Busy { limit, what: "calls are under way" })?;
         let era = self.shared.verdict.find(&self.shared).await?;
-        let client = match self.scope {
-            SessionScope::Client => call.session,
-            SessionScope::Shared => SessionKey::Shared,
-        };
-        let capabilities = call.capabilities.without(ClientCapabilities::TASKS);
-        let taken = self.lane(client, capabilities, era)?;
-        let lane = taken.as_ref().map_or(0, |taken| taken.lane);
-        let key = Key { client, capabilities, lane };
+        let (key, held) = self.key(&call, era).await?;
         let begun = Instant::now();
         // A lost connection and a lost session are each made good once.
         let (mut was_gone, mut was_lost) = (false, false);
@@ -312,10 +316,7 @@ impl Backend for HttpBackend {
             Attempt::Done(outcome) => Exchange::ready(outcome),
             Attempt::Unplaced(own) => Exchange::ready(own?),
             Attempt::Stream(events) => Exchange::http(events, place),
-            Attempt::Pending(call) => match taken {
-                Some(taken) => Exchange::pending(call, place).holding(taken),
-                None => Exchange::pending(call, place),
-            },
+            Attempt::Pending(call) => Exchange::pending(call, place).holding(held),
         })
     }
 

@@ -16,6 +16,7 @@ mod message;
 mod notice;
 mod oversize;
 mod pending;
+mod pool;
 mod questions;
 mod stdio;
 mod subscriptions;

@@ -3,20 +3,18 @@
 mod child;
 pub(crate) mod lines;
 mod listening;
-mod pool;
 mod probe;
 mod slots;
 
 use crate::changes::Announcer;
-use crate::exchange::Held;
 use crate::inventory::Lists;
 use crate::message::Roots;
+use crate::pool::{Pool, Ticket};
 use crate::subscriptions::Subscriptions;
 use crate::{Backend, BackendError, Call, Changes, Exchange, Inventory, Notice, SessionKey, Subscribed};
 use async_trait::async_trait;
 use child::{Child, Recipe};
 use parking_lot::Mutex;
-use pool::{Pool, Ticket};
 use slots::{Key, Slot, Slots};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,8 +54,6 @@ struct Core {
     lists: Lists,
 }
 
-impl Held for Ticket {}
-
 impl StdioBackend {
     pub(crate) fn connect(
         spec: &weir_config::Backend,
@@ -96,7 +92,7 @@ impl StdioBackend {
             lists: Lists::new(&spec.name, spec.limits.items),
         };
         let places = Arc::new(Semaphore::new(spec.limits.calls));
-        let pool = Pool::new(stdio.instances);
+        let pool = Pool::new(stdio.instances, "of its processes (`instances`) have other calls");
         Arc::new(Self { core: Arc::new(core), scope: spec.session, pool, places, handle })
     }
 
@@ -289,7 +285,7 @@ impl Backend for StdioBackend {
         };
         if key == SessionKey::Shared && self.era().await? == Era::Legacy {
             let (child, ticket) = self.shared_child(call.capabilities.can_be_asked()).await?;
-            return Ok(child.call(&call, place).await?.holding(ticket));
+            return Ok(child.call(&call, place).await?.holding(Some(Box::new(ticket))));
         }
         self.child(Key::first(key)).await?.call(&call, place).await
     }

@@ -7,7 +7,7 @@ mod lanes;
 mod line;
 
 pub(crate) use keep::run as keep;
-pub(crate) use lanes::{Lanes, Taken};
+pub(crate) use lanes::Lanes;
 pub(crate) use line::Line;
 
 use super::Shared;

@@ -1,9 +1,10 @@
-//! Which of a backend's processes a call gets, where clients share them.
+//! Which of a backend's processes a call gets, or that it gets the one event stream, where clients share them.
 //!
-//! A server's request on a process's output does not say which call it belongs to. A call whose client can be asked has a
-//! process to itself while it runs, also while its client is being asked; calls of all others run side by side.
+//! A server's request there does not say which call it belongs to. A call whose client can be asked has the process to
+//! itself while it runs, also while its client is being asked; calls of all others run side by side.
 
 use crate::BackendError;
+use crate::exchange::Held;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +14,11 @@ use tokio::time::timeout;
 
 /// What runs in each process, and who waits.
 #[derive(Debug)]
-pub(super) struct Pool(Mutex<State>);
+pub(crate) struct Pool {
+    state: Mutex<State>,
+    /// What is told to those who waited in vain, behind the number of processes.
+    busy: &'static str,
+}
 
 #[derive(Debug)]
 struct State {
@@ -38,17 +43,19 @@ struct Waiting {
 
 /// The right to call one of the processes, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     pool: Arc<Pool>,
     /// The number of the process.
-    pub(super) instance: usize,
+    pub(crate) instance: usize,
     asks: bool,
 }
+
+impl Held for Ticket {}
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         {
-            let mut state = self.pool.0.lock();
+            let mut state = self.pool.state.lock();
             if let Some(lane) = state.lanes.get_mut(self.instance) {
                 match self.asks {
                     true => lane.asks = false,
@@ -86,9 +93,9 @@ impl State {
 }
 
 impl Pool {
-    pub(super) fn new(instances: usize) -> Arc<Self> {
+    pub(crate) fn new(instances: usize, busy: &'static str) -> Arc<Self> {
         let lanes = vec![Lane::default(); instances];
-        Arc::new(Self(Mutex::new(State { lanes, waiting: VecDeque::new() })))
+        Arc::new(Self { state: Mutex::new(State { lanes, waiting: VecDeque::new() }), busy })
     }
 
     fn ticket(self: &Arc<Self>, instance: usize, asks: bool) -> Ticket {
@@ -97,9 +104,9 @@ impl Pool {
 
     /// A process for a call whose client can be asked, or cannot; waited for in turn, at most for `limit`. Nobody overtakes:
     /// calls that could run side by side would else keep one out that cannot.
-    pub(super) async fn enter(self: &Arc<Self>, asks: bool, limit: Duration) -> Result<Ticket, BackendError> {
+    pub(crate) async fn enter(self: &Arc<Self>, asks: bool, limit: Duration) -> Result<Ticket, BackendError> {
         let (_queued, mut ticket, instances) = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             if state.waiting.is_empty()
                 && let Some(instance) = state.take(asks)
             {
@@ -111,10 +118,7 @@ impl Pool {
         };
         match timeout(limit, &mut ticket).await {
             Ok(Ok(ticket)) => Ok(ticket),
-            _ => Err(BackendError::Busy {
-                limit: instances,
-                what: "of its processes (`instances`) have other calls",
-            }),
+            _ => Err(BackendError::Busy { limit: instances, what: self.busy }),
         }
     }
 
@@ -122,7 +126,7 @@ impl Pool {
     fn advance(self: &Arc<Self>) {
         let mut let_in = Vec::new();
         {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             while let Some(first) = state.waiting.front() {
                 let asks = first.asks;
                 if first.granted.is_closed() {
@@ -150,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn calls_that_can_be_asked_are_alone() {
-        let pool = Pool::new(2);
+        let pool = Pool::new(2, "busy");
         let quiet = [pool.enter(false, LIMIT).await.unwrap(), pool.enter(false, LIMIT).await.unwrap()];
         assert_eq!(quiet.each_ref().map(|ticket| ticket.instance), [0, 0], "their like share a process");
         let asking = pool.enter(true, LIMIT).await.unwrap();
@@ -170,10 +174,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_ends() {
-        let pool = Pool::new(1);
+        let pool = Pool::new(1, "busy");
         let quiet = pool.enter(false, LIMIT).await.unwrap();
         let (late, let_in) = tokio::join!(pool.enter(true, LIMIT), pool.enter(false, 2 * LIMIT));
-        let words = "is busy: 1 of its processes (`instances`) have other calls, try again later";
+        let words = "is busy: 1 busy, try again later";
         assert_eq!(late.unwrap_err().to_string(), words);
         let_in.expect("who waits no longer keeps nobody out");
         drop(quiet);
@@ -182,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_leaves_takes_nothing_along() {
-        let pool = Pool::new(1);
+        let pool = Pool::new(1, "busy");
         let asking = pool.enter(true, LIMIT).await.unwrap();
         let mut leaving = Box::pin(pool.enter(true, LIMIT));
         let mut staying = Box::pin(pool.enter(true, LIMIT));
