@@ -39,12 +39,16 @@ use session::{Key, UpstreamSession};
 use sessions::Sessions;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::Instant;
 use weir_config::SessionScope;
 use weir_policies::Permit;
 use weir_protocol::{ClientCapabilities, Era};
+
+/// How long a call that was given up has to end before its session is replaced for the next that may be asked something.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What every part of one HTTP backend shares.
 #[derive(Debug)]
@@ -227,7 +231,14 @@ impl HttpBackend {
         let shared = &self.shared;
         let session = shared.sessions.open(shared, key).await?;
         let is_shared = key.client == SessionKey::Shared;
-        if !(is_shared && asks) || !session.line.as_ref().is_some_and(|line| line.pending().may_ask_late()) {
+        let Some(line) =
+            session.line.as_ref().filter(|line| is_shared && asks && line.pending().may_ask_late())
+        else {
+            return Ok(session);
+        };
+        // The one that the operator wants for all may hold more than a stream that is one of many.
+        let grace = if key == Key::OWN { GRACE } else { Duration::ZERO };
+        if line.pending().cleared(grace).await {
             return Ok(session);
         }
         shared.sessions.forget(key, &session);

@@ -145,9 +145,12 @@ impl Line {
                 }
             }
             (Kind::Request, _) => {
-                if let Some(message) = self.pending.ask(self.key, message)
-                    && let Some(answer) = message::answer_to(&message, &shared.roots)
-                {
+                let roots = &shared.roots;
+                let left = match roots.answer_for_all(self.key, &message) {
+                    true => Some(message),
+                    false => self.pending.ask(self.key, message),
+                };
+                if let Some(answer) = left.and_then(|message| message::answer_to(&message, roots)) {
                     self.reply(&shared, answer);
                 }
             }

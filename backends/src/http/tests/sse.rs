@@ -6,11 +6,11 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// What a script may do on a server's streams.
 #[derive(Debug, Default)]
-struct Streams(Mutex<Vec<Option<UnboundedSender<String>>>>);
+pub(super) struct Streams(Mutex<Vec<Option<UnboundedSender<String>>>>);
 
 impl Streams {
     /// Opens another stream whose first event names `endpoint`, to which the stream's number is added.
-    fn open(&self, endpoint: &str) -> Answer {
+    pub(super) fn open(&self, endpoint: &str) -> Answer {
         let (sender, feed) = unbounded_channel();
         let mut streams = self.0.lock();
         let _ = sender.send(format!("event: endpoint\ndata: {endpoint}?stream={}\n\n", streams.len()));
@@ -19,14 +19,14 @@ impl Streams {
     }
 
     /// Writes an event on the stream that `request` names.
-    fn say(&self, request: &Request, message: &str) {
+    pub(super) fn say(&self, request: &Request, message: &str) {
         let number: usize = request.target().split_once("stream=").unwrap().1.parse().unwrap();
         if let Some(Some(stream)) = self.0.lock().get(number) {
             let _ = stream.send(format!("event: message\ndata: {message}\n\n"));
         }
     }
 
-    fn result(&self, request: &Request, result: &str) -> Answer {
+    pub(super) fn result(&self, request: &Request, result: &str) -> Answer {
         self.say(request, &format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, request.id()));
         refusal(202, "Accepted")
     }
@@ -55,7 +55,7 @@ fn old(request: &Request, streams: &Streams) -> Answer {
 }
 
 /// A server of this transport that answers with `script` before it answers as [`old`] does.
-async fn start(
+pub(super) async fn start(
     script: impl Fn(&Request, &Streams) -> Option<Answer> + Send + Sync + 'static,
 ) -> (Server, Arc<Streams>) {
     let streams = Arc::new(Streams::default());

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::trial::{asked, begin, finish, reply};
-use crate::{Exchange, Message};
+use crate::{Event, Exchange, Message, Outcome};
 use futures_util::FutureExt;
 use weir_config::Transport;
 use weir_protocol::ClientCapabilities as C;
@@ -211,22 +211,39 @@ async fn a_flood_of_questions_is_refused() {
 
 #[tokio::test]
 async fn roots_come_from_the_client_or_from_the_configuration() {
-    let trial = asking(|spec| {
-        let root = |uri: &str, name: Option<&str>| weir_config::Root {
-            uri: uri.to_owned(),
-            name: name.map(str::to_owned),
-        };
-        spec.roots = vec![root("file:///srv", None), root("file:///more", Some("More \"files\""))];
-    });
-    let mut call = begin(&trial.backend, CLIENT, C::FORM, "roots", "{}").await.unwrap();
-    let told = finish(&mut call).await.unwrap();
-    drop(call);
-    assert!(told.contains("file:///srv") && told.contains("file:///more"), "{told}");
-    let mut call = begin(&trial.backend, CLIENT, C::ROOTS, "roots", "{}").await.unwrap();
-    let question = asked(&mut call).await;
-    reply(&mut call, &question, r#"{"roots":[{"uri":"file:///mine"}]}"#);
-    assert!(finish(&mut call).await.unwrap().contains("file:///mine"));
+    let told = async |trial: &Trial, capabilities| {
+        let mut call = begin(&trial.backend, CLIENT, capabilities, "roots", "{}").await.unwrap();
+        loop {
+            match call.next().await.unwrap() {
+                Event::Asked(question) => {
+                    reply(&mut call, &question, r#"{"roots":[{"uri":"file:///mine"}]}"#);
+                }
+                Event::Outcome(Outcome::Complete(message)) => {
+                    return String::from_utf8(message.body.to_vec()).unwrap();
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let trial = asking(|_| {});
+    assert!(told(&trial, C::FORM).await.contains("[]"));
+    assert!(told(&trial, C::ROOTS).await.contains("file:///mine"));
     trial.backend.close().await;
+    for (scope, own) in [(SessionScope::Shared, false), (SessionScope::Client, true)] {
+        let trial = asking(|spec| {
+            let root = |uri: &str, name: Option<&str>| weir_config::Root {
+                uri: uri.to_owned(),
+                name: name.map(str::to_owned),
+            };
+            spec.session = scope;
+            spec.roots = vec![root("file:///srv", None), root("file:///more", Some("More \"files\""))];
+        });
+        let configured = told(&trial, C::FORM).await;
+        assert!(configured.contains("file:///srv") && configured.contains("file:///more"), "{configured}");
+        // One client's folders do not become those of all.
+        assert_eq!(told(&trial, C::ROOTS).await.contains("file:///mine"), own);
+        trial.backend.close().await;
+    }
 }
 
 #[tokio::test]
