@@ -75,6 +75,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The response.
+    pub(crate) fn into_message(self) -> Message {
+        let (Self::Complete(message) | Self::InputRequired(message) | Self::Error(message)) = self;
+        message
+    }
+
     /// What a response means; a result of an unknown type is invalid (2026-07-28 `basic/index`).
     pub(crate) fn of(message: Message) -> Result<Self, BackendError> {
         match &message.envelope.result {

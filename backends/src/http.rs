@@ -1,6 +1,7 @@
 //! A backend that speaks streamable HTTP, in either era, or the transport of 2024-11-05.
 
 mod client;
+mod early;
 mod era;
 mod events;
 mod icon;
@@ -12,6 +13,7 @@ mod requester;
 mod resumption;
 mod session;
 mod sessions;
+mod side_stream;
 mod sse;
 
 pub(crate) use events::HttpEvents;
@@ -69,8 +71,10 @@ pub(crate) struct Shared {
     roots: Roots,
     /// Places for the event streams of client sessions, over HTTP+SSE.
     streams: Arc<Semaphore>,
-    /// Streams that clients share and that a call has to itself while its client can be asked, over HTTP+SSE.
+    /// Streams that clients share and that a call has to itself while its client can be asked, where the server asks on one.
     lanes: Arc<sse::Lanes>,
+    /// Over streamable HTTP, too, it asks without saying for which call.
+    asks_aside: AtomicBool,
     changes: Announcer,
     subscriptions: Arc<Subscriptions>,
     closed: AtomicBool,
@@ -161,6 +165,7 @@ impl HttpBackend {
             roots: Roots::new(&spec.roots),
             streams: Arc::new(Semaphore::new(spec.limits.calls)),
             lanes: Arc::default(),
+            asks_aside: AtomicBool::new(false),
             changes: Announcer::default(),
             subscriptions: Arc::new(Subscriptions::new(spec.limits.subscriptions)),
             closed: AtomicBool::new(false),
@@ -200,6 +205,7 @@ impl HttpBackend {
     async fn key(&self, call: &Call, era: Era) -> Result<(Key, Option<Box<dyn Held>>), BackendError> {
         let shared = &self.shared;
         let is_stream = era == Era::Legacy && shared.verdict.transport() == Some(Transport::Sse);
+        let asks_aside = era == Era::Legacy && shared.asks_aside.load(Ordering::Relaxed);
         let asks = call.capabilities.can_be_asked();
         if self.scope == SessionScope::Shared {
             // The operator wants one for all. What a call's client cannot be asked is refused call by call.
@@ -211,7 +217,7 @@ impl HttpBackend {
         }
         let capabilities = call.capabilities.without(ClientCapabilities::TASKS);
         let key = Key { client: call.session, capabilities, lane: 0 };
-        if !(is_stream && asks && key.client == SessionKey::Shared) {
+        if !((is_stream || asks_aside) && asks && key.client == SessionKey::Shared) {
             return Ok((key, None));
         }
         let limit = shared.limits.calls;
@@ -231,18 +237,22 @@ impl HttpBackend {
         let shared = &self.shared;
         let session = shared.sessions.open(shared, key).await?;
         let is_shared = key.client == SessionKey::Shared;
-        let Some(line) =
-            session.line.as_ref().filter(|line| is_shared && asks && line.pending().may_ask_late())
+        let Some(pending) = session.pending().filter(|pending| is_shared && asks && pending.may_ask_late())
         else {
             return Ok(session);
         };
         // The one that the operator wants for all may hold more than a stream that is one of many.
         let grace = if key == Key::OWN { GRACE } else { Duration::ZERO };
-        if line.pending().cleared(grace).await {
+        if pending.cleared(grace).await {
             return Ok(session);
         }
         shared.sessions.forget(key, &session);
-        shared.end(session);
+        if session.side.is_some() {
+            // Calls may run in it that began before it was known that the server asks so.
+            session.abandoned.store(true, Ordering::Relaxed);
+        } else {
+            shared.end(session);
+        }
         shared.sessions.open(shared, key).await
     }
 
@@ -326,7 +336,7 @@ impl Backend for HttpBackend {
         Ok(match attempt {
             Attempt::Done(outcome) => Exchange::ready(outcome),
             Attempt::Unplaced(own) => Exchange::ready(own?),
-            Attempt::Stream(events) => Exchange::http(events, place),
+            Attempt::Stream(events) => Exchange::http(events, place).holding(held),
             Attempt::Pending(call) => Exchange::pending(call, place).holding(held),
         })
     }
@@ -398,7 +408,6 @@ impl Backend for HttpBackend {
 impl Attempt {
     /// The response, whatever events come before it.
     async fn into_message(self) -> Result<Message, BackendError> {
-        use crate::Outcome::{Complete, Error, InputRequired};
         let outcome = match self {
             Self::Done(outcome) => outcome,
             Self::Unplaced(own) => own?,
@@ -413,8 +422,7 @@ impl Attempt {
                 }
             },
         };
-        let (Complete(message) | InputRequired(message) | Error(message)) = outcome;
-        Ok(message)
+        Ok(outcome.into_message())
     }
 }
 

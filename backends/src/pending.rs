@@ -89,7 +89,7 @@ impl Default for Pending {
 }
 
 /// The receiving side of one request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Waiting(Arc<Mailbox>);
 
 impl Pending {
@@ -230,6 +230,26 @@ impl Pending {
         }
     }
 
+    /// Hands over an event that is known to belong to the call `id`. A request comes back where it is for nobody.
+    pub(crate) fn event(&self, id: u64, event: Event) -> Option<Message> {
+        let open = self.open.lock();
+        let mailbox = open.as_ref().ok().and_then(|open| open.waiters.get(&id)).map(|waiter| &waiter.mailbox);
+        match (event, mailbox) {
+            (Event::Asked(message), Some(mailbox)) => return mailbox.ask(message),
+            (Event::Asked(message), None) => return Some(message),
+            (event, Some(mailbox)) => mailbox.event(event),
+            (_, None) => {}
+        }
+        None
+    }
+
+    /// The answer to `id` came another way.
+    pub(crate) fn settle(&self, id: u64) {
+        if let Ok(open) = self.open.lock().as_mut() {
+            open.waiters.remove(&id);
+        }
+    }
+
     /// Whether the server may still ask something for a call that was given up, so that whatever it asks now is refused:
     /// only where it asks at all is that worth more than a thought.
     pub(crate) fn may_ask_late(&self) -> bool {
@@ -261,6 +281,25 @@ impl Pending {
 }
 
 impl Waiting {
+    /// What comes beside an answer that comes another way. Cancel-safe.
+    pub(crate) async fn event(&self) -> Event {
+        loop {
+            if let Ok(event) = self.0.next().await {
+                return event;
+            }
+        }
+    }
+
+    /// Whether `body` answers a question that is open; from now on it is not.
+    pub(crate) fn settle(&self, body: &[u8]) -> bool {
+        self.0.settle(body)
+    }
+
+    /// What the server is told whose questions nobody answers any more.
+    pub(crate) fn refusals(&self) -> Vec<Bytes> {
+        self.0.refusals()
+    }
+
     /// The answer alone.
     pub(crate) async fn answer(self) -> Result<Message, BackendError> {
         loop {

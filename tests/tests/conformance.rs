@@ -27,10 +27,7 @@ fn run(backend: &Value, choice: &[&str]) {
 fn unscored(revision: &str, era: &str, scenarios: &[&str]) {
     let server = peers::conformance_http();
     for scenario in scenarios {
-        run(
-            &json!({"url": server.url(), "era": era}),
-            &["--scenario", scenario, "--spec-version", revision],
-        );
+        run(&json!({"url": server.url(), "era": era}), &["--scenario", scenario, "--spec-version", revision]);
     }
 }
 

@@ -16,7 +16,8 @@ fn pass(revision: &str, scenarios: &[&str]) {
     for scenario in scenarios {
         for mode in ["legacy", MODERN] {
             let failed = suite::client(&format!("{line} {mode}"), scenario, revision);
-            let failed = failed.iter().filter(|check| !is_late(check)).map(Check::to_string).collect::<Vec<_>>();
+            let failed =
+                failed.iter().filter(|check| !is_late(check)).map(Check::to_string).collect::<Vec<_>>();
             assert!(failed.is_empty(), "{scenario} of {revision} for a client of {mode}: {failed:#?}");
         }
     }

@@ -6,13 +6,13 @@ use super::session::Key;
 use super::{Shared, post};
 use crate::error::is_era_evidence;
 use crate::flight::{Flight, launch};
-use crate::{BackendError, Features, Transport, message};
+use crate::{BackendError, Features, Message, Transport, message};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use weir_config::EraSetting;
-use weir_protocol::{Era, Method, code};
+use weir_protocol::{Era, Method, Revision, code};
 
 /// A failed attempt answers the calls of so much time; only then do they make another.
 const FAILURE: Duration = Duration::from_secs(1);
@@ -173,32 +173,53 @@ async fn legacy(shared: &Arc<Shared>) -> Result<Features, BackendError> {
 /// Asks the modern way. `None` means a legacy server; an error means that nothing was learnt: a refused credential, a
 /// broken gateway or silence say nothing about the era.
 async fn discover(shared: &Shared) -> Result<Option<Features>, BackendError> {
+    let mut asked_again = false;
+    loop {
+        let answer = match ask(shared).await {
+            Ok(answer) => answer,
+            Err(BackendError::SessionLost | BackendError::Protocol(_)) => return Ok(None),
+            Err(BackendError::Refused { status }) if is_era_evidence(status) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let error = answer.envelope.error.map(|span| span.of(&answer.body));
+        let error = error.and_then(|error| serde_json::from_slice::<Refusal>(error).ok()).unwrap_or_default();
+        match error.code {
+            // It names the revision that it was asked in; a client is to choose one of these and ask again (2026-07-28
+            // `basic/versioning`).
+            Some(code::UNSUPPORTED_VERSION) if error.names_ours() && !asked_again => asked_again = true,
+            Some(code::HEADER_MISMATCH | code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION) => {
+                return Err(BackendError::Protocol(
+                    "it speaks a modern revision, but none that weir does, or rejects weir's headers"
+                        .to_owned(),
+                ));
+            }
+            _ => return Ok(Features::of_discover(&answer)),
+        }
+    }
+}
+
+async fn ask(shared: &Shared) -> Result<Message, BackendError> {
     let id = shared.next_id();
     let body = message::request(id, Method::Discover.as_str(), "", Era::Modern);
     let limit = shared.timeouts.list;
     let asked = async { post::modern(shared, Method::Discover, None, id, body).await?.into_message().await };
-    let answer = tokio::time::timeout(limit, asked)
+    tokio::time::timeout(limit, asked)
         .await
-        .unwrap_or(Err(BackendError::Timeout { what: "server/discover", after: limit }));
-    match answer {
-        Ok(answer) => {
-            let error: Option<i32> = answer
-                .envelope
-                .error
-                .and_then(|span| serde_json::from_slice::<serde_json::Value>(span.of(&answer.body)).ok())
-                .and_then(|error| i32::try_from(error.get("code")?.as_i64()?).ok());
-            match error {
-                Some(code::HEADER_MISMATCH | code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION) => {
-                    Err(BackendError::Protocol(
-                        "it speaks a modern revision, but none that weir does, or rejects weir's headers"
-                            .to_owned(),
-                    ))
-                }
-                _ => Ok(Features::of_discover(&answer)),
-            }
-        }
-        Err(BackendError::SessionLost | BackendError::Protocol(_)) => Ok(None),
-        Err(BackendError::Refused { status }) if is_era_evidence(status) => Ok(None),
-        Err(error) => Err(error),
+        .unwrap_or(Err(BackendError::Timeout { what: "server/discover", after: limit }))
+}
+
+/// What is read of an error.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Refusal {
+    code: Option<i32>,
+    data: Option<serde_json::Value>,
+}
+
+impl Refusal {
+    /// Whether the revision that weir speaks is among those that the server says it supports.
+    fn names_ours(&self) -> bool {
+        let supported = self.data.as_ref().and_then(|data| data.get("supported")?.as_array());
+        supported.is_some_and(|all| all.iter().any(|one| one == Revision::LATEST.as_str()))
     }
 }

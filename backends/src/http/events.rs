@@ -3,10 +3,12 @@
 use super::client::{Body, Media};
 use super::post::CancelGuard;
 use super::resumption::Resumption;
+use super::side_stream::Aside;
 use crate::BackendError;
 use crate::deadlines::Deadlines;
 use crate::exchange::{Event, Message, Outcome};
 use crate::message::answer_to;
+use crate::pending::Waiting;
 use crate::questions::Questions;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -63,7 +65,7 @@ impl Undelivered {
 impl Drop for HttpEvents {
     fn drop(&mut self) {
         // Before the cancellation, which the guard sends.
-        for refusal in self.questions.refusals() {
+        for refusal in self.refusals() {
             self.send(refusal);
         }
     }
@@ -94,7 +96,7 @@ impl HttpEvents {
     pub(crate) async fn next(&mut self) -> Result<Event, BackendError> {
         let next = self.read_unless_failed().await;
         if matches!(next, Ok(Event::Outcome(_)) | Err(BackendError::Gone(_))) {
-            for refusal in self.questions.refusals() {
+            for refusal in self.refusals() {
                 self.send(refusal);
             }
         }
@@ -124,7 +126,19 @@ impl HttpEvents {
 
     async fn read(&mut self) -> Result<Event, BackendError> {
         loop {
-            let message = self.next_message().await?;
+            let message = match self.aside() {
+                None => self.next_message().await?,
+                Some(aside) => tokio::select! {
+                    biased;
+                    message = self.next_message() => message?,
+                    event = aside.event() => {
+                        if matches!(event, Event::Asked(_)) {
+                            self.deadlines.asked();
+                        }
+                        return Ok(event);
+                    }
+                },
+            };
             match message.envelope.kind {
                 Kind::Response if message.answers(self.id) => {
                     return Outcome::of(message).map(Event::Outcome);
@@ -210,6 +224,18 @@ impl HttpEvents {
         }
     }
 
+    /// Where the server says more of the call than here.
+    fn aside(&self) -> Option<Waiting> {
+        self.guard.as_ref().and_then(CancelGuard::aside).map(Aside::waiting)
+    }
+
+    /// What the server is told whose questions nobody answers any more.
+    fn refusals(&mut self) -> Vec<Bytes> {
+        let mut refusals = self.questions.refusals();
+        refusals.extend(self.aside().iter().flat_map(Waiting::refusals));
+        refusals
+    }
+
     /// Legacy servers announce changes on whichever stream is open.
     fn note(&self, message: Message) {
         if let Some(guard) = &self.guard {
@@ -225,10 +251,15 @@ impl HttpEvents {
 
     /// Sends the answer of the call's client to a request of the server, where that waits for one.
     pub(crate) fn reply(&mut self, body: Bytes) {
-        if self.questions.settle(&body) {
+        if self.questions.settle(&body) || self.aside().is_some_and(|aside| aside.settle(&body)) {
             self.deadlines.answered();
             self.send(body);
         }
+    }
+
+    /// Somebody else sees to the answer to `question`.
+    pub(crate) fn pass_on(&mut self, question: &Message) {
+        self.questions.settle(&question.body);
     }
 
     fn send(&mut self, body: Bytes) {

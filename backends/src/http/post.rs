@@ -2,8 +2,10 @@
 
 use super::Shared;
 use super::client::{HttpClient, Incoming, Media, Outgoing, Verb};
+use super::early;
 use super::events::HttpEvents;
 use super::session::UpstreamSession;
+use super::side_stream::Aside;
 use super::sse;
 use crate::deadlines::Deadlines;
 use crate::pending::PendingCall;
@@ -87,10 +89,26 @@ pub(crate) async fn legacy(
     let request = Outgoing::new(Verb::Post, session.headers(), body);
     let deadlines = Deadlines::start(&shared.timeouts);
     let capabilities = call.map(|call| call.capabilities).unwrap_or_default();
-    let guard = CancelGuard { armed: true, session: session.clone(), id, capabilities };
-    match head(shared, request, &deadlines).await {
+    let aside = call.and_then(|call| Aside::begin(session, id, call));
+    let guard = CancelGuard { armed: true, session: session.clone(), id, capabilities, aside };
+    if guard.aside.is_some() {
+        return early::send(shared, request, deadlines, guard).await;
+    }
+    let response = head(shared, request, &deadlines).await;
+    in_session(shared, response, deadlines, guard).await
+}
+
+/// Turns what a request in a session was answered into its outcome.
+pub(crate) async fn in_session(
+    shared: &Shared,
+    response: Result<Incoming, BackendError>,
+    deadlines: Deadlines,
+    guard: CancelGuard,
+) -> Result<Attempt, BackendError> {
+    let id = guard.id;
+    match response {
         Ok(response) => {
-            if session.id.is_some() && response.status == 404 {
+            if guard.session.id.is_some() && response.status == 404 {
                 guard.disarm();
                 return unknown(shared, response, id, &deadlines).await;
             }
@@ -284,12 +302,32 @@ pub(crate) struct CancelGuard {
     session: Arc<UpstreamSession>,
     id: u64,
     capabilities: ClientCapabilities,
+    /// What the server says beside the answer.
+    aside: Option<Aside>,
 }
 
 impl CancelGuard {
     /// The call has ended; there is nothing to cancel.
     pub(crate) fn disarm(mut self) {
         self.armed = false;
+        if let Some(aside) = self.aside.take() {
+            aside.settle();
+        }
+    }
+
+    /// What the server says beside the answer, where it may say anything.
+    pub(crate) fn aside(&self) -> Option<&Aside> {
+        self.aside.as_ref()
+    }
+
+    /// The same, to be listened to by somebody else.
+    pub(crate) fn take_aside(&mut self) -> Option<Aside> {
+        self.aside.take()
+    }
+
+    /// The number of the call.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// What the call's client can be asked.

@@ -3,8 +3,9 @@
 use super::Shared;
 use super::client::{HttpClient, Incoming, Outgoing, Verb};
 use super::post;
+use super::side_stream::SideStream;
 use super::sse::{self, Failure, Line};
-use crate::pending::Debtor;
+use crate::pending::{Debtor, Pending};
 use crate::verbosity::Verbosity;
 use crate::{BackendError, Features, Message, SessionKey, Transport, message};
 use bytes::Bytes;
@@ -54,6 +55,9 @@ pub(crate) struct UpstreamSession {
     pub(crate) id: Option<HeaderValue>,
     /// The event stream that is the session; `None` over streamable HTTP.
     pub(crate) line: Option<Arc<Line>>,
+    /// Over streamable HTTP: the stream for what belongs to no request. `None` for weir's own session, whose stream is kept
+    /// elsewhere, and where there are no sessions.
+    pub(crate) side: Option<SideStream>,
     /// What the server said of itself.
     pub(crate) features: Features,
     /// How much it logs.
@@ -72,6 +76,9 @@ impl Drop for UpstreamSession {
     fn drop(&mut self) {
         if let Some(line) = &self.line {
             line.close(&BackendError::SessionLost);
+        }
+        if let Some(side) = &self.side {
+            side.close();
         }
         if self.abandoned.load(Ordering::Relaxed)
             && self.id.is_some()
@@ -108,6 +115,14 @@ impl UpstreamSession {
 
     pub(super) fn has_ended(&self) -> bool {
         self.line.as_ref().is_some_and(|line| line.has_ended())
+    }
+
+    /// The calls of which the server may say something without naming them.
+    pub(crate) fn pending(&self) -> Option<&Pending> {
+        match (&self.line, &self.side) {
+            (Some(line), _) => Some(line.pending()),
+            (None, side) => side.as_ref().map(SideStream::calls),
+        }
     }
 
     /// Whether the server keeps nothing apart for it, so that it serves everybody.
@@ -200,9 +215,9 @@ impl Debtor for UpstreamSession {
         let handle = shared.handle.clone();
         handle.spawn(async move {
             if let Err(error) = self.deliver(&shared, body).await
-                && let Some(line) = &self.line
+                && let Some(pending) = self.pending()
             {
-                line.pending().give_up(id, error);
+                pending.give_up(id, error);
             }
         });
     }
@@ -262,7 +277,7 @@ async fn handshake(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession
 
 async fn over_sse(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession>, Failure> {
     let (line, features) = sse::initialize(shared, key).await?;
-    initialized(shared, None, Some(line), features).await.map_err(Failure::Broken)
+    initialized(shared, key, None, Some(line), features).await.map_err(Failure::Broken)
 }
 
 async fn over_http(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession>, BackendError> {
@@ -281,19 +296,22 @@ async fn over_http(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession
             return Err(error);
         }
     };
-    initialized(shared, session_id, None, features).await
+    initialized(shared, key, session_id, None, features).await
 }
 
 /// Ends the handshake.
 async fn initialized(
     shared: &Arc<Shared>,
+    key: Key,
     id: Option<HeaderValue>,
     line: Option<Arc<Line>>,
     features: Features,
 ) -> Result<Arc<UpstreamSession>, BackendError> {
+    let has_side = id.is_some() && line.is_none() && key != Key::OWN;
     let session = Arc::new(UpstreamSession {
         id,
         line,
+        side: has_side.then(|| SideStream::new(key)),
         features,
         verbosity: Verbosity::default(),
         since: Instant::now(),
@@ -306,6 +324,9 @@ async fn initialized(
         end(shared, &session).await;
         return Err(error);
     }
+    if let Some(side) = &session.side {
+        side.open(shared, &session).await;
+    }
     Ok(session)
 }
 
@@ -313,6 +334,9 @@ async fn initialized(
 pub(crate) async fn end(shared: &Shared, session: &UpstreamSession) {
     if let Some(line) = &session.line {
         line.close(&shared.is_open().err().unwrap_or(BackendError::SessionEnded));
+    }
+    if let Some(side) = &session.side {
+        side.close();
     }
     if session.id.is_some() {
         delete(shared, session.headers()).await;

@@ -1,0 +1,101 @@
+//! Calls whose server may ask something before it begins to answer: it asks on the side stream, and some send not even the
+//! head of the answer before the end.
+
+use super::Shared;
+use super::client::{HttpClient, Incoming, Outgoing};
+use super::post::{self, Attempt, CancelGuard};
+use super::session::UpstreamSession;
+use super::side_stream::{Aside, SideStream};
+use crate::deadlines::Deadlines;
+use crate::exchange::Event;
+use crate::pending::{Debtor, PendingCall};
+use crate::{BackendError, Outcome, message};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use tokio::task::AbortHandle;
+
+type Sending = BoxFuture<'static, Result<Incoming, BackendError>>;
+
+/// Sends a call, and hears what the server says meanwhile.
+pub(crate) async fn send(
+    shared: &Shared,
+    request: Outgoing,
+    deadlines: Deadlines,
+    mut guard: CancelGuard,
+) -> Result<Attempt, BackendError> {
+    let own = shared.myself.upgrade().ok_or(BackendError::Stopping)?;
+    let waiting = guard.aside().map(Aside::waiting).ok_or(BackendError::Stopping)?;
+    let mut sending: Sending = {
+        let own = own.clone();
+        async move { own.client.send(request).await }.boxed()
+    };
+    let event = tokio::select! {
+        biased;
+        response = deadlines.watch(&mut sending) => {
+            return post::in_session(shared, response.unwrap_or_else(Err), deadlines, guard).await;
+        }
+        event = waiting.event() => event,
+    };
+    let aside = guard.take_aside().ok_or(BackendError::Stopping)?;
+    let (session, id) = (guard.session().clone(), guard.id());
+    // The connection belongs to the pool of this thread, so this thread reads on.
+    let reader = tokio::spawn(read(own, sending, guard)).abort_handle();
+    if matches!(event, Event::Asked(_)) {
+        deadlines.asked();
+    }
+    let early = Arc::new(Early { session, reader, _aside: aside });
+    let mut call = PendingCall::new(early, id, waiting, deadlines);
+    call.put_back(event);
+    Ok(Attempt::Pending(Box::new(call)))
+}
+
+/// Takes in the answer wherever it comes.
+async fn read(shared: Arc<Shared>, sending: Sending, guard: CancelGuard) {
+    let (session, id) = (guard.session().clone(), guard.id());
+    let Some(calls) = session.side.as_ref().map(SideStream::calls) else { return };
+    // Whoever waits for the call counts its time.
+    let answer = match post::in_session(&shared, sending.await, Deadlines::endless(), guard).await {
+        Ok(Attempt::Stream(mut events)) => loop {
+            match events.next().await {
+                Ok(Event::Outcome(outcome)) => break Ok(outcome),
+                Ok(event) => {
+                    if let Event::Asked(question) = &event {
+                        events.pass_on(question);
+                    }
+                    if let Some(unasked) = calls.event(id, event)
+                        && let Some(answer) = message::answer_to(&unasked, &shared.roots)
+                    {
+                        UpstreamSession::reply(&session, answer);
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        },
+        Ok(Attempt::Done(outcome)) => Ok(outcome),
+        Ok(Attempt::Unplaced(own)) => own,
+        Ok(Attempt::Pending(_)) => Err(BackendError::SessionLost),
+        Err(error) => Err(error),
+    };
+    calls.answer(id, answer.map(Outcome::into_message));
+}
+
+/// A call whose answer is read in the background.
+#[derive(Debug)]
+struct Early {
+    session: Arc<UpstreamSession>,
+    reader: AbortHandle,
+    _aside: Aside,
+}
+
+impl Debtor for Early {
+    /// The reader holds what cancels the call.
+    fn release(self: Arc<Self>, _: u64) {
+        self.reader.abort();
+    }
+
+    fn reply(self: Arc<Self>, id: u64, body: Bytes) {
+        Debtor::reply(self.session.clone(), id, body);
+    }
+}
