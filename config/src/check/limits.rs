@@ -24,8 +24,19 @@ impl BackendDefaults {
 }
 
 pub(super) fn front(written: file::Limits) -> Limits {
-    let file::Limits { body, headers, depth, requests, sessions, replay, replays, batch, subscriptions } =
-        written;
+    let file::Limits {
+        body,
+        headers,
+        depth,
+        requests,
+        sessions,
+        replay,
+        replays,
+        batch,
+        subscriptions,
+        cache,
+        cached,
+    } = written;
     let defaults = Limits::default();
     Limits {
         body: body.map_or(defaults.body, |size| size.0),
@@ -37,11 +48,13 @@ pub(super) fn front(written: file::Limits) -> Limits {
         replays: replays.map_or(defaults.replays, |size| size.0),
         batch: batch.unwrap_or(defaults.batch),
         subscriptions: subscriptions.unwrap_or(defaults.subscriptions),
+        cache: cache.map_or(defaults.cache, |size| size.0),
+        cached: cached.map_or(defaults.cached, |size| size.0),
     }
 }
 
 pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts) -> Timeouts {
-    let file::Timeouts { read, write, connection, session, keep_alive, replay, start, drain } = written;
+    let file::Timeouts { read, write, connection, session, keep_alive, replay, cache, start, drain } = written;
     let defaults = Timeouts::default();
     let here = Path::root("timeouts");
     let mut some = |key, span, default| positive(checker, &here.key(key), span, default);
@@ -52,6 +65,7 @@ pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts)
         session: some("session", session, defaults.session),
         keep_alive: some("keep_alive", keep_alive, defaults.keep_alive),
         replay: any(replay, defaults.replay),
+        cache: some("cache", cache, defaults.cache),
         start: any(start, defaults.start),
         drain: any(drain, defaults.drain),
     }

@@ -23,6 +23,10 @@ pub struct Limits {
     pub batch: usize,
     /// Resources that one client session, or one `subscriptions/listen` request, may be subscribed to. Default 256.
     pub subscriptions: usize,
+    /// Bytes of all cached reads of resources. Default 64 MiB; zero caches none.
+    pub cache: usize,
+    /// Bytes of one cached read. Default 1 MiB.
+    pub cached: usize,
 }
 
 /// Bounds on time at the front.
@@ -40,6 +44,8 @@ pub struct Timeouts {
     pub keep_alive: Duration,
     /// A stream that ended or broke off is remembered. Default 60 s; zero remembers none.
     pub replay: Duration,
+    /// A read of a resource is cached at most. Default 1 h.
+    pub cache: Duration,
     /// The first lists of the backends are waited for at start. Default 10 s.
     pub start: Duration,
     /// Running calls may take after SIGTERM. Default 30 s.
@@ -58,6 +64,8 @@ impl Default for Limits {
             replays: 256 << 20,
             batch: 100,
             subscriptions: 256,
+            cache: 64 << 20,
+            cached: 1 << 20,
         }
     }
 }
@@ -71,6 +79,7 @@ impl Default for Timeouts {
             session: Duration::from_secs(30 * 60),
             keep_alive: Duration::from_secs(15),
             replay: Duration::from_secs(60),
+            cache: Duration::from_secs(60 * 60),
             start: Duration::from_secs(10),
             drain: Duration::from_secs(30),
         }

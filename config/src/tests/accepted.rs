@@ -157,7 +157,9 @@ fn every_key_reaches_the_model() {
             replay: 6,
             replays: 7,
             batch: 8,
-            subscriptions: 9
+            subscriptions: 9,
+            cache: 10,
+            cached: 11
         }
     );
     assert_eq!(
@@ -169,6 +171,7 @@ fn every_key_reaches_the_model() {
             session: seconds(4),
             keep_alive: Duration::from_millis(500),
             replay: seconds(5),
+            cache: seconds(6),
             start: Duration::ZERO,
             drain: Duration::ZERO,
         }
