@@ -1,6 +1,7 @@
 //! Where a client's dialect is taken off: `modern` and `legacy`; what both share stands here.
 
 mod batch;
+mod hints;
 pub(crate) mod legacy;
 mod listing;
 pub(crate) mod modern;
@@ -9,6 +10,7 @@ pub(crate) mod sse;
 pub(crate) use batch::Batch;
 
 use crate::answer::{Asker, SERVER_INFO};
+use crate::cache;
 use crate::call::{self, Request};
 use crate::catalog::{Catalog, Offers};
 use crate::client::{Client, Gone};
@@ -109,7 +111,11 @@ impl Post {
                 asker.uris = routed.uri_prefix.clone().map(|prefix| (method, prefix));
                 let keep_alive = self.snapshot.config.timeouts.keep_alive;
                 let terms = Terms { asker, keep_alive, drain: &self.core.drain };
-                pump::carry(client, Running::start(routed), &terms, cancellable).await
+                let running = match method {
+                    Method::ResourcesRead => cache::start(&self.snapshot.cache, routed),
+                    _ => Running::start(routed),
+                };
+                pump::carry(client, running, &terms, cancellable).await
             }
             Err(fault) => {
                 tracing::debug!(kind = fault.kind.as_str(), code = fault.code, fault.message, "call refused");
@@ -238,12 +244,14 @@ fn initialize_result(catalog: &Catalog, revision: Revision) -> String {
     )
 }
 
-/// The result of `server/discover`. What is offered may change at any time, so nobody is told to keep it.
-fn discover_result(catalog: &Catalog) -> String {
+/// The result of `server/discover`.
+fn discover_result(endpoint: &Endpoint) -> String {
+    let catalog = &endpoint.catalog();
     format!(
-        r#"{{"resultType":"complete","supportedVersions":["{}"],"capabilities":{},"serverInfo":{SERVER_INFO},"ttlMs":0,"cacheScope":"private","_meta":{{"{}":{SERVER_INFO}}}{}}}"#,
+        r#"{{"resultType":"complete","supportedVersions":["{}"],"capabilities":{},"serverInfo":{SERVER_INFO},{},"_meta":{{"{}":{SERVER_INFO}}}{}}}"#,
         Revision::LATEST.as_str(),
         capabilities(catalog.offers),
+        hints::of(endpoint, catalog, catalog.discovered).members(),
         weir_protocol::meta::SERVER_INFO,
         instructions(catalog)
     )

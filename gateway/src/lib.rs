@@ -3,6 +3,7 @@
 mod answer;
 mod app;
 mod attached;
+mod cache;
 mod call;
 mod catalog;
 mod client;

@@ -2,6 +2,7 @@
 
 use crate::answer::{Answer, Asker};
 use crate::attached::Attached;
+use crate::cache::Seat;
 use crate::call::Routed;
 use crate::client::{Client, Gone};
 use crate::drain::{Drain, Phase};
@@ -23,18 +24,32 @@ pub(crate) struct Running {
     backend: Arc<Attached>,
     opening: Option<BoxFuture<'static, Result<Exchange, BackendError>>>,
     exchange: Option<Exchange>,
+    /// Where a read leaves its outcome for others.
+    seat: Option<Seat>,
     ended: bool,
 }
 
 impl Running {
     pub(crate) fn start(routed: Routed) -> Self {
         let opening = routed.backend.backend.clone().call(routed.permit, routed.call);
-        Self { backend: routed.backend, opening: Some(opening), exchange: None, ended: false }
+        Self { backend: routed.backend, opening: Some(opening), exchange: None, seat: None, ended: false }
+    }
+
+    /// A read of a resource, which may have been answered already.
+    pub(crate) fn read(
+        backend: Arc<Attached>,
+        opening: BoxFuture<'static, Result<Exchange, BackendError>>,
+        seat: Seat,
+    ) -> Self {
+        Self { backend, opening: Some(opening), exchange: None, seat: Some(seat), ended: false }
     }
 
     /// The next event. Cancel-safe.
     async fn next(&mut self) -> Result<Event, BackendError> {
         let next = self.advance().await;
+        if let Some(seat) = &self.seat {
+            seat.settle(&next);
+        }
         self.ended = !matches!(next, Ok(Event::Progress(_) | Event::Log(_)));
         next
     }
@@ -55,6 +70,7 @@ impl Running {
     fn cancel(&mut self) {
         self.opening = None;
         self.exchange = None;
+        self.seat = None;
         self.ended = true;
     }
 

@@ -54,7 +54,8 @@ pub(super) fn front(written: file::Limits) -> Limits {
 }
 
 pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts) -> Timeouts {
-    let file::Timeouts { read, write, connection, session, keep_alive, replay, cache, start, drain } = written;
+    let file::Timeouts { read, write, connection, session, keep_alive, replay, cache, start, drain } =
+        written;
     let defaults = Timeouts::default();
     let here = Path::root("timeouts");
     let mut some = |key, span, default| positive(checker, &here.key(key), span, default);
