@@ -18,6 +18,9 @@ use weir_backends::{Freshness, Message};
 use weir_config::Config;
 use weir_policies::Principal;
 
+/// The longest URI whose reads are kept, in bytes.
+const LONGEST: usize = 2048;
+
 /// What an entry takes beside its message, about.
 const OVERHEAD: usize = 1024;
 

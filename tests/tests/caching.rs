@@ -291,20 +291,24 @@ fn nobody_depends_on_who_asked_first() {
 
 #[test]
 fn what_is_kept_is_bounded_in_bytes() {
-    let large = |at: u64| format!("doc:///public/60000/large/{at}");
-    let total = |cached: &Cached| (0..20).map(|at| cached.reads(&large(at))).sum::<u64>();
-    let twice = |cached: &Cached| {
+    let mut cached = Cached::new();
+    let twice = |cached: &Cached, name: &str| {
+        let large = |at: u64| format!("doc:///public/60000/large/{name}/{at}");
         let client = cached.modern();
         for at in (0..20).chain(0..20) {
             read(&client, &large(at));
         }
-        total(cached)
+        (0..20).map(|at| cached.reads(&large(at))).sum::<u64>()
     };
-    assert_eq!(twice(&Cached::new()), 20);
-    let little = twice(&Cached::bounded(json!({"cache": "256KiB"}), json!({})));
+    assert_eq!(twice(&cached, "all"), 20);
+    let mut bounds = |limits: Value| {
+        cached.weir = Weir::serve(bounded(&cached.server, limits.clone(), json!({})));
+        twice(&cached, &limits["cache"].as_str().unwrap_or("none").replace("KiB", ""))
+    };
+    let little = bounds(json!({"cache": "256KiB"}));
     assert!(little >= 35, "20 of 50 KiB do not fit into 256 KiB, but were read {little} times only");
-    assert_eq!(twice(&Cached::bounded(json!({"cached": "50KiB"}), json!({}))), 40);
-    assert_eq!(twice(&Cached::bounded(json!({"cache": 0}), json!({}))), 40);
+    assert_eq!(bounds(json!({"cache": "1024KiB", "cached": "50KiB"})), 40);
+    assert_eq!(bounds(json!({"cache": 0})), 40);
 }
 
 /// `ttlMs` and `cacheScope` of a modern answer.

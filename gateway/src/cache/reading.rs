@@ -13,9 +13,6 @@ use weir_policies::Principal;
 use weir_protocol::object::Object;
 use weir_protocol::{Era, Params, Span, meta};
 
-/// The longest URI whose reads are kept, in bytes.
-const LONGEST: usize = 2048;
-
 /// Members of `_meta` that change nothing about what is read: they describe the hop, or the observation of it.
 const INDIFFERENT: [&str; 8] = [
     meta::PROTOCOL_VERSION,
@@ -44,7 +41,7 @@ impl Wish {
         cache.kept.as_ref()?;
         let inventory = routed.backend.inventory()?;
         let modern = inventory.features.revision.era() == Era::Modern;
-        let uri = routed.call.target.as_ref().filter(|uri| modern && uri.len() <= LONGEST)?;
+        let uri = routed.call.target.as_ref().filter(|uri| modern && uri.len() <= super::LONGEST)?;
         let params = routed.call.envelope.params.as_ref()?;
         is_plain(&routed.call.body, params).then(|| Self {
             backend: routed.backend.number,

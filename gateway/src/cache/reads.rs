@@ -1,5 +1,6 @@
 //! Reads of one backend's resources: what changed since, and who is asking right now.
 
+use super::LONGEST;
 use crate::watchers::ancestry;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -41,8 +42,12 @@ impl Reads {
         let mut changes = self.changes.lock();
         changes.count += 1;
         let count = changes.count;
-        changes.whole.insert(uri.clone(), count);
-        for outer in ancestry(uri).skip(1) {
+        // Longer ones are not kept, nor is what would be a part of them.
+        let kept = |uri: &&str| uri.len() <= LONGEST;
+        if kept(&&**uri) {
+            changes.whole.insert(uri.clone(), count);
+        }
+        for outer in ancestry(uri).skip(1).filter(kept) {
             match changes.parts.get_mut(outer) {
                 Some(last) => *last = count,
                 None => drop(changes.parts.insert(outer.into(), count)),

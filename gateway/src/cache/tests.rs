@@ -188,6 +188,17 @@ fn changes_are_counted_in_bounded_memory() {
 }
 
 #[test]
+fn a_change_with_a_long_uri_concerns_what_it_is_a_part_of() {
+    let (cache, whole, other) = (Cache::within(BOUNDS), wish("doc:///a"), wish("doc:///b"));
+    let other = Wish { reads: whole.reads.clone(), ..other };
+    for wish in [&whole, &other] {
+        assert!(keep(&cache, wish, &answer(60_000, true, "x")));
+    }
+    whole.reads.changed(&format!("doc:///a/{}", "x".repeat(1 << 20)).into());
+    assert!(served(&cache, &whole).is_none() && served(&cache, &other).is_some());
+}
+
+#[test]
 fn who_asks_first_asks_for_all_and_leaves_its_place_to_the_next() {
     let reads: Arc<Reads> = Arc::default();
     let spot = || ("a:b".into(), None);
