@@ -31,7 +31,7 @@ const APART: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Cache {
     /// `None` where nothing is kept.
-    kept: Option<Store<Key, Arc<Kept>>>,
+    kept: Option<Store<Key, Kept>>,
     bounds: Bounds,
 }
 
@@ -63,31 +63,28 @@ struct Key {
 }
 
 /// What is known of reading a resource.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Kept {
-    Answer(Answer),
-    /// It may be kept for one principal, and not for others: each has an entry of its own.
-    Private {
-        until: Instant,
-    },
-    /// It is not to be kept.
-    Apart {
-        until: Instant,
-    },
+    /// What its backend answers.
+    Answer(Arc<Stored>),
+    /// Until then: it may be kept for one principal, and not for others; each has an entry of its own.
+    Private(Instant),
+    /// Until then: it is not to be kept.
+    Apart(Instant),
 }
 
 impl Kept {
     fn until(&self) -> Instant {
         match self {
             Self::Answer(answer) => answer.kept,
-            Self::Private { until } | Self::Apart { until } => *until,
+            Self::Private(until) | Self::Apart(until) => *until,
         }
     }
 
     fn weight(&self, key: &Key) -> usize {
         let message = match self {
             Self::Answer(answer) => answer.message.body.len(),
-            Self::Private { .. } | Self::Apart { .. } => 0,
+            Self::Private(_) | Self::Apart(_) => 0,
         };
         message + key.uri.len() + OVERHEAD
     }
@@ -95,7 +92,7 @@ impl Kept {
 
 /// A backend's answer to a read.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Stored {
     message: Message,
     /// It is fresh until then, by its backend's word.
     until: Instant,
@@ -107,7 +104,7 @@ pub(crate) struct Answer {
     owner: Option<Arc<Principal>>,
 }
 
-impl Answer {
+impl Stored {
     /// The message as it is true now: with what is left of its time to live. `None` where it is not good for `wish` any
     /// more, or never was.
     fn serve(&self, wish: &Wish) -> Option<Message> {
@@ -149,7 +146,7 @@ impl Cache {
         let store = || {
             Store::builder()
                 .max_capacity(u64::try_from(bounds.all).unwrap_or(u64::MAX))
-                .weigher(|key: &Key, kept: &Arc<Kept>| u32::try_from(kept.weight(key)).unwrap_or(u32::MAX))
+                .weigher(|key: &Key, kept: &Kept| u32::try_from(kept.weight(key)).unwrap_or(u32::MAX))
                 .expire_after(Life)
                 .build()
         };
@@ -175,21 +172,21 @@ impl Cache {
             return Look::Apart;
         };
         let shared = store.get(&wish.key(None));
-        let serve = |kept: &Option<Arc<Kept>>| match kept.as_deref() {
+        let serve = |kept: &Option<Kept>| match kept {
             Some(Kept::Answer(answer)) => answer.serve(wish).map(|message| Look::Kept(message.into())),
             _ => None,
         };
         let now = Instant::now();
         let own = || serve(&store.get(&wish.key(Some(wish.principal.clone()))));
-        serve(&shared).or_else(own).unwrap_or_else(|| match shared.as_deref() {
-            Some(Kept::Apart { until }) if now < *until => Look::Apart,
-            Some(Kept::Private { until }) if now < *until => Look::Missing(Some(wish.principal.clone())),
+        serve(&shared).or_else(own).unwrap_or_else(|| match &shared {
+            Some(Kept::Apart(until)) if now < *until => Look::Apart,
+            Some(Kept::Private(until)) if now < *until => Look::Missing(Some(wish.principal.clone())),
             _ => Look::Missing(None),
         })
     }
 
     /// Keeps what a backend answered to `wish`, where it may be kept. `asked` is what the backend had changed before.
-    fn keep(&self, wish: &Wish, asked: u64, message: &Message) -> Option<Arc<Kept>> {
+    fn keep(&self, wish: &Wish, asked: u64, message: &Message) -> Option<Arc<Stored>> {
         let store = self.kept.as_ref()?;
         let now = Instant::now();
         let hint = message.envelope.result.as_ref()?.hint(&message.body);
@@ -206,10 +203,10 @@ impl Cache {
         let key = wish.key(owner.clone());
         // A message may be a part of a larger buffer, which would stay with it.
         let message = Message { body: message.body.to_vec().into(), envelope: message.envelope.clone() };
-        let answer = Arc::new(Kept::Answer(Answer { message, until, kept, asked, owner }));
-        store.insert(key, answer.clone());
+        let answer = Arc::new(Stored { message, until, kept, asked, owner });
+        store.insert(key, Kept::Answer(answer.clone()));
         if !hint.public {
-            store.insert(wish.key(None), Arc::new(Kept::Private { until: kept }));
+            store.insert(wish.key(None), Kept::Private(kept));
         }
         // Otherwise what is too much is thrown out a while later.
         store.run_pending_tasks();
@@ -220,7 +217,7 @@ impl Cache {
     fn set_apart(&self, wish: &Wish) {
         let until = Instant::now() + APART;
         if let Some(store) = &self.kept {
-            store.insert(wish.key(None), Arc::new(Kept::Apart { until }));
+            store.insert(wish.key(None), Kept::Apart(until));
         }
     }
 }
@@ -228,15 +225,15 @@ impl Cache {
 /// How long entries stay in the store.
 struct Life;
 
-impl moka::Expiry<Key, Arc<Kept>> for Life {
-    fn expire_after_create(&self, _: &Key, kept: &Arc<Kept>, _: std::time::Instant) -> Option<Duration> {
+impl moka::Expiry<Key, Kept> for Life {
+    fn expire_after_create(&self, _: &Key, kept: &Kept, _: std::time::Instant) -> Option<Duration> {
         Some(kept.until().saturating_duration_since(Instant::now()))
     }
 
     fn expire_after_update(
         &self,
         _: &Key,
-        kept: &Arc<Kept>,
+        kept: &Kept,
         _: std::time::Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {

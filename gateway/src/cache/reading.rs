@@ -1,7 +1,7 @@
 //! A read on its way: from the cache, behind another that asks for the same, or to the backend.
 
 use super::reads::{Landing, Lead, Place, Reads};
-use super::{Cache, Kept, Key, Look};
+use super::{Cache, Key, Look};
 use crate::call::Routed;
 use crate::pump::Running;
 use parking_lot::Mutex;
@@ -95,12 +95,9 @@ async fn open(cache: Arc<Cache>, wish: Wish, routed: Routed, seat: Seat) -> Resu
         match wish.reads.join((wish.uri.clone(), owner)) {
             Place::First(lead) => break Some(lead),
             Place::Behind(landing) => match tokio::time::timeout_at(patience, landed(landing)).await {
-                Ok(Some(Landing::Answer(kept))) => match &*kept {
-                    Kept::Answer(answer) => match answer.serve(&wish) {
-                        Some(message) => return Ok(Exchange::ready(Outcome::Complete(message))),
-                        None => break None,
-                    },
-                    _ => break None,
+                Ok(Some(Landing::Answer(answer))) => match answer.serve(&wish) {
+                    Some(message) => return Ok(Exchange::ready(Outcome::Complete(message))),
+                    None => break None,
                 },
                 // It went away without a word: whoever comes first is the next to ask.
                 Ok(None) if Instant::now() < patience => {}

@@ -1,6 +1,6 @@
 //! Reads of one backend's resources: what changed since, and who is asking right now.
 
-use super::LONGEST;
+use super::{LONGEST, Stored};
 use crate::watchers::ancestry;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -109,7 +109,7 @@ pub(super) enum Landing {
     /// It waits for the backend.
     Aloft,
     /// It has an answer that others may share.
-    Answer(Arc<super::Kept>),
+    Answer(Arc<Stored>),
     /// It has an answer of its own only, or none.
     Nothing,
 }
@@ -133,7 +133,7 @@ pub(super) struct Lead {
 
 impl Lead {
     /// Tells those who wait what came of it.
-    pub(super) fn land(self, answer: Option<Arc<super::Kept>>) {
+    pub(super) fn land(self, answer: Option<Arc<Stored>>) {
         self.sender.send_replace(answer.map_or(Landing::Nothing, Landing::Answer));
     }
 }

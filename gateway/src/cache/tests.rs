@@ -59,7 +59,7 @@ fn what_is_left_fits_where_the_whole_stood() {
     let left = |left: Duration| {
         let (until, kept) = (now + left, now + Duration::from_secs(60));
         let message = answer(300_000, true, "x");
-        let answer = Answer { message, until, kept, asked: 0, owner: None };
+        let answer = Stored { message, until, kept, asked: 0, owner: None };
         let message = answer.serve(&wish)?;
         let body: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
         assert_eq!(body["result"]["contents"], serde_json::json!(["x"]));
@@ -95,9 +95,6 @@ fn what_is_private_is_its_owners() {
     assert!(served(&cache, &bob).unwrap().contains("bob's"));
     // An answer that somebody waited for is no exception.
     let kept = cache.keep(&ann, 0, &answer(60_000, false, "ann's")).unwrap();
-    let Kept::Answer(kept) = &*kept else {
-        panic!("an answer");
-    };
     assert!(kept.serve(&bob).is_none() && kept.serve(&ann).is_some());
 
     assert!(keep(&cache, &ann, &answer(60_000, true, "everybody's")));
