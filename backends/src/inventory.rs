@@ -274,3 +274,6 @@ async fn fetch_list(
     }
     Err(BackendError::Protocol(format!("{} has more than {PAGES} pages", method.as_str())))
 }
+
+#[cfg(test)]
+mod tests;
