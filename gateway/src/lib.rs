@@ -1,5 +1,6 @@
 //! The data plane: HTTP in, one protocol inside, backends behind. The only crate that knows HTTP sessions.
 
+mod ancestry;
 mod answer;
 mod app;
 mod attached;

@@ -20,7 +20,7 @@ impl Cached {
     }
 
     fn bounded(limits: Value, timeouts: Value) -> Self {
-        let server = peers::caching_http(60_000, "public");
+        let server = peers::caching_http(600_000, "public");
         let weir = Weir::serve(bounded(&server, limits, timeouts));
         Self { server, weir }
     }
@@ -64,8 +64,8 @@ fn is_read(text: &str, times: u64) -> bool {
 fn a_read_is_served_without_asking_again() {
     let cached = Cached::new();
     let (modern, legacy) = (cached.modern(), cached.legacy());
-    for (uri, scope) in [("doc:///public/60000/a", "public"), ("doc:///private/60000/a", "private")] {
-        let mut left = 60_000;
+    for (uri, scope) in [("doc:///public/600000/a", "public"), ("doc:///private/600000/a", "private")] {
+        let mut left = 600_000;
         let mut texts = Vec::new();
         for _ in 0..3 {
             let answer = modern.ask("resources/read", json!({"uri": uri}));
@@ -86,7 +86,7 @@ fn a_read_is_served_without_asking_again() {
         assert_eq!(cached.reads(uri), 1);
     }
     // What a legacy client asked for first is there for a modern one, and for one that wants to hear of progress and logs.
-    let uri = "doc:///public/60000/b";
+    let uri = "doc:///public/600000/b";
     assert!(is_read(&read(&legacy, uri), 1));
     assert!(is_read(&read(&modern, uri), 1));
     let meta = json!({"progressToken": "t", "io.modelcontextprotocol/logLevel": "debug", "traceparent": "x"});
@@ -111,7 +111,7 @@ fn a_read_is_asked_for_again_when_its_time_is_over() {
 
     let bounded = Cached::bounded(json!({}), json!({"cache": "100ms"}));
     let client = bounded.modern();
-    wait::until_true("it is read again", || is_read(&read(&client, "doc:///public/60000/a"), 2));
+    wait::until_true("it is read again", || is_read(&read(&client, "doc:///public/600000/a"), 2));
 }
 
 #[test]
@@ -126,13 +126,13 @@ fn what_must_not_be_kept_is_not() {
             assert!(is_read(&text(answer.result()), times));
         }
     }
-    let failing = "doc:///public/60000/fail/a";
+    let failing = "doc:///public/600000/fail/a";
     for times in 1..4 {
         assert_eq!(ask(json!({"uri": failing})).error(), -32602);
         assert_eq!(cached.reads(failing), times);
     }
     // A server that needs input, and what it says once it has it.
-    let asking = "doc:///public/60000/ask/a";
+    let asking = "doc:///public/600000/ask/a";
     for times in 1..4 {
         let answer = ask(json!({"uri": asking}));
         assert_eq!(answer.result()["resultType"], "input_required");
@@ -141,7 +141,7 @@ fn what_must_not_be_kept_is_not() {
         assert!(is_read(&text(answer.result()), 2 * times));
     }
     // Nor a request that says more than which resource it wants, whatever is there already.
-    let plain = "doc:///public/60000/b";
+    let plain = "doc:///public/600000/b";
     assert!(is_read(&read(&client, plain), 1));
     for (times, more) in [(2, json!({"lines": 3})), (3, json!({"_meta": {"com.example/tenant": "a"}}))] {
         let mut params = more;
@@ -155,7 +155,7 @@ fn what_must_not_be_kept_is_not() {
 fn updates_end_what_they_concern_before_anybody_hears_of_them() {
     let cached = Cached::new();
     let (client, legacy) = (cached.modern(), cached.legacy());
-    let (watched, other) = ("doc:///public/60000/a", "doc:///public/60000/b");
+    let (watched, other) = ("doc:///public/600000/a", "doc:///public/600000/b");
     let listen = json!({"notifications": {"resourceSubscriptions": [watched]}});
     let (request, _) = client.prepare("subscriptions/listen", listen);
     let mut stream = request.open(client.endpoint()).events();
@@ -178,7 +178,7 @@ fn a_changed_list_of_resources_ends_all_reads() {
     let mut stream = request.open(client.endpoint()).events();
     assert_eq!(stream.message()["method"], "notifications/subscriptions/acknowledged");
     for times in 1..4 {
-        for uri in ["doc:///public/60000/a", "doc:///private/60000/b"] {
+        for uri in ["doc:///public/600000/a", "doc:///private/600000/b"] {
             assert!(is_read(&read(&client, uri), times));
             assert!(is_read(&read(&client, uri), times));
         }
@@ -190,7 +190,7 @@ fn a_changed_list_of_resources_ends_all_reads() {
 #[test]
 fn a_server_that_was_away_is_asked_again() {
     let mut cached = Cached::new();
-    let (client, uri) = (cached.modern(), "doc:///public/60000/a");
+    let (client, uri) = (cached.modern(), "doc:///public/600000/a");
     let before = read(&client, uri);
     cached.server.restart();
     let mut after = String::new();
@@ -205,7 +205,7 @@ fn a_server_that_was_away_is_asked_again() {
 #[test]
 fn a_reload_keeps_what_belongs_to_a_backend_that_stays() {
     let cached = Cached::new();
-    let (client, uri) = (cached.modern(), "doc:///public/60000/a");
+    let (client, uri) = (cached.modern(), "doc:///public/600000/a");
     assert!(is_read(&read(&client, uri), 1));
     let mut config = bounded(&cached.server, json!({"sessions": 7}), json!({}));
     config["endpoints"]["main"]["instructions"] = json!("reloaded");
@@ -235,7 +235,7 @@ fn a_reload_keeps_what_belongs_to_a_backend_that_stays() {
 #[test]
 fn many_who_read_at_once_are_one_read() {
     let cached = Cached::new();
-    let uri = "doc:///public/60000/gate/a";
+    let uri = "doc:///public/600000/gate/a";
     let clients: Vec<Modern> = (0..50).map(|_| cached.modern()).collect();
     let together = Barrier::new(clients.len());
     std::thread::scope(|scope| {
@@ -262,7 +262,7 @@ fn many_who_read_at_once_are_one_read() {
 fn nobody_depends_on_who_asked_first() {
     let cached = Cached::new();
     let (first, second) = (cached.modern(), cached.modern());
-    let uri = "doc:///public/60000/gate/a";
+    let uri = "doc:///public/600000/gate/a";
     std::thread::scope(|scope| {
         let (request, _) = first.prepare("resources/read", json!({"uri": uri}));
         let leaving = request.begin(first.endpoint());
@@ -274,7 +274,7 @@ fn nobody_depends_on_who_asked_first() {
         assert!(is_read(&reader.join().expect("it reads"), 2));
     });
     // Nor is anybody told that another's read failed, or what it must not share.
-    for uri in ["doc:///public/60000/fail/a", "doc:///private/0/a"] {
+    for uri in ["doc:///public/600000/fail/a", "doc:///private/0/a"] {
         let together = Barrier::new(10);
         std::thread::scope(|scope| {
             for _ in 0..10 {
@@ -293,7 +293,7 @@ fn nobody_depends_on_who_asked_first() {
 fn what_is_kept_is_bounded_in_bytes() {
     let mut cached = Cached::new();
     let twice = |cached: &Cached, name: &str| {
-        let large = |at: u64| format!("doc:///public/60000/large/{name}/{at}");
+        let large = |at: u64| format!("doc:///public/600000/large/{name}/{at}");
         let client = cached.modern();
         for at in (0..20).chain(0..20) {
             read(&client, &large(at));
@@ -321,8 +321,8 @@ fn hint(client: &Modern, method: &str, params: Value) -> (u64, String) {
 
 #[test]
 fn lists_say_how_long_they_are_good() {
-    let (long, short) = (peers::caching_http(600_000, "public"), peers::caching_http(50_000, "public"));
-    let own = peers::caching_http(600_000, "private");
+    let (long, short) = (peers::caching_http(6_000_000, "public"), peers::caching_http(500_000, "public"));
+    let own = peers::caching_http(6_000_000, "private");
     let over = |backends: Value| Weir::serve(config(backends, json!({"page_size": 1})));
     let (long, short, own) =
         (json!({"url": long.url()}), json!({"url": short.url()}), json!({"url": own.url()}));
@@ -330,7 +330,7 @@ fn lists_say_how_long_they_are_good() {
 
     let weir = over(json!({"a": long, "b": short}));
     let client = Modern::new(weir.endpoint());
-    for (method, most) in lists.into_iter().zip([50_000, 100_000, 50_000, 50_000]) {
+    for (method, most) in lists.into_iter().zip([500_000, 1_000_000, 500_000, 500_000]) {
         let (ttl, scope) = hint(&client, method, json!({}));
         assert!(ttl > 0 && ttl <= most, "{method}: {ttl}");
         assert_eq!(scope, "public", "{method}");
@@ -342,7 +342,7 @@ fn lists_say_how_long_they_are_good() {
     let weir = over(json!({"a": long}));
     let client = Modern::new(weir.endpoint());
     let (ttl, _) = hint(&client, "tools/list", json!({}));
-    assert!(ttl > 100_000 && ttl <= 600_000, "{ttl}");
+    assert!(ttl > 1_000_000 && ttl <= 6_000_000, "{ttl}");
 
     let weir = over(json!({"a": long, "b": own}));
     let client = Modern::new(weir.endpoint());

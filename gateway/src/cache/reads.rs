@@ -1,7 +1,7 @@
 //! Reads of one backend's resources: what changed since, and who is asking right now.
 
 use super::{LONGEST, Stored};
-use crate::watchers::ancestry;
+use crate::ancestry::ancestry;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
