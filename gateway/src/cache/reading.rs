@@ -106,7 +106,7 @@ async fn open(cache: Arc<Cache>, wish: Wish, routed: Routed, seat: Seat) -> Resu
         }
     };
     let asked = wish.reads.changes();
-    *seat.0.lock() = Some(Ticket { cache, wish, asked, lead });
+    *seat.0.lock() = Some(Asking { cache, wish, asked, lead });
     routed.backend.backend.clone().call(routed.permit, routed.call).await
 }
 
@@ -118,11 +118,11 @@ async fn landed(mut landing: watch::Receiver<Landing>) -> Option<Landing> {
 
 /// Where a read leaves what it got, once it has asked its backend; empty where it has not.
 #[derive(Debug, Clone)]
-pub(crate) struct Seat(Arc<Mutex<Option<Ticket>>>);
+pub(crate) struct Seat(Arc<Mutex<Option<Asking>>>);
 
 /// A read that asks its backend.
 #[derive(Debug)]
-struct Ticket {
+struct Asking {
     cache: Arc<Cache>,
     wish: Wish,
     /// What the backend had changed before.
@@ -135,12 +135,12 @@ impl Seat {
     /// Takes in what the backend did: keeps it where it may be kept, and tells those who wait. A read that is dropped
     /// without this leaves its place to the next of them.
     pub(crate) fn settle(&self, event: &Result<Event, BackendError>) {
-        let kept = |ticket: &Ticket| match event {
+        let kept = |asking: &Asking| match event {
             Ok(Event::Outcome(Outcome::Complete(message))) => {
-                Some(ticket.cache.keep(&ticket.wish, ticket.asked, message))
+                Some(asking.cache.keep(&asking.wish, asking.asked, message))
             }
             Ok(Event::Outcome(Outcome::InputRequired(_))) => {
-                ticket.cache.set_apart(&ticket.wish);
+                asking.cache.set_apart(&asking.wish);
                 Some(None)
             }
             Ok(Event::Outcome(Outcome::Error(_))) | Err(_) => Some(None),
@@ -150,7 +150,7 @@ impl Seat {
         let Some(kept) = seat.as_ref().and_then(kept) else {
             return;
         };
-        if let Some(lead) = seat.take().and_then(|ticket| ticket.lead) {
+        if let Some(lead) = seat.take().and_then(|asking| asking.lead) {
             lead.land(kept);
         }
     }
