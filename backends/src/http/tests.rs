@@ -1,5 +1,6 @@
 //! HTTP backends against servers whose every answer is scripted.
 
+mod aside;
 mod asking;
 mod listen;
 mod loss;

@@ -8,9 +8,9 @@ use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use weir_protocol::ClientCapabilities as C;
 
-const ANSWER: &str = r#"{"action":"accept","content":{"reply":"yes"}}"#;
+pub(super) const ANSWER: &str = r#"{"action":"accept","content":{"reply":"yes"}}"#;
 
-fn question(id: &str) -> String {
+pub(super) fn question(id: &str) -> String {
     let params = r#"{"message":"m","requestedSchema":{}}"#;
     format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"elicitation/create","params":{params}}}"#)
 }

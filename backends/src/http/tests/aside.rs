@@ -1,0 +1,129 @@
+//! Servers that ask the clients of their calls on the stream of the session, beside the answers.
+
+use super::asking::{ANSWER, question};
+use super::server::{Request, live_stream};
+use super::*;
+use crate::trial::{asked, begin, finish, reply};
+use std::collections::HashMap;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use weir_protocol::ClientCapabilities as C;
+
+/// Streams that are open, by what they belong to.
+type Streams = Mutex<HashMap<String, UnboundedSender<String>>>;
+
+fn say(streams: &Streams, whose: &str, message: &str) {
+    if let Some(stream) = streams.lock().get(whose) {
+        let _ = stream.send(format!("data: {message}\n\n"));
+    }
+}
+
+fn open(streams: &Streams, whose: &str) -> Answer {
+    let (sender, feed) = unbounded_channel();
+    streams.lock().insert(whose.to_owned(), sender);
+    live_stream(feed)
+}
+
+fn session(request: &Request) -> String {
+    request.header("mcp-session-id").unwrap_or_default().to_owned()
+}
+
+/// A server whose calls ask one question each on the stream of their session, unless they are to wait for nothing. With
+/// `gate` even the heads of their answers wait for it, which the client's answer opens.
+async fn server(gate: Option<Arc<Semaphore>>) -> Server {
+    let (sessions, sides, calls) = (AtomicU64::new(0), Streams::default(), Streams::default());
+    Server::start(move |request| match (request.verb(), request.method()) {
+        ("GET", _) => open(&sides, &session(request)),
+        ("POST", "tools/call") => {
+            let ends = |text: &str| result(request, &format!(r#"{{"content":"{text}"}}"#));
+            let answer = match &gate {
+                Some(gate) => ends("late").held(gate),
+                None => open(&calls, request.id()),
+            };
+            if request.body["params"]["arguments"]["silent"].is_null() {
+                say(&sides, &session(request), &question(&format!("q{}", request.id())));
+            }
+            answer
+        }
+        ("POST", "") => {
+            let call = request.id().trim_matches(['"', 'q']);
+            let end = if request.body.get("error").is_some() { "refused" } else { "done" };
+            let end = format!(r#"{{"jsonrpc":"2.0","id":{call},"result":{{"content":"{end}"}}}}"#);
+            say(&calls, call, &end);
+            gate.iter().for_each(|gate| gate.add_permits(1));
+            refusal(202, "")
+        }
+        _ => legacy(request, &sessions),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_question_beside_the_answer_is_for_the_client_of_the_session() {
+    let server = server(None).await;
+    let backend = backend(&server, |_| {});
+    let mut other = begin(&backend, CLIENT, C::FORM, "t", r#"{"silent":1}"#).await.unwrap();
+    let mut call = begin(&backend, CLIENT, C::FORM, "t", "{}").await.unwrap();
+    // It cannot be told which call asks, nor need it.
+    let question = asked(&mut other).await;
+    reply(&mut other, &question, ANSWER);
+    reply(&mut other, &question, ANSWER);
+    assert!(finish(&mut call).await.unwrap().contains("done"));
+    let is_answer = |request: &Request| request.verb() == "POST" && request.method().is_empty();
+    assert_eq!(server.requests().into_iter().filter(is_answer).count(), 1, "one answer is enough");
+    drop(other);
+    server.until("notifications/cancelled", 1).await;
+    backend.end_session(CLIENT);
+    server.until("CLOSED", 2).await;
+}
+
+#[tokio::test]
+async fn a_question_may_come_before_the_answer_begins() {
+    let gate = Arc::new(Semaphore::new(0));
+    let server = server(Some(gate)).await;
+    let backend = backend(&server, |spec| spec.timeouts.idle = Duration::from_millis(500));
+    let mut call = begin(&backend, CLIENT, C::FORM, "t", "{}").await.unwrap();
+    let question = asked(&mut call).await;
+    assert!(
+        tokio::time::timeout(Duration::from_millis(700), call.next()).await.is_err(),
+        "it may take its time"
+    );
+    reply(&mut call, &question, ANSWER);
+    assert!(finish(&mut call).await.unwrap().contains("late"));
+
+    let mut left = begin(&backend, CLIENT, C::FORM, "t", "{}").await.unwrap();
+    asked(&mut left).await;
+    drop(left);
+    server.until("notifications/cancelled", 1).await;
+    let error = begin(&backend, CLIENT, C::FORM, "t", r#"{"silent":1}"#).await;
+    assert!(matches!(error, Err(BackendError::Timeout { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn clients_that_share_a_session_are_told_apart_once_it_is_known_to_ask() {
+    let server = server(None).await;
+    let backend = backend(&server, |_| {});
+    let shared =
+        async |arguments| begin(&backend, SessionKey::Shared, C::FORM, "t", arguments).await.unwrap();
+    let _first = shared(r#"{"silent":1}"#).await;
+    let mut second = shared("{}").await;
+    assert!(finish(&mut second).await.unwrap().contains("refused"), "it may be either's");
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        let mut call = shared("{}").await;
+        let question = asked(&mut call).await;
+        calls.push((call, question));
+    }
+    for (call, question) in &mut calls {
+        reply(call, question, ANSWER);
+        assert!(finish(call).await.unwrap().contains("done"));
+    }
+    let sessions = server.count("initialize");
+    drop(calls);
+    let mut call = shared("{}").await;
+    asked(&mut call).await;
+    assert_eq!(server.count("initialize"), sessions, "sessions are used again");
+    drop(call);
+    // It may ask late, so nobody else comes into that session.
+    let mut call = shared("{}").await;
+    asked(&mut call).await;
+}
