@@ -63,6 +63,15 @@ pub struct Input {
 }
 
 impl Call {
+    /// What its client can be asked while it runs: nothing, but for the requests during which a server may ask (2026-07-28
+    /// `basic/patterns/mrtr`).
+    pub fn can_be_asked(&self) -> ClientCapabilities {
+        match self.method {
+            Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => self.capabilities,
+            _ => ClientCapabilities::NONE,
+        }
+    }
+
     /// The arguments that the backend gets, as raw JSON; `None` where it gets none.
     pub fn arguments(&self) -> Option<&[u8]> {
         let sent = || Some(self.envelope.params.as_ref()?.arguments?.of(&self.body));

@@ -1,5 +1,6 @@
 //! A backend that speaks streamable HTTP, in either era, or the transport of 2024-11-05.
 
+mod aside;
 mod client;
 mod era;
 mod events;
@@ -200,7 +201,7 @@ impl HttpBackend {
     async fn key(&self, call: &Call, era: Era) -> Result<(Key, Option<Box<dyn Held>>), BackendError> {
         let shared = &self.shared;
         let is_stream = era == Era::Legacy && shared.verdict.transport() == Some(Transport::Sse);
-        let asks = call.capabilities.can_be_asked();
+        let asks = call.can_be_asked().can_be_asked();
         if self.scope == SessionScope::Shared {
             // The operator wants one for all. What a call's client cannot be asked is refused call by call.
             if !is_stream {
@@ -231,14 +232,13 @@ impl HttpBackend {
         let shared = &self.shared;
         let session = shared.sessions.open(shared, key).await?;
         let is_shared = key.client == SessionKey::Shared;
-        let Some(line) =
-            session.line.as_ref().filter(|line| is_shared && asks && line.pending().may_ask_late())
-        else {
+        let pending = session.line.as_ref().map_or(session.aside.pending(), |line| line.pending());
+        if !(is_shared && asks && pending.may_ask_late()) {
             return Ok(session);
-        };
+        }
         // The one that the operator wants for all may hold more than a stream that is one of many.
         let grace = if key == Key::OWN { GRACE } else { Duration::ZERO };
-        if line.pending().cleared(grace).await {
+        if pending.cleared(grace).await {
             return Ok(session);
         }
         shared.sessions.forget(key, &session);
@@ -263,7 +263,7 @@ impl HttpBackend {
                 sent
             }
             Era::Legacy => {
-                let session = self.session(key, call.capabilities.can_be_asked()).await?;
+                let session = self.session(key, call.can_be_asked().can_be_asked()).await?;
                 if session.features.logging
                     && let Some(level) = session.verbosity.lacks(call.logs)
                 {

@@ -261,6 +261,24 @@ impl Pending {
 }
 
 impl Waiting {
+    /// The next event, where an answer comes by another way. Cancel-safe.
+    pub(crate) async fn event(&self) -> Event {
+        match self.0.next().await {
+            Ok(event) => event,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Whether `body` answers a question that is open; from now on it is not.
+    pub(crate) fn settle(&self, body: &[u8]) -> bool {
+        self.0.settle(body)
+    }
+
+    /// What the server is told whose questions nobody answers any more.
+    pub(crate) fn refusals(&self) -> Vec<Bytes> {
+        self.0.refusals()
+    }
+
     /// The answer alone.
     pub(crate) async fn answer(self) -> Result<Message, BackendError> {
         loop {

@@ -177,11 +177,7 @@ pub(crate) fn route(endpoint: &Endpoint, request: Request<'_>) -> Result<Routed,
         session: request.manner.session,
         repeatable: target.repeatable,
         logs: request.manner.logs,
-        capabilities: if takes_input(method) {
-            request.manner.capabilities
-        } else {
-            ClientCapabilities::NONE
-        },
+        capabilities: request.manner.capabilities,
         input: request.input,
         body: request.body.clone(),
         envelope: request.envelope.clone(),

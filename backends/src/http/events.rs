@@ -1,5 +1,6 @@
 //! The event stream that answers one request.
 
+use super::aside::Beside;
 use super::client::{Body, Media};
 use super::post::CancelGuard;
 use super::resumption::Resumption;
@@ -33,6 +34,8 @@ pub(crate) struct HttpEvents {
     guard: Option<CancelGuard>,
     resumption: Resumption,
     questions: Questions,
+    /// Where the server may ask something beside the call.
+    beside: Option<Arc<Beside>>,
     /// Tells of an answer that did not reach the server; there from the first answer on.
     undelivered: Option<Arc<Undelivered>>,
 }
@@ -77,6 +80,7 @@ impl HttpEvents {
         deadlines: Deadlines,
         guard: Option<CancelGuard>,
     ) -> Self {
+        let beside = guard.as_ref().and_then(CancelGuard::beside);
         Self {
             body: Some(body),
             decoder: Decoder::new(limit),
@@ -86,6 +90,7 @@ impl HttpEvents {
             guard,
             resumption: Resumption::default(),
             questions: Questions::default(),
+            beside,
             undelivered: None,
         }
     }
@@ -114,12 +119,26 @@ impl HttpEvents {
     /// The next event, unless the server cannot go on since it was not reached by an answer.
     async fn read_unless_failed(&mut self) -> Result<Event, BackendError> {
         let Some(undelivered) = self.undelivered.clone() else {
-            return self.read().await;
+            return self.read_either().await;
         };
         tokio::select! {
             error = undelivered.wait() => Err(error),
-            next = self.read() => next,
+            next = self.read_either() => next,
         }
+    }
+
+    /// The next event, be it that the server asks something beside the call.
+    async fn read_either(&mut self) -> Result<Event, BackendError> {
+        let Some(beside) = self.beside.clone() else {
+            return self.read().await;
+        };
+        let asked = tokio::select! {
+            biased;
+            next = self.read() => return next,
+            asked = beside.next() => asked,
+        };
+        self.deadlines.asked();
+        Ok(asked)
     }
 
     async fn read(&mut self) -> Result<Event, BackendError> {
@@ -225,7 +244,7 @@ impl HttpEvents {
 
     /// Sends the answer of the call's client to a request of the server, where that waits for one.
     pub(crate) fn reply(&mut self, body: Bytes) {
-        if self.questions.settle(&body) {
+        if self.questions.settle(&body) || self.beside.as_ref().is_some_and(|beside| beside.settle(&body)) {
             self.deadlines.answered();
             self.send(body);
         }

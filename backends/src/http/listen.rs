@@ -1,6 +1,7 @@
 //! The stream on which a server announces changes: a GET in the legacy era, `subscriptions/listen` in the modern one.
 
 use super::Shared;
+use super::aside::Aside;
 use super::client::{HttpClient, Media, Outgoing, Verb};
 use super::events::HttpEvents;
 use super::post::{self, Attempt};
@@ -231,10 +232,8 @@ async fn watch(
             (Kind::Notification, Method::ResourceUpdated) => shared.subscriptions.updated(message),
             // A modern server may send none (2026-07-28 `basic/patterns/mrtr`).
             (Kind::Request, _) => {
-                if let Some(session) = session.and_then(Weak::upgrade)
-                    && let Some(answer) = message::answer_to(&message, &shared.roots)
-                {
-                    session.reply(answer);
+                if let Some(session) = session.and_then(Weak::upgrade) {
+                    Aside::take(shared, &session, message);
                 }
             }
             (Kind::Response, _) => return BackendError::gone("it ended the subscription"),

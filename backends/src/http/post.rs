@@ -1,6 +1,7 @@
 //! One POST to a backend and the reading of its answer.
 
 use super::Shared;
+use super::aside::{Aside, Beside};
 use super::client::{HttpClient, Incoming, Media, Outgoing, Verb};
 use super::events::HttpEvents;
 use super::session::UpstreamSession;
@@ -86,8 +87,13 @@ pub(crate) async fn legacy(
     }
     let request = Outgoing::new(Verb::Post, session.headers(), body);
     let deadlines = Deadlines::start(&shared.timeouts);
-    let capabilities = call.map(|call| call.capabilities).unwrap_or_default();
-    let guard = CancelGuard { armed: true, session: session.clone(), id, capabilities };
+    let capabilities = call.map(Call::can_be_asked).unwrap_or_default();
+    let beside = match call {
+        // Boxed, since hardly any call needs it.
+        Some(call) if session.aside.is_used() => Box::pin(Aside::begin(shared, session, id, call)).await,
+        _ => None,
+    };
+    let guard = CancelGuard { armed: true, session: session.clone(), id, capabilities, beside };
     match head(shared, request, &deadlines).await {
         Ok(response) => {
             if session.id.is_some() && response.status == 404 {
@@ -284,12 +290,22 @@ pub(crate) struct CancelGuard {
     session: Arc<UpstreamSession>,
     id: u64,
     capabilities: ClientCapabilities,
+    /// Where the server may ask something beside the call.
+    beside: Option<Arc<Beside>>,
 }
 
 impl CancelGuard {
     /// The call has ended; there is nothing to cancel.
     pub(crate) fn disarm(mut self) {
         self.armed = false;
+        if let Some(beside) = &self.beside {
+            beside.end();
+        }
+    }
+
+    /// Where the server may ask something beside the call.
+    pub(crate) fn beside(&self) -> Option<Arc<Beside>> {
+        self.beside.clone()
     }
 
     /// What the call's client can be asked.

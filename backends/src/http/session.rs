@@ -1,6 +1,7 @@
 //! Sessions with legacy backends: opened when first needed, one for each client session, opened anew when lost.
 
 use super::Shared;
+use super::aside::Aside;
 use super::client::{HttpClient, Incoming, Outgoing, Verb};
 use super::post;
 use super::sse::{self, Failure, Line};
@@ -60,6 +61,8 @@ pub(crate) struct UpstreamSession {
     pub(crate) verbosity: Verbosity,
     /// When it was opened.
     pub(crate) since: Instant,
+    /// What the server asks beside its calls, over streamable HTTP.
+    pub(crate) aside: Aside,
     /// When it was last wanted.
     pub(super) used: Mutex<Instant>,
     /// Nobody uses it for new requests, but the server may still keep it.
@@ -262,7 +265,7 @@ async fn handshake(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession
 
 async fn over_sse(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession>, Failure> {
     let (line, features) = sse::initialize(shared, key).await?;
-    initialized(shared, None, Some(line), features).await.map_err(Failure::Broken)
+    initialized(shared, key, None, Some(line), features).await.map_err(Failure::Broken)
 }
 
 async fn over_http(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession>, BackendError> {
@@ -281,12 +284,13 @@ async fn over_http(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession
             return Err(error);
         }
     };
-    initialized(shared, session_id, None, features).await
+    initialized(shared, key, session_id, None, features).await
 }
 
 /// Ends the handshake.
 async fn initialized(
     shared: &Arc<Shared>,
+    key: Key,
     id: Option<HeaderValue>,
     line: Option<Arc<Line>>,
     features: Features,
@@ -297,6 +301,7 @@ async fn initialized(
         features,
         verbosity: Verbosity::default(),
         since: Instant::now(),
+        aside: Aside::new(key),
         used: Mutex::new(Instant::now()),
         abandoned: AtomicBool::new(false),
         shared: shared.myself.clone(),
@@ -311,6 +316,7 @@ async fn initialized(
 
 /// Ends a session at the server, which may refuse that (2025-11-25 `basic/transports`).
 pub(crate) async fn end(shared: &Shared, session: &UpstreamSession) {
+    session.aside.close();
     if let Some(line) = &session.line {
         line.close(&shared.is_open().err().unwrap_or(BackendError::SessionEnded));
     }
