@@ -30,6 +30,6 @@ pub use exchange::{Event, Exchange, Message, Outcome};
 pub use handshake::{Features, Transport};
 pub use icon::IconError;
 pub use inventory::{Inventory, ListFault};
-pub use notice::{Notice, Update};
+pub use notice::{Notice, TaskChange, Update};
 pub use stdio::lines::{Line, Lines};
-pub use subscriptions::Subscribed;
+pub use subscriptions::{Subject, Subscribed};

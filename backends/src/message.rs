@@ -114,18 +114,20 @@ fn put_input(splice: &mut Splice<'_>, body: &[u8], params: &Params, input: Optio
     }
 }
 
+/// What weir declares in requests of its own to modern servers: nobody waits there, so that no task can come of it.
+const OWN: ClientCapabilities = ClientCapabilities::LISTING.with(ClientCapabilities::TASKS);
+
 /// A request of weir's own. `members` are the parameters' members without braces, such as `"cursor":"x"`.
 pub(crate) fn request(id: u64, method: &str, members: &str, era: Era) -> Bytes {
     let params = match (era, members.is_empty()) {
         (Era::Legacy, true) => String::from("{}"),
         (Era::Legacy, false) => format!("{{{members}}}"),
         (Era::Modern, true) => {
-            format!(r#"{{"_meta":{{{}}}}}"#, hop_members(Logs::Unwanted, ClientCapabilities::LISTING))
+            format!(r#"{{"_meta":{{{}}}}}"#, hop_members(Logs::Unwanted, OWN))
         }
-        (Era::Modern, false) => format!(
-            r#"{{{members},"_meta":{{{}}}}}"#,
-            hop_members(Logs::Unwanted, ClientCapabilities::LISTING)
-        ),
+        (Era::Modern, false) => {
+            format!(r#"{{{members},"_meta":{{{}}}}}"#, hop_members(Logs::Unwanted, OWN))
+        }
     };
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#).into()
 }

@@ -9,7 +9,9 @@ use crate::changes::Announcer;
 use crate::departed::Departed;
 use crate::inventory::Lists;
 use crate::subscriptions::Subscriptions;
-use crate::{Backend, BackendError, Call, Changes, Exchange, Inventory, Notice, SessionKey, Subscribed};
+use crate::{
+    Backend, BackendError, Call, Changes, Exchange, Inventory, Notice, SessionKey, Subject, Subscribed,
+};
 use async_trait::async_trait;
 use child::{Child, Recipe};
 use parking_lot::Mutex;
@@ -271,11 +273,11 @@ impl Backend for StdioBackend {
         self.core.lists.fetch(&*child, features).await
     }
 
-    async fn subscribe(&self, _permit: Permit, uri: Arc<str>) -> Result<Subscribed, BackendError> {
+    async fn subscribe(&self, _permit: Permit, subject: Subject) -> Result<Subscribed, BackendError> {
         let child = self.child(SessionKey::Shared).await?;
-        child.features().ok_or(BackendError::Stopping)?.can_subscribe()?;
+        child.features().ok_or(BackendError::Stopping)?.can_subscribe(&subject)?;
         let recipe = &self.core.recipe;
-        recipe.subscriptions.subscribe(uri, recipe.timeouts.list).await
+        recipe.subscriptions.subscribe(subject, recipe.timeouts.list).await
     }
 
     fn notices(&self) -> broadcast::Receiver<Notice> {

@@ -44,7 +44,10 @@ pub(crate) async fn call_tool(
     loop {
         match exchange.next().await? {
             Event::Outcome(
-                Outcome::Complete(message) | Outcome::InputRequired(message) | Outcome::Error(message),
+                Outcome::Complete(message)
+                | Outcome::InputRequired(message)
+                | Outcome::Task(message)
+                | Outcome::Error(message),
             ) => return Ok(String::from_utf8(message.body.to_vec()).unwrap()),
             Event::Asked(message) => exchange.reply(crate::message::answer_to(&message).unwrap()),
             Event::Progress(_) | Event::Log(_) => {}

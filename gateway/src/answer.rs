@@ -1,6 +1,7 @@
 //! A backend's outcome in the words of the client: its id, its era, its progress token.
 
 use crate::rescue::{self, Fault};
+use crate::tasks::Ids;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub(crate) struct Asker {
     /// The method that was asked for, and what stands before the URIs of resources in its answer; `None` where they stay as
     /// the backend wrote them.
     pub(crate) uris: Option<(Method, Arc<str>)>,
+    /// How ids of tasks are written; `None` where there can be none.
+    pub(crate) tasks: Option<Box<Ids>>,
 }
 
 impl Asker {
@@ -56,15 +59,23 @@ impl Asker {
             Outcome::InputRequired(_) if self.era == Era::Legacy => {
                 Err(BackendError::Protocol("it asks for input, which was not offered to it".to_owned()))
             }
-            Outcome::Complete(message) | Outcome::InputRequired(message) => self.result(&message),
+            Outcome::Task(_) if self.tasks.is_none() => {
+                Err(BackendError::Protocol("the result has a type that was not negotiated".to_owned()))
+            }
+            Outcome::Task(message) => self.result(&message, true),
+            Outcome::Complete(message) | Outcome::InputRequired(message) => self.result(&message, false),
         }
     }
 
-    fn result(&self, message: &Message) -> Result<Answer, BackendError> {
+    /// The answer to a client whose call has a result, or was `made` a task.
+    fn result(&self, message: &Message, made: bool) -> Result<Answer, BackendError> {
         let body = &message.body;
         let mut splice = Splice::new(body);
         if let Some(id) = message.envelope.id {
             splice.replace(id, &self.id[..]);
+        }
+        if let Some(ids) = &self.tasks {
+            ids.put(&mut splice, message, made)?;
         }
         if let Some(head) = &message.envelope.result {
             if let Some((method, prefix)) = &self.uris {
@@ -159,6 +170,7 @@ mod tests {
             progress_token: Some(Bytes::from_static(b"\"t\"")),
             logs: Logs::Unsaid,
             uris: None,
+            tasks: None,
         }
     }
 

@@ -126,6 +126,10 @@ pub(crate) struct Offers {
     pub(crate) subscribe: bool,
     pub(crate) logging: bool,
     pub(crate) completions: bool,
+    /// The extension for tasks.
+    pub(crate) tasks: bool,
+    /// The extension for user interfaces.
+    pub(crate) interfaces: bool,
 }
 
 /// One immutable snapshot of everything an endpoint offers.

@@ -18,10 +18,11 @@ use crate::pump::{self, Running, Terms};
 use crate::rescue::Fault;
 use crate::session::{Cancellable, Session};
 use crate::snapshot::Snapshot;
+use crate::tasks;
 use bytes::Bytes;
 use std::sync::Arc;
 use weir_backends::Input;
-use weir_protocol::{Envelope, Kind, Meta, Revision, code, json};
+use weir_protocol::{Envelope, Era, Kind, Meta, Revision, code, json};
 
 /// A message that was read and understood, over whatever transport it came.
 #[derive(Clone)]
@@ -93,7 +94,11 @@ impl Post {
             manner,
             input,
         };
-        call::route(&self.endpoint, request)
+        let seal = &self.core.seal;
+        match manner.method.is_about_a_task() {
+            true => tasks::route(&self.endpoint, seal, request),
+            false => call::route(&self.endpoint, seal, request),
+        }
     }
 
     /// Routes a call and carries it to its end.
@@ -111,10 +116,12 @@ impl Post {
             progress_token: self.progress_token(),
             logs: manner.logs,
             uris: None,
+            tasks: None,
         };
         let routed = self.route(&manner, None);
         match routed.and_then(|routed| modern::mirrored(routed, era, self, client.headers())) {
-            Ok(routed) => {
+            Ok(mut routed) => {
+                asker.tasks = routed.tasks.take();
                 asker.uris = routed.uri_prefix.clone().map(|prefix| (manner.method, prefix));
                 let terms = Terms { asker, post: self, manner: &manner };
                 pump::carry(client, Running::start(routed), &terms, cancellable).await
@@ -215,8 +222,16 @@ impl Mail {
     }
 }
 
-/// `capabilities`, as both eras write them.
-fn capabilities(offers: Offers) -> String {
+/// `capabilities`, as `era` writes them.
+fn capabilities(offers: Offers, era: Era) -> String {
+    let extensions = [
+        (offers.tasks && era == Era::Modern, weir_protocol::capabilities::TASKS),
+        (offers.interfaces, weir_protocol::capabilities::UI),
+    ];
+    let extensions = extensions.into_iter().filter(|(offered, _)| *offered);
+    let extensions: Vec<String> = extensions.map(|(_, name)| format!(r#""{name}":{{}}"#)).collect();
+    let some = !extensions.is_empty();
+    let extensions = format!(r#""extensions":{{{}}}"#, extensions.join(","));
     let all = [
         (offers.tools, r#""tools":{"listChanged":true}"#),
         (offers.prompts, r#""prompts":{"listChanged":true}"#),
@@ -224,6 +239,7 @@ fn capabilities(offers: Offers) -> String {
         (offers.resources && offers.subscribe, r#""resources":{"listChanged":true,"subscribe":true}"#),
         (offers.logging, r#""logging":{}"#),
         (offers.completions, r#""completions":{}"#),
+        (some, &*extensions),
     ];
     let offered: Vec<&str> = all.into_iter().filter_map(|(offered, text)| offered.then_some(text)).collect();
     format!("{{{}}}", offered.join(","))
@@ -241,7 +257,7 @@ fn initialize_result(catalog: &Catalog, revision: Revision) -> String {
     format!(
         r#"{{"protocolVersion":"{}","capabilities":{},"serverInfo":{SERVER_INFO}{}}}"#,
         revision.as_str(),
-        capabilities(catalog.offers),
+        capabilities(catalog.offers, Era::Legacy),
         instructions(catalog)
     )
 }
@@ -251,7 +267,7 @@ fn discover_result(catalog: &Catalog) -> String {
     format!(
         r#"{{"resultType":"complete","supportedVersions":["{}"],"capabilities":{},"serverInfo":{SERVER_INFO},"ttlMs":0,"cacheScope":"private","_meta":{{"{}":{SERVER_INFO}}}{}}}"#,
         Revision::LATEST.as_str(),
-        capabilities(catalog.offers),
+        capabilities(catalog.offers, Era::Modern),
         weir_protocol::meta::SERVER_INFO,
         instructions(catalog)
     )

@@ -34,7 +34,7 @@ pub(crate) struct Core {
     pub(crate) sessions: Sessions,
     pub(crate) drain: Arc<Drain>,
     /// For what clients are given to bring back.
-    pub(crate) seal: Seal,
+    pub(crate) seal: Arc<Seal>,
     /// Who calls, on endpoints without authentication.
     pub(crate) principal: Arc<Principal>,
 }
@@ -150,7 +150,7 @@ impl Gateway {
             snapshot: ArcSwap::new(snapshot),
             sessions: Sessions::new(Arc::new(session::allowance(&config))),
             drain: Arc::new(Drain::new()),
-            seal: Seal::new()?,
+            seal: Arc::new(Seal::new()?),
             principal: Arc::new(Principal::anonymous()),
         });
         drop(entered);

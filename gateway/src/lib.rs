@@ -31,6 +31,7 @@ mod session;
 mod snapshot;
 mod stdio;
 mod stream;
+mod tasks;
 mod watchers;
 
 pub use error::GatewayError;

@@ -63,6 +63,12 @@ pub fn prefix_result(splice: &mut Splice<'_>, source: &str, span: Span, method: 
                 prefix_member(splice, source, &contents, "uri", with);
             }
         }
+        // The result of a task is that of the call that it carries out.
+        Method::TasksGet => {
+            if let Some(field) = result.get("result") {
+                prefix_result(splice, source, field.value(), Method::ToolsCall, with);
+            }
+        }
         _ => return,
     }
     if let Some(field) = result.get("_meta") {
@@ -113,6 +119,8 @@ mod tests {
             .replace(r#"resourceUri":"ui"#, r#"resourceUri":"weir+b:ui"#);
         assert_eq!(prefixed(&tool, Method::ToolsCall), expected);
         assert_eq!(prefixed(&tool, Method::Complete), tool);
+        let task = |result: &str| format!(r#"{{"taskId":"a:1","content":{content},"result":{result}}}"#);
+        assert_eq!(prefixed(&task(&tool), Method::TasksGet), task(&expected));
         let prompt = format!(r#"{{"messages":[{{"role":"user","content":{link}}},1,{{"content":{text}}}]}}"#);
         assert_eq!(
             prefixed(&prompt, Method::PromptsGet),

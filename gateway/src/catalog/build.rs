@@ -122,7 +122,7 @@ fn with_feature(stocks: &[Stock], has: impl Fn(&Inventory) -> bool) -> impl Iter
         .map(|(at, _)| at)
 }
 
-/// A backend that has never answered may still offer anything.
+/// A backend that has never answered may still offer anything, but nobody is told of extensions that none has.
 fn offers(stocks: &[Stock]) -> Offers {
     let any = |has: fn(&Inventory) -> bool| {
         stocks.iter().any(|stock| stock.inventory.as_ref().is_none_or(|inventory| has(inventory)))
@@ -134,6 +134,8 @@ fn offers(stocks: &[Stock]) -> Offers {
         subscribe: any(|inventory| inventory.features.subscribe),
         logging: any(|inventory| inventory.features.logging),
         completions: any(|inventory| inventory.features.completions),
+        tasks: with_feature(stocks, |inventory| inventory.features.tasks).next().is_some(),
+        interfaces: with_feature(stocks, |inventory| inventory.features.interfaces).next().is_some(),
     }
 }
 

@@ -26,6 +26,8 @@ fn stock(name: &str, tools: &[&str], resources: &[&str], templates: &[&str]) -> 
             subscribe: false,
             logging: false,
             completions: false,
+            tasks: false,
+            interfaces: false,
             instructions: None,
             server: None,
         },

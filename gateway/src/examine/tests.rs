@@ -27,6 +27,8 @@ fn stock(name: &str, tools: &[&str], resources: &[&str]) -> Stock {
             prompts: true,
             resources: true,
             completions: false,
+            tasks: false,
+            interfaces: false,
             logging: false,
             subscribe: false,
             instructions: None,
