@@ -3,6 +3,7 @@
 mod build;
 mod exposure;
 mod filter;
+mod interfaces;
 mod names;
 mod parameters;
 mod template;
@@ -140,6 +141,8 @@ pub(crate) struct Catalog {
     pub(crate) offers: Offers,
     pub(crate) instructions: Option<String>,
     templates: Vec<(Template, usize)>,
+    /// Resource of a tool's user interface → the backend of the tool, where clients see the backends' own URIs.
+    interfaces: HashMap<String, usize>,
     /// Scheme of a URI → the first backend that lists a resource or template with it.
     schemes: HashMap<String, usize>,
     /// The one backend that has resources, where there is just one.
@@ -213,7 +216,8 @@ impl Catalog {
         self.shelf(list).find(name)
     }
 
-    /// The owner of a resource: the backend that lists it, else the first whose template fits, else the first that uses
+    /// The owner of a resource: the backend that lists it, else the one whose tool has it as its user interface, else the
+    /// first whose template fits, else the first that uses
     /// its scheme, else the only one that has resources at all. What the filters leave out is owned by nobody.
     ///
     /// Where clients see URIs with their backend before them, such a URI names its owner. A URI without is looked for as if
@@ -248,7 +252,7 @@ impl Catalog {
         let template =
             self.templates.iter().find(|(template, _)| template.matches(uri)).map(|(_, owner)| *owner);
         let scheme = || self.schemes.get(uri::scheme(uri)?).copied();
-        template.or_else(scheme).or(self.sole_owner)
+        self.interfaces.get(uri).copied().or(template).or_else(scheme).or(self.sole_owner)
     }
 
     /// `uri` of the backend at `backend` as clients of this endpoint see it.

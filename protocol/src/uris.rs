@@ -31,6 +31,18 @@ pub(crate) fn prefix_interface(splice: &mut Splice<'_>, source: &str, span: Span
     }
 }
 
+/// The resource of the user interface that the `_meta` of `item`, a raw JSON object, names.
+pub fn interface(item: &str) -> Option<String> {
+    // Most items have none, and are not read.
+    memchr::memmem::find(item.as_bytes(), INTERFACE.1.as_bytes())?;
+    let (outer, inner, flat) = INTERFACE;
+    let read = |span: Span| Object::read(item, span).ok();
+    let meta = read(read(Span::new(0, item.len()))?.get("_meta")?.value())?;
+    let nested = || Some(read(meta.get(outer)?.value())?.get(inner)?.value());
+    let named = nested().or_else(|| Some(meta.get(flat)?.value()))?;
+    crate::json::as_str(named.of(item.as_bytes())).map(|uri| uri.into_owned())
+}
+
 fn prefix_member(splice: &mut Splice<'_>, source: &str, object: &Object<'_>, key: &str, with: &str) {
     if let Some(field) = object.get(key) {
         prefix(splice, source.as_bytes(), field.value(), with);
@@ -103,6 +115,23 @@ mod tests {
         let mut splice = Splice::new(result.as_bytes());
         prefix_result(&mut splice, result, Span::new(0, result.len()), method, "weir+b:");
         String::from_utf8(splice.finish().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_interface_of_a_tool() {
+        for (meta, uri) in [
+            (r#"{"ui":{"resourceUri":"ui://a"},"ui/resourceUri":"ui://b"}"#, Some("ui://a")),
+            (r#"{"ui":{},"ui/resourceUri":"ui://b"}"#, Some("ui://b")),
+            (r#"{"ui":{"resourceUri":7}}"#, None),
+            (r#"{"resourceUri":"ui://a"}"#, None),
+            ("7", None),
+        ] {
+            assert_eq!(
+                interface(&format!(r#"{{"name":"resourceUri","_meta":{meta}}}"#)).as_deref(),
+                uri,
+                "{meta}"
+            );
+        }
     }
 
     #[test]

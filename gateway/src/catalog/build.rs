@@ -2,6 +2,7 @@
 
 use super::exposure::Exposure;
 use super::filter::{ItemFilter, UriFilter};
+use super::interfaces;
 use super::names::prefixed;
 use super::parameters::{self, Unfit};
 use super::template::Template;
@@ -77,7 +78,7 @@ pub(crate) fn build(
     for (list, shelf) in List::ALL.into_iter().zip(&mut shelves) {
         shelf.render(list, endpoint.page_size);
     }
-    let [_, _, resources, templates] = &shelves;
+    let [tools, _, resources, templates] = &shelves;
     let ordered = |shelf: &Shelf| {
         let mut owners: Vec<(usize, Arc<str>)> =
             shelf.entries.iter().map(|entry| (entry.backend, entry.original.clone())).collect();
@@ -94,6 +95,10 @@ pub(crate) fn build(
         Uris::Keep => HashMap::new(),
         Uris::Prefix => plain(resources, &order),
     };
+    let interfaces = match endpoint.resource_uris {
+        Uris::Keep => interfaces::owners(tools, &order),
+        Uris::Prefix => HashMap::new(),
+    };
     let owners: Vec<usize> = with_feature(stocks, |inventory| inventory.features.resources).collect();
     let catalog = Catalog {
         generation,
@@ -101,6 +106,7 @@ pub(crate) fn build(
         instructions: instructions(endpoint, stocks),
         templates: ordered(templates).into_iter().map(|(owner, uri)| (Template::new(&uri), owner)).collect(),
         schemes,
+        interfaces,
         sole_owner: match owners.as_slice() {
             [owner] if stocks.iter().all(|stock| stock.inventory.is_some()) => Some(*owner),
             _ => None,
@@ -135,7 +141,7 @@ fn offers(stocks: &[Stock]) -> Offers {
         logging: any(|inventory| inventory.features.logging),
         completions: any(|inventory| inventory.features.completions),
         tasks: with_feature(stocks, |inventory| inventory.features.tasks).next().is_some(),
-        interfaces: with_feature(stocks, |inventory| inventory.features.interfaces).next().is_some(),
+        interfaces: with_feature(stocks, interfaces::are_in).next().is_some(),
     }
 }
 
