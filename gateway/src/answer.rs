@@ -1,5 +1,7 @@
 //! A backend's outcome in the words of the client: its id, its era, its progress token.
 
+mod required;
+
 use crate::rescue::{self, Fault};
 use crate::tasks::Ids;
 use bytes::Bytes;
@@ -62,20 +64,30 @@ impl Asker {
             Outcome::Task(_) if self.tasks.is_none() => {
                 Err(BackendError::Protocol("the result has a type that was not negotiated".to_owned()))
             }
-            Outcome::Task(message) => self.result(&message, true),
-            Outcome::Complete(message) | Outcome::InputRequired(message) => self.result(&message, false),
+            Outcome::Task(message) => self.named(&message, true),
+            Outcome::Complete(message) | Outcome::InputRequired(message) => self.named(&message, false),
         }
     }
 
     /// The answer to a client whose call has a result, or was `made` a task.
-    fn result(&self, message: &Message, made: bool) -> Result<Answer, BackendError> {
-        let body = &message.body;
-        let mut splice = Splice::new(body);
-        if let Some(id) = message.envelope.id {
-            splice.replace(id, &self.id[..]);
-        }
+    fn named(&self, message: &Message, made: bool) -> Result<Answer, BackendError> {
+        let mut splice = Splice::new(&message.body);
         if let Some(ids) = &self.tasks {
             ids.put(&mut splice, message, made)?;
+        }
+        self.result(message, splice, self.cacheable)
+    }
+
+    /// The result of a backend, with the changes that `splice` has already.
+    fn result<'a>(
+        &'a self,
+        message: &'a Message,
+        mut splice: Splice<'a>,
+        cacheable: bool,
+    ) -> Result<Answer, BackendError> {
+        let body = &message.body;
+        if let Some(id) = message.envelope.id {
+            splice.replace(id, &self.id[..]);
         }
         if let Some(head) = &message.envelope.result {
             if let Some((method, prefix)) = &self.uris {
@@ -86,7 +98,7 @@ impl Asker {
             }
             match self.era {
                 Era::Modern => head
-                    .make_modern(&mut splice, body, self.cacheable, SERVER_INFO)
+                    .make_modern(&mut splice, body, cacheable, SERVER_INFO)
                     .map_err(|error| BackendError::Protocol(error.to_string()))?,
                 // Only a modern server says what type a result is; a legacy one's members are its own affair.
                 Era::Legacy if head.result_type.is_some() => head.make_legacy(&mut splice, body),

@@ -6,6 +6,7 @@ use crate::error::GatewayError;
 use crate::fleet::Fleet;
 use crate::listener::tls::Certificate;
 use crate::listener::{self, Service};
+use crate::pump::Parking;
 use crate::reload::{self, Order, Reloader};
 use crate::seal::Seal;
 use crate::session::{self, Sessions};
@@ -35,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) drain: Arc<Drain>,
     /// For what clients are given to bring back.
     pub(crate) seal: Arc<Seal>,
+    /// Calls that wait for what their modern clients were asked.
+    pub(crate) parking: Parking,
     /// Who calls, on endpoints without authentication.
     pub(crate) principal: Arc<Principal>,
 }
@@ -151,6 +154,7 @@ impl Gateway {
             sessions: Sessions::new(Arc::new(session::allowance(&config))),
             drain: Arc::new(Drain::new()),
             seal: Arc::new(Seal::new()?),
+            parking: Parking::default(),
             principal: Arc::new(Principal::anonymous()),
         });
         drop(entered);

@@ -17,6 +17,7 @@ mod gateway;
 mod hub;
 mod icons;
 mod inbox;
+mod inquiry;
 mod intake;
 mod line;
 mod listener;
@@ -32,6 +33,7 @@ mod snapshot;
 mod stdio;
 mod stream;
 mod tasks;
+mod ticket;
 mod watchers;
 
 pub use error::GatewayError;

@@ -9,6 +9,7 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use ring::hmac;
 use std::fmt;
 use std::io;
+use std::time::Instant;
 use weir_policies::Principal;
 
 /// The longest text that is opened. What a backend wrote goes into it, so that it is as generous as a message.
@@ -37,6 +38,7 @@ pub(crate) struct Seal {
     key: LessSafeKey,
     /// Makes the nonces of what is always sealed alike.
     nonces: hmac::Key,
+    made: Instant,
 }
 
 impl fmt::Debug for Seal {
@@ -61,7 +63,16 @@ impl Seal {
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
         let (key, nonces) = bytes.split_at(32);
         let key = UnboundKey::new(&CHACHA20_POLY1305, key).map_err(refused)?;
-        Ok(Self { key: LessSafeKey::new(key), nonces: hmac::Key::new(hmac::HMAC_SHA256, nonces) })
+        Ok(Self {
+            key: LessSafeKey::new(key),
+            nonces: hmac::Key::new(hmac::HMAC_SHA256, nonces),
+            made: Instant::now(),
+        })
+    }
+
+    /// Milliseconds since it was made, for what is sealed to say when it ends.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// `plaintext` as text of the URL-safe base64 alphabet. It opens only with the same purpose and the same `aad`, which

@@ -121,6 +121,7 @@ fn tasks() {
         "tasks-request-headers",
         "tasks-dispatch-and-envelope",
         "tasks-required-task-error",
+        "tasks-mrtr-composition",
     ];
     let choices = names.map(|name| ["--scenario", name, "--spec-version", MODERN, "--force"]);
     run_through_weir(server.url(), "modern", &choices.each_ref().map(|choice| choice.as_slice()));
