@@ -9,7 +9,7 @@ mod parameters;
 mod template;
 mod uri;
 
-pub(crate) use build::{Conflict, Stock, build, exposed_name};
+pub(crate) use build::{Conflict, Stock, build, exposed_name, needs_task};
 pub(crate) use filter::{ItemFilter, UriFilter};
 pub(crate) use parameters::Unfit;
 

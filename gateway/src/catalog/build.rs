@@ -14,7 +14,7 @@ use std::sync::Arc;
 use weir_backends::Inventory;
 use weir_config::{Conflicts, Endpoint, Icons, Override, Uris};
 use weir_protocol::item::{Item, ItemChange};
-use weir_protocol::json;
+use weir_protocol::{Era, json};
 
 /// What one backend offers; `None` while it has never answered.
 #[derive(Debug, Clone)]
@@ -258,7 +258,11 @@ fn named_entry(
     filter: &ItemFilter,
     unfit: &mut Vec<Unfit>,
 ) -> Option<Entry> {
-    let backend_name = &*source.stocks.get(backend)?.name;
+    let stock = source.stocks.get(backend)?;
+    let backend_name = &*stock.name;
+    if list == List::Tools && stock.inventory.as_ref().is_some_and(|inventory| needs_task(inventory, item)) {
+        return None;
+    }
     let original = item.name().filter(|name| !name.is_empty())?;
     let change = changes.and_then(|changes| changes.get(&original));
     if change.is_some_and(|change| change.hide) {
@@ -308,6 +312,11 @@ fn named_entry(
         backend,
         repeatable: item.has_hint("readOnlyHint") || item.has_hint("idempotentHint"),
     })
+}
+
+/// Whether nobody can call a tool through weir, which begins no tasks of legacy servers.
+pub(crate) fn needs_task(inventory: &Inventory, tool: &Item) -> bool {
+    inventory.features.revision.era() == Era::Legacy && tool.needs_task()
 }
 
 /// What headers mirror of a tool, and of it as it is `rendered`. The outer `None` stands for a tool whose annotations

@@ -142,7 +142,9 @@ fn items_that_are_of_no_use_are_told() {
     let long = "x".repeat(65);
     let mut a = stock("a", &["x", "x", "two words", &long], &[]);
     if let Some(inventory) = a.inventory.as_mut().map(Arc::make_mut) {
-        inventory.tools.extend(items(r#"[{"title":"nameless"},{"name":"bare"}]"#));
+        inventory.tools.extend(items(
+            r#"[{"title":"nameless"},{"name":"job","execution":{"taskSupport":"required"}},{"name":"bare"}]"#,
+        ));
         inventory.templates = items(r#"[{"name":"no template"}]"#);
     }
     let findings = found(&endpoint(Conflicts::None), &[a]);
@@ -153,6 +155,7 @@ fn items_that_are_of_no_use_are_told() {
         ("Name", "other characters"),
         ("Name", "more than 64"),
         ("LeftOut", "it has no name"),
+        ("LeftOut", "as a task of 2025-11-25 only"),
         ("Schema", "no `inputSchema`"),
         ("LeftOut", "it has no URI"),
     ];
