@@ -361,6 +361,46 @@ mod tests {
         assert!(text(&waiting(&reader)[0]).len() > BYTES, "one that is larger waits alone");
     }
 
+    fn task(id: &str, more: &str) -> Letter {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/tasks","params":{{"taskId":"inner","status":"working"{more}}}}}"#
+        );
+        let change = TaskChange { id: "inner".into(), message: Message::parse(body.into()).unwrap() };
+        Letter::Task { change: Arc::new(change), id: id.into(), prefix: "p+".into() }
+    }
+
+    #[test]
+    fn tasks_carry_the_clients_names() {
+        let link =
+            |uri: &str| format!(r#","result":{{"content":[{{"type":"resource_link","uri":"{uri}"}}]}}"#);
+        let written = task("sealed", &link("a:1")).written(Some(b"7")).unwrap();
+        let meta = r#""_meta":{"io.modelcontextprotocol/subscriptionId":7},"#;
+        let expected =
+            format!(r#""params":{{{meta}"taskId":"sealed","status":"working"{}}}}}"#, link("p+a:1"));
+        assert!(String::from_utf8_lossy(&written).ends_with(&expected), "{written:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_told_of_a_task_ends_the_stream() {
+        let inbox = Arc::new(Inbox::default());
+        let reader = inbox.read();
+        inbox.put(update("u", ""));
+        inbox.put(task("a", ""));
+        inbox.put(task("b", ""));
+        inbox.put(task("a", ""));
+        inbox.put(Letter::End);
+        inbox.put(Letter::End);
+        assert_eq!(uris(&reader), ["u", "b", "a", "the end"]);
+        let half = format!(r#","x":"{}""#, "x".repeat(BYTES / 2));
+        inbox.put(update("u", ""));
+        inbox.put(task("a", &half));
+        inbox.put(task("a", &half));
+        inbox.put(task("b", &half));
+        assert_eq!(uris(&reader), ["u", "the end"]);
+        inbox.put(task("a", &format!("{half}{}", half.replace('x', "y"))));
+        assert_eq!(uris(&reader), ["a"], "one that is larger waits alone");
+    }
+
     #[test]
     fn no_watched_resource_is_forgotten() {
         let inbox = Arc::new(Inbox::default());

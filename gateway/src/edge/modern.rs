@@ -172,7 +172,9 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
             return post.fault(client, &fault).await.map(|()| None);
         }
     };
-    if let (false, Err(fault)) = (filter.task_ids.is_empty(), tasks::declared(capabilities(post))) {
+    // Where no backend has tasks this is a filter like any other that weir does not know.
+    let speaks_of_tasks = !filter.task_ids.is_empty() && post.endpoint.catalog().offers.tasks;
+    if let (true, Err(fault)) = (speaks_of_tasks, tasks::declared(capabilities(post))) {
         return post.fault(client, &fault).await.map(|()| None);
     }
     if !client.takes_notices() {

@@ -75,10 +75,9 @@ impl Names<'_> {
                     continue;
                 }
                 if self.list == List::Tools && needs_task(inventory, item) {
-                    findings.push(left_out(
-                        Some(original),
-                        "its server carries it out as a task of 2025-11-25 only",
-                    ));
+                    let reason = "its server carries it out as a task of 2025-11-25 only";
+                    let (backend, name) = (backend(), Some(original));
+                    findings.push(Judged::note(Finding::LeftOut { list, backend, name, reason }));
                     continue;
                 }
                 let change = changes.and_then(|changes| changes.get(&original));

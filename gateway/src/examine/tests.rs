@@ -142,9 +142,7 @@ fn items_that_are_of_no_use_are_told() {
     let long = "x".repeat(65);
     let mut a = stock("a", &["x", "x", "two words", &long], &[]);
     if let Some(inventory) = a.inventory.as_mut().map(Arc::make_mut) {
-        inventory.tools.extend(items(
-            r#"[{"title":"nameless"},{"name":"job","execution":{"taskSupport":"required"}},{"name":"bare"}]"#,
-        ));
+        inventory.tools.extend(items(r#"[{"title":"nameless"},{"name":"bare"}]"#));
         inventory.templates = items(r#"[{"name":"no template"}]"#);
     }
     let findings = found(&endpoint(Conflicts::None), &[a]);
@@ -155,7 +153,6 @@ fn items_that_are_of_no_use_are_told() {
         ("Name", "other characters"),
         ("Name", "more than 64"),
         ("LeftOut", "it has no name"),
-        ("LeftOut", "as a task of 2025-11-25 only"),
         ("Schema", "no `inputSchema`"),
         ("LeftOut", "it has no URI"),
     ];
@@ -163,4 +160,23 @@ fn items_that_are_of_no_use_are_told() {
     for (told, (kind, text)) in told.iter().zip(expected) {
         assert!(told.starts_with(kind) && told.contains(text), "{told}");
     }
+}
+
+#[test]
+fn a_tool_that_needs_a_task_is_noted() {
+    let mut a = stock("a", &["x"], &[]);
+    if let Some(inventory) = a.inventory.as_mut().map(Arc::make_mut) {
+        let tool = |name: &str, support: &str| {
+            format!(
+                r#"{{"name":"{name}","inputSchema":{{"type":"object"}},"execution":{{"taskSupport":"{support}"}}}}"#
+            )
+        };
+        inventory.tools = items(&format!("[{},{}]", tool("job", "required"), tool("both", "optional")));
+    }
+    let (list, backend, name) = ("tools", "a".to_owned(), Some("job".to_owned()));
+    let reason = "its server carries it out as a task of 2025-11-25 only";
+    assert_eq!(
+        found(&endpoint(Conflicts::None), &[a]),
+        [Judged::note(Finding::LeftOut { list, backend, name, reason })]
+    );
 }
