@@ -427,7 +427,7 @@ mod tests {
             ("{}", false),
             (r#""taskSupport""#, false),
         ] {
-            let tool = item(&format!(r#"{{"name":"t","execution":{execution}}}"#));
+            let tool = Item::parse(format!(r#"{{"name":"t","execution":{execution}}}"#).into()).unwrap();
             assert_eq!(tool.needs_task(), needs, "{execution}");
         }
         assert!(

@@ -171,6 +171,7 @@ fn a_tool_that_needs_a_task_is_noted() {
                 r#"{{"name":"{name}","inputSchema":{{"type":"object"}},"execution":{{"taskSupport":"{support}"}}}}"#
             )
         };
+        inventory.features.revision = weir_protocol::Revision::LATEST_LEGACY;
         inventory.tools = items(&format!("[{},{}]", tool("job", "required"), tool("both", "optional")));
     }
     let (list, backend, name) = ("tools", "a".to_owned(), Some("job".to_owned()));
