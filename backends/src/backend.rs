@@ -2,7 +2,7 @@
 
 use crate::http::HttpBackend;
 use crate::stdio::StdioBackend;
-use crate::{BackendError, Changes, Exchange, IconError, Inventory, Notice, Subscribed};
+use crate::{BackendError, Changes, Exchange, IconError, Inventory, Notice, Subject, Subscribed};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -98,10 +98,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         Err(IconError::Elsewhere)
     }
 
-    /// Subscribes to a resource, by the URI that the backend knows: its updates are among the [notices](Backend::notices) as
+    /// Subscribes to a resource or a task, by the URI or id that the backend knows: its updates are among the [notices](Backend::notices) as
     /// long as what is answered lives. However many subscribe, the backend is asked once, and again in every new
-    /// connection; after a gap, in which an update may have been missed, one is announced.
-    async fn subscribe(&self, permit: Permit, uri: Arc<str>) -> Result<Subscribed, BackendError>;
+    /// connection; after a gap, in which an update may have been missed, one is announced,
+    /// or for a task that it may have been missed.
+    async fn subscribe(&self, permit: Permit, subject: Subject) -> Result<Subscribed, BackendError>;
 
     /// What the backend tells from now on without being asked, lists aside.
     fn notices(&self) -> broadcast::Receiver<Notice>;

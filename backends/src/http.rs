@@ -24,8 +24,8 @@ use crate::message::Roots;
 use crate::pool::Pool;
 use crate::subscriptions::Subscriptions;
 use crate::{
-    Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey, Subscribed,
-    Transport, message,
+    Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey, Subject,
+    Subscribed, Transport, message,
 };
 use async_trait::async_trait;
 use client::Client;
@@ -362,12 +362,12 @@ impl Backend for HttpBackend {
         icon::fetch(&self.shared, url).await
     }
 
-    async fn subscribe(&self, _permit: Permit, uri: Arc<str>) -> Result<Subscribed, BackendError> {
+    async fn subscribe(&self, _permit: Permit, subject: Subject) -> Result<Subscribed, BackendError> {
         let shared = &self.shared;
         shared.is_open()?;
-        shared.verdict.look(shared).await?.can_subscribe()?;
+        shared.verdict.look(shared).await?.can_subscribe(&subject)?;
         self.keep_listening();
-        shared.subscriptions.subscribe(uri, shared.timeouts.list).await
+        shared.subscriptions.subscribe(subject, shared.timeouts.list).await
     }
 
     fn notices(&self) -> broadcast::Receiver<Notice> {
@@ -398,7 +398,7 @@ impl Backend for HttpBackend {
 impl Attempt {
     /// The response, whatever events come before it.
     async fn into_message(self) -> Result<Message, BackendError> {
-        use crate::Outcome::{Complete, Error, InputRequired};
+        use crate::Outcome::{Complete, Error, InputRequired, Task};
         let outcome = match self {
             Self::Done(outcome) => outcome,
             Self::Unplaced(own) => own?,
@@ -413,7 +413,7 @@ impl Attempt {
                 }
             },
         };
-        let (Complete(message) | InputRequired(message) | Error(message)) = outcome;
+        let (Complete(message) | InputRequired(message) | Task(message) | Error(message)) = outcome;
         Ok(message)
     }
 }

@@ -108,6 +108,25 @@ fn what_the_suite_does_not_score() {
     through_weir("modern", &[&scenario("json-schema-2020-12", MODERN)]);
 }
 
+/// What the suite says of the tasks extension. Its scenario for notifications is empty.
+#[test]
+fn tasks() {
+    let server = peers::tasks_http();
+    let names = [
+        "tasks-lifecycle",
+        "tasks-capability-negotiation",
+        "tasks-wire-fields",
+        "tasks-request-state-removal",
+        "tasks-mrtr-input",
+        "tasks-request-headers",
+        "tasks-dispatch-and-envelope",
+        "tasks-required-task-error",
+        "tasks-mrtr-composition",
+    ];
+    let choices = names.map(|name| ["--scenario", name, "--spec-version", MODERN, "--force"]);
+    run_through_weir(server.url(), "modern", &choices.each_ref().map(|choice| choice.as_slice()));
+}
+
 /// Here weir is the client that the suite looks at: whatever client stands before it.
 #[test]
 fn what_is_asked_of_clients_about_headers() {
