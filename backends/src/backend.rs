@@ -2,7 +2,7 @@
 
 use crate::http::HttpBackend;
 use crate::stdio::StdioBackend;
-use crate::{BackendError, Changes, Exchange, IconError, Inventory, Notice, Subscribed};
+use crate::{BackendError, Changes, Exchange, IconError, Inventory, Notice, Subject, Subscribed};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -63,6 +63,15 @@ pub struct Input {
 }
 
 impl Call {
+    /// What its client can be asked while it runs: nothing, but for the requests during which a server may ask (2026-07-28
+    /// `basic/patterns/mrtr`).
+    pub fn can_be_asked(&self) -> ClientCapabilities {
+        match self.method {
+            Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => self.capabilities,
+            _ => ClientCapabilities::NONE,
+        }
+    }
+
     /// The arguments that the backend gets, as raw JSON; `None` where it gets none.
     pub fn arguments(&self) -> Option<&[u8]> {
         let sent = || Some(self.envelope.params.as_ref()?.arguments?.of(&self.body));
@@ -89,10 +98,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         Err(IconError::Elsewhere)
     }
 
-    /// Subscribes to a resource, by the URI that the backend knows: its updates are among the [notices](Backend::notices) as
+    /// Subscribes to a resource or a task, by the URI or id that the backend knows: its updates are among the [notices](Backend::notices) as
     /// long as what is answered lives. However many subscribe, the backend is asked once, and again in every new
-    /// connection; after a gap, in which an update may have been missed, one is announced.
-    async fn subscribe(&self, permit: Permit, uri: Arc<str>) -> Result<Subscribed, BackendError>;
+    /// connection; after a gap, in which an update may have been missed, one is announced,
+    /// or for a task that it may have been missed.
+    async fn subscribe(&self, permit: Permit, subject: Subject) -> Result<Subscribed, BackendError>;
 
     /// What the backend tells from now on without being asked, lists aside.
     fn notices(&self) -> broadcast::Receiver<Notice>;

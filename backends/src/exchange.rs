@@ -70,6 +70,8 @@ pub enum Outcome {
     Complete(Message),
     /// With a request for input (2026-07-28 `basic/patterns/mrtr`).
     InputRequired(Message),
+    /// With a task that carries the request out from here on (2026-07-28 `extensions/tasks`).
+    Task(Message),
     /// With an error of the backend's own.
     Error(Message),
 }
@@ -77,7 +79,10 @@ pub enum Outcome {
 impl Outcome {
     /// The response.
     pub(crate) fn into_message(self) -> Message {
-        let (Self::Complete(message) | Self::InputRequired(message) | Self::Error(message)) = self;
+        let (Self::Complete(message)
+        | Self::InputRequired(message)
+        | Self::Task(message)
+        | Self::Error(message)) = self;
         message
     }
 
@@ -88,6 +93,7 @@ impl Outcome {
             Some(head) => match head.result_type(&message.body) {
                 ResultType::Complete => Ok(Self::Complete(message)),
                 ResultType::InputRequired => Ok(Self::InputRequired(message)),
+                ResultType::Task => Ok(Self::Task(message)),
                 ResultType::Unknown => {
                     Err(BackendError::Protocol("the result has a type that was not negotiated".to_owned()))
                 }

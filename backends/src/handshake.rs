@@ -1,7 +1,8 @@
 //! What a server says of itself in `initialize` or `server/discover`.
 
-use crate::{BackendError, Freshness, Message};
+use crate::{BackendError, Freshness, Message, Subject};
 use tokio::time::Instant;
+use weir_protocol::capabilities::{TASKS, UI};
 use weir_protocol::{Era, Revision, json, meta};
 
 /// How messages travel to a server and back.
@@ -45,6 +46,10 @@ pub struct Features {
     pub logging: bool,
     /// It completes arguments.
     pub completions: bool,
+    /// It carries out calls as tasks, for clients that speak the extension.
+    pub tasks: bool,
+    /// It has user interfaces, for clients that speak the extension.
+    pub interfaces: bool,
     /// Its instructions to the model.
     pub instructions: Option<String>,
     /// The name and version that it gives itself, of at most 128 characters, for people to read.
@@ -77,10 +82,13 @@ impl Features {
         Self::read(answer, Revision::LATEST).ok()
     }
 
-    /// Whether updates of resources may be asked for. A modern server says so resource by resource.
-    pub(crate) fn can_subscribe(&self) -> Result<(), BackendError> {
-        match self.revision.era() {
-            Era::Legacy if !self.subscribe => Err(BackendError::Unsupported("updates of its resources")),
+    /// Whether updates of `subject` may be asked for. A modern server says so resource by resource, and task by task.
+    pub(crate) fn can_subscribe(&self, subject: &Subject) -> Result<(), BackendError> {
+        match (subject, self.revision.era()) {
+            (Subject::Resource(_), Era::Legacy) if !self.subscribe => {
+                Err(BackendError::Unsupported("updates of its resources"))
+            }
+            (Subject::Task(_), _) if !self.tasks => Err(BackendError::Unsupported("updates of its tasks")),
             _ => Ok(()),
         }
     }
@@ -94,6 +102,9 @@ impl Features {
             None => serde_json::Map::new(),
         };
         let has = |key: &str| capabilities.get(key).is_some_and(serde_json::Value::is_object);
+        let extensions = capabilities.get("extensions").and_then(serde_json::Value::as_object);
+        let speaks =
+            |name: &str| extensions.and_then(|all| all.get(name)).is_some_and(serde_json::Value::is_object);
         let instructions = head
             .instructions
             .and_then(|member| json::as_str(member.value.of(&answer.body)))
@@ -110,6 +121,8 @@ impl Features {
                 .is_some_and(|subscribe| subscribe == true),
             logging: has("logging"),
             completions: has("completions"),
+            tasks: speaks(TASKS) && revision.era() == Era::Modern,
+            interfaces: speaks(UI),
             instructions,
             server: server(answer),
             freshness: match revision.era() {

@@ -1,5 +1,6 @@
 //! A backend that speaks streamable HTTP, in either era, or the transport of 2024-11-05.
 
+mod aside;
 mod client;
 mod early;
 mod era;
@@ -13,7 +14,6 @@ mod requester;
 mod resumption;
 mod session;
 mod sessions;
-mod side_stream;
 mod sse;
 
 pub(crate) use events::HttpEvents;
@@ -25,8 +25,8 @@ use crate::message::Roots;
 use crate::pool::Pool;
 use crate::subscriptions::Subscriptions;
 use crate::{
-    Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey, Subscribed,
-    Transport, message,
+    Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey, Subject,
+    Subscribed, Transport, message,
 };
 use async_trait::async_trait;
 use client::Client;
@@ -71,7 +71,7 @@ pub(crate) struct Shared {
     roots: Roots,
     /// Places for the event streams of client sessions, over HTTP+SSE.
     streams: Arc<Semaphore>,
-    /// Streams that clients share and that a call has to itself while its client can be asked, where the server asks on one.
+    /// Streams that clients share and that a call has to itself while its client can be asked, over HTTP+SSE.
     lanes: Arc<sse::Lanes>,
     /// Over streamable HTTP, too, it asks without saying for which call.
     asks_aside: AtomicBool,
@@ -206,7 +206,7 @@ impl HttpBackend {
         let shared = &self.shared;
         let is_stream = era == Era::Legacy && shared.verdict.transport() == Some(Transport::Sse);
         let asks_aside = era == Era::Legacy && shared.asks_aside.load(Ordering::Relaxed);
-        let asks = call.capabilities.can_be_asked();
+        let asks = call.can_be_asked().can_be_asked();
         if self.scope == SessionScope::Shared {
             // The operator wants one for all. What a call's client cannot be asked is refused call by call.
             if !is_stream {
@@ -237,17 +237,17 @@ impl HttpBackend {
         let shared = &self.shared;
         let session = shared.sessions.open(shared, key).await?;
         let is_shared = key.client == SessionKey::Shared;
-        let Some(pending) = session.pending().filter(|pending| is_shared && asks && pending.may_ask_late())
-        else {
+        let pending = session.line.as_ref().map_or(session.aside.pending(), |line| line.pending());
+        if !(is_shared && asks && pending.may_ask_late()) {
             return Ok(session);
-        };
+        }
         // The one that the operator wants for all may hold more than a stream that is one of many.
         let grace = if key == Key::OWN { GRACE } else { Duration::ZERO };
         if pending.cleared(grace).await {
             return Ok(session);
         }
         shared.sessions.forget(key, &session);
-        if session.side.is_some() {
+        if key.lane == 0 && session.line.is_none() {
             // Calls may run in it that began before it was known that the server asks so.
             session.abandoned.store(true, Ordering::Relaxed);
         } else {
@@ -273,7 +273,7 @@ impl HttpBackend {
                 sent
             }
             Era::Legacy => {
-                let session = self.session(key, call.capabilities.can_be_asked()).await?;
+                let session = self.session(key, call.can_be_asked().can_be_asked()).await?;
                 if session.features.logging
                     && let Some(level) = session.verbosity.lacks(call.logs)
                 {
@@ -372,12 +372,12 @@ impl Backend for HttpBackend {
         icon::fetch(&self.shared, url).await
     }
 
-    async fn subscribe(&self, _permit: Permit, uri: Arc<str>) -> Result<Subscribed, BackendError> {
+    async fn subscribe(&self, _permit: Permit, subject: Subject) -> Result<Subscribed, BackendError> {
         let shared = &self.shared;
         shared.is_open()?;
-        shared.verdict.look(shared).await?.can_subscribe()?;
+        shared.verdict.look(shared).await?.can_subscribe(&subject)?;
         self.keep_listening();
-        shared.subscriptions.subscribe(uri, shared.timeouts.list).await
+        shared.subscriptions.subscribe(subject, shared.timeouts.list).await
     }
 
     fn notices(&self) -> broadcast::Receiver<Notice> {

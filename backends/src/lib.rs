@@ -34,6 +34,6 @@ pub use freshness::Freshness;
 pub use handshake::{Features, Transport};
 pub use icon::IconError;
 pub use inventory::{Inventory, ListFault};
-pub use notice::{Notice, Update};
+pub use notice::{Notice, TaskChange, Update};
 pub use stdio::lines::{Line, Lines};
-pub use subscriptions::Subscribed;
+pub use subscriptions::{Subject, Subscribed};

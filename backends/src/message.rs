@@ -86,7 +86,11 @@ pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
 /// Puts the answers to what the backend asked for into its parameters, in place of what the client wrote there: `state` is
 /// the backend's own again. Where there are none, what the client wrote is taken out: it was for weir.
 fn put_input(splice: &mut Splice<'_>, body: &[u8], params: &Params, input: Option<&Input>) {
-    if input.is_none() && params.input_responses.is_none() && params.request_state.is_none() {
+    if input.is_none()
+        && params.input_responses.is_none()
+        && params.request_state.is_none()
+        && params.task.is_none()
+    {
         return;
     }
     let (responses, state) = input.map(|input| (&input.responses, &input.state)).unzip();
@@ -94,6 +98,8 @@ fn put_input(splice: &mut Splice<'_>, body: &[u8], params: &Params, input: Optio
     for (key, present, wanted) in [
         ("inputResponses", params.input_responses, responses.and_then(Option::as_ref)),
         ("requestState", params.request_state, state.and_then(Option::as_ref)),
+        // weir offers no tasks of 2025-11-25, so that asking for one means nothing (its `basic/utilities/tasks`).
+        ("task", params.task, None),
     ] {
         match (present, wanted) {
             (Some(span), Some(raw)) => {
@@ -116,18 +122,20 @@ fn put_input(splice: &mut Splice<'_>, body: &[u8], params: &Params, input: Optio
     }
 }
 
+/// What weir declares in requests of its own to modern servers: nobody waits there, so that no task can come of it.
+const OWN: ClientCapabilities = ClientCapabilities::LISTING.with(ClientCapabilities::TASKS);
+
 /// A request of weir's own. `members` are the parameters' members without braces, such as `"cursor":"x"`.
 pub(crate) fn request(id: u64, method: &str, members: &str, era: Era) -> Bytes {
     let params = match (era, members.is_empty()) {
         (Era::Legacy, true) => String::from("{}"),
         (Era::Legacy, false) => format!("{{{members}}}"),
         (Era::Modern, true) => {
-            format!(r#"{{"_meta":{{{}}}}}"#, hop_members(Logs::Unwanted, ClientCapabilities::LISTING))
+            format!(r#"{{"_meta":{{{}}}}}"#, hop_members(Logs::Unwanted, OWN))
         }
-        (Era::Modern, false) => format!(
-            r#"{{{members},"_meta":{{{}}}}}"#,
-            hop_members(Logs::Unwanted, ClientCapabilities::LISTING)
-        ),
+        (Era::Modern, false) => {
+            format!(r#"{{{members},"_meta":{{{}}}}}"#, hop_members(Logs::Unwanted, OWN))
+        }
     };
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#).into()
 }

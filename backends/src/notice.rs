@@ -10,6 +10,10 @@ use weir_protocol::{Method, json};
 pub enum Notice {
     /// A resource changed, or may have while nobody could tell.
     Updated(Arc<Update>),
+    /// A task of a modern server came further.
+    Task(Arc<TaskChange>),
+    /// What is told of the task of this id has a gap: an update may have been missed, or no more will come.
+    TaskLost(Arc<str>),
     /// A log message in an upstream session of one client session, which belongs to no call.
     Log {
         /// weir's number for the client session.
@@ -26,6 +30,24 @@ pub struct Update {
     pub uri: Arc<str>,
     /// The message as it came; its `params.uri` is [`Update::uri`].
     pub message: Message,
+}
+
+/// `notifications/tasks`.
+#[derive(Debug)]
+pub struct TaskChange {
+    /// The task, by the id that the backend knows.
+    pub id: Arc<str>,
+    /// The message as it came; its `params.taskId` is [`TaskChange::id`].
+    pub message: Message,
+}
+
+impl TaskChange {
+    /// Reads a server's notification.
+    pub(crate) fn read(message: Message) -> Option<Self> {
+        let id = message.envelope.params.as_ref()?.task_id?;
+        let id = json::as_str(id.of(&message.body))?.into();
+        Some(Self { id, message })
+    }
 }
 
 impl Update {

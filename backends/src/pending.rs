@@ -243,13 +243,6 @@ impl Pending {
         None
     }
 
-    /// The answer to `id` came another way.
-    pub(crate) fn settle(&self, id: u64) {
-        if let Ok(open) = self.open.lock().as_mut() {
-            open.waiters.remove(&id);
-        }
-    }
-
     /// Whether the server may still ask something for a call that was given up, so that whatever it asks now is refused:
     /// only where it asks at all is that worth more than a thought.
     pub(crate) fn may_ask_late(&self) -> bool {
@@ -281,12 +274,11 @@ impl Pending {
 }
 
 impl Waiting {
-    /// What comes beside an answer that comes another way. Cancel-safe.
+    /// The next event, where an answer comes by another way. Cancel-safe.
     pub(crate) async fn event(&self) -> Event {
-        loop {
-            if let Ok(event) = self.0.next().await {
-                return event;
-            }
+        match self.0.next().await {
+            Ok(event) => event,
+            Err(_) => std::future::pending().await,
         }
     }
 

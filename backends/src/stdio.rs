@@ -11,7 +11,9 @@ use crate::inventory::Lists;
 use crate::message::Roots;
 use crate::pool::{Pool, Ticket};
 use crate::subscriptions::Subscriptions;
-use crate::{Backend, BackendError, Call, Changes, Exchange, Inventory, Notice, SessionKey, Subscribed};
+use crate::{
+    Backend, BackendError, Call, Changes, Exchange, Inventory, Notice, SessionKey, Subject, Subscribed,
+};
 use async_trait::async_trait;
 use child::{Child, Recipe};
 use parking_lot::Mutex;
@@ -284,7 +286,7 @@ impl Backend for StdioBackend {
             SessionScope::Shared => SessionKey::Shared,
         };
         if key == SessionKey::Shared && self.era().await? == Era::Legacy {
-            let (child, ticket) = self.shared_child(call.capabilities.can_be_asked()).await?;
+            let (child, ticket) = self.shared_child(call.can_be_asked().can_be_asked()).await?;
             return Ok(child.call(&call, place).await?.holding(Some(Box::new(ticket))));
         }
         self.child(Key::first(key)).await?.call(&call, place).await
@@ -298,11 +300,11 @@ impl Backend for StdioBackend {
         }
     }
 
-    async fn subscribe(&self, _permit: Permit, uri: Arc<str>) -> Result<Subscribed, BackendError> {
+    async fn subscribe(&self, _permit: Permit, subject: Subject) -> Result<Subscribed, BackendError> {
         let child = self.child(Key::OWN).await?;
-        child.features().ok_or(BackendError::Stopping)?.can_subscribe()?;
+        child.features().ok_or(BackendError::Stopping)?.can_subscribe(&subject)?;
         let recipe = &self.core.recipe;
-        recipe.subscriptions.subscribe(uri, recipe.timeouts.list).await
+        recipe.subscriptions.subscribe(subject, recipe.timeouts.list).await
     }
 
     fn notices(&self) -> broadcast::Receiver<Notice> {

@@ -1,9 +1,9 @@
-//! The resources of one backend that somebody wants updates of: counted over everybody, asked for once upstream, and asked
+//! The resources and tasks of one backend that somebody wants updates of: counted over everybody, asked for once upstream, and asked
 //! for again in every new connection.
 
 use crate::handshake::result_of;
 use crate::inventory::Requester;
-use crate::notice::{Notice, Update};
+use crate::notice::{Notice, TaskChange, Update};
 use crate::pending::Pending;
 use crate::{BackendError, Message, SessionKey};
 use futures_util::StreamExt;
@@ -25,8 +25,16 @@ const AT_ONCE: usize = 8;
 /// What nobody wants any more is kept this long, since somebody may come back.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// URIs, as the backend knows them.
-pub(crate) type Uris = BTreeSet<Arc<str>>;
+/// Something that a backend sends updates of, as the backend knows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// A resource, by its URI.
+    Resource(Arc<str>),
+    /// A task of a modern server, by its id.
+    Task(Arc<str>),
+}
+
+pub(crate) type Subjects = BTreeSet<Subject>;
 
 /// What a backend said to a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +56,7 @@ struct Entry {
 /// All subscriptions at one backend.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
-    uris: Mutex<BTreeMap<Arc<str>, Entry>>,
+    entries: Mutex<BTreeMap<Subject, Entry>>,
     /// Most resources at once.
     limit: usize,
     /// What is wanted is no longer the same.
@@ -62,19 +70,19 @@ pub(crate) struct Subscriptions {
 #[derive(Debug)]
 pub struct Subscribed {
     subscriptions: Arc<Subscriptions>,
-    uri: Arc<str>,
+    subject: Subject,
 }
 
 impl Drop for Subscribed {
     fn drop(&mut self) {
-        let mut uris = self.subscriptions.uris.lock();
-        let last = uris.get_mut(&self.uri).is_some_and(|entry| {
+        let mut entries = self.subscriptions.entries.lock();
+        let last = entries.get_mut(&self.subject).is_some_and(|entry| {
             entry.holders -= 1;
             entry.holders == 0
         });
         if last {
-            uris.remove(&self.uri);
-            drop(uris);
+            entries.remove(&self.subject);
+            drop(entries);
             self.subscriptions.wishes.send_replace(());
         }
     }
@@ -84,7 +92,7 @@ impl Subscriptions {
     /// No subscriptions; at most `limit` resources at once.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            uris: Mutex::default(),
+            entries: Mutex::default(),
             limit,
             wishes: watch::Sender::new(()),
             answers: watch::Sender::new(()),
@@ -116,24 +124,28 @@ impl Subscriptions {
         }
     }
 
-    /// Passes on `notifications/resources/updated`.
+    /// Passes on `notifications/resources/updated`, or `notifications/tasks` of a modern server.
     pub(crate) fn updated(&self, message: Message) {
-        if let Some(update) = Update::read(message) {
+        if message.envelope.method(&message.body) == Method::TaskChanged {
+            if let Some(change) = TaskChange::read(message) {
+                self.tell(Notice::Task(Arc::new(change)));
+            }
+        } else if let Some(update) = Update::read(message) {
             self.tell(Notice::Updated(Arc::new(update)));
         }
     }
 
-    /// Subscribes to `uri` and waits, at most for `limit`, for what the backend says to it.
+    /// Subscribes to `subject` and waits, at most for `limit`, for what the backend says to it.
     pub(crate) async fn subscribe(
         self: &Arc<Self>,
-        uri: Arc<str>,
+        subject: Subject,
         limit: Duration,
     ) -> Result<Subscribed, BackendError> {
         let mut answers = self.answers.subscribe();
-        let held = self.hold(uri)?;
+        let held = self.hold(subject)?;
         let settled = async {
             loop {
-                match self.uris.lock().get(&held.uri).map(|entry| entry.standing.clone()) {
+                match self.entries.lock().get(&held.subject).map(|entry| entry.standing.clone()) {
                     Some(Standing::Asked) => {}
                     Some(Standing::Refused(error)) => return Err(error),
                     Some(Standing::Agreed) | None => return Ok(()),
@@ -148,10 +160,10 @@ impl Subscriptions {
         Ok(held)
     }
 
-    fn hold(self: &Arc<Self>, uri: Arc<str>) -> Result<Subscribed, BackendError> {
-        let mut uris = self.uris.lock();
-        let full = uris.len() >= self.limit;
-        match uris.get_mut(&uri) {
+    fn hold(self: &Arc<Self>, subject: Subject) -> Result<Subscribed, BackendError> {
+        let mut entries = self.entries.lock();
+        let full = entries.len() >= self.limit;
+        match entries.get_mut(&subject) {
             Some(entry) => {
                 entry.holders += 1;
                 if matches!(entry.standing, Standing::Refused(_)) {
@@ -159,13 +171,16 @@ impl Subscriptions {
                 }
             }
             None if full => {
-                return Err(BackendError::Busy { limit: self.limit, what: "resources are subscribed to" });
+                return Err(BackendError::Busy {
+                    limit: self.limit,
+                    what: "resources and tasks are subscribed to",
+                });
             }
-            None => drop(uris.insert(uri.clone(), Entry { holders: 1, standing: Standing::Asked })),
+            None => drop(entries.insert(subject.clone(), Entry { holders: 1, standing: Standing::Asked })),
         }
-        drop(uris);
+        drop(entries);
         self.wishes.send_replace(());
-        Ok(Subscribed { subscriptions: self.clone(), uri })
+        Ok(Subscribed { subscriptions: self.clone(), subject })
     }
 
     /// What notices that other resources are wanted, from now on.
@@ -174,15 +189,15 @@ impl Subscriptions {
     }
 
     /// What is wanted and was not refused in this connection.
-    pub(crate) fn wanted(&self) -> Uris {
-        let uris = self.uris.lock();
-        let wanted = uris.iter().filter(|(_, entry)| !matches!(entry.standing, Standing::Refused(_)));
-        wanted.map(|(uri, _)| uri.clone()).collect()
+    pub(crate) fn wanted(&self) -> Subjects {
+        let entries = self.entries.lock();
+        let wanted = entries.iter().filter(|(_, entry)| !matches!(entry.standing, Standing::Refused(_)));
+        wanted.map(|(subject, _)| subject.clone()).collect()
     }
 
     /// Waits until something else is wanted than what there is now, and answers it. Where it is only less, that may take a
     /// while. Cancel-safe.
-    pub(crate) async fn next_wanted(&self, wishes: &mut watch::Receiver<()>, now: &Uris) -> Uris {
+    pub(crate) async fn next_wanted(&self, wishes: &mut watch::Receiver<()>, now: &Subjects) -> Subjects {
         loop {
             wishes.borrow_and_update();
             self.confirm(now);
@@ -199,63 +214,80 @@ impl Subscriptions {
     }
 
     /// What the backend agreed to still holds for whoever comes back to it.
-    fn confirm(&self, agreed: &Uris) {
-        let asked: Uris = {
-            let uris = self.uris.lock();
-            let asked = |uri: &Arc<str>| uris.get(uri).is_some_and(|entry| entry.standing == Standing::Asked);
-            agreed.iter().filter(|uri| asked(uri)).cloned().collect()
+    fn confirm(&self, agreed: &Subjects) {
+        let asked: Subjects = {
+            let entries = self.entries.lock();
+            let asked = |subject: &Subject| {
+                entries.get(subject).is_some_and(|entry| entry.standing == Standing::Asked)
+            };
+            agreed.iter().filter(|subject| asked(subject)).cloned().collect()
         };
         if !asked.is_empty() {
-            self.settle(asked.iter().map(|uri| (uri, Standing::Agreed)));
+            self.settle(asked.iter().map(|subject| (subject, Standing::Agreed)));
         }
     }
 
     /// A new connection is there, in which everything is asked for again. Answers what had been agreed on before, of which
     /// updates may have been missed.
-    pub(crate) fn begin(&self) -> Uris {
-        let mut agreed = Uris::new();
-        for (uri, entry) in self.uris.lock().iter_mut() {
+    pub(crate) fn begin(&self) -> Subjects {
+        let mut agreed = Subjects::new();
+        for (subject, entry) in self.entries.lock().iter_mut() {
             match entry.standing {
-                Standing::Agreed => drop(agreed.insert(uri.clone())),
+                Standing::Agreed => drop(agreed.insert(subject.clone())),
                 _ => entry.standing = Standing::Asked,
             }
         }
         agreed
     }
 
-    /// Announces every one of `uris` that the backend still agrees to send updates of: some may have been missed.
-    pub(crate) fn missed(&self, uris: &Uris) {
-        for uri in uris {
-            let agreed = self.uris.lock().get(uri).is_some_and(|entry| entry.standing == Standing::Agreed);
-            if let (true, Ok(update)) = (agreed, Update::missed(uri)) {
-                self.tell(Notice::Updated(Arc::new(update)));
+    /// Announces every one of `subjects` that the backend still agrees to send updates of: some may have been missed. What
+    /// became of a task nobody but its server can say.
+    pub(crate) fn missed(&self, subjects: &Subjects) {
+        for subject in subjects {
+            let agreed =
+                self.entries.lock().get(subject).is_some_and(|entry| entry.standing == Standing::Agreed);
+            match subject {
+                _ if !agreed => {}
+                Subject::Task(id) => self.tell(Notice::TaskLost(id.clone())),
+                Subject::Resource(uri) => {
+                    if let Ok(update) = Update::missed(uri) {
+                        self.tell(Notice::Updated(Arc::new(update)));
+                    }
+                }
             }
         }
     }
 
-    fn settle<'a>(&self, answers: impl Iterator<Item = (&'a Arc<str>, Standing)>) {
+    fn settle<'a>(&self, answers: impl Iterator<Item = (&'a Subject, Standing)>) {
+        let mut lost = Vec::new();
         {
-            let mut uris = self.uris.lock();
-            for (uri, standing) in answers {
-                if let Some(entry) = uris.get_mut(uri) {
+            let mut entries = self.entries.lock();
+            for (subject, standing) in answers {
+                if let Some(entry) = entries.get_mut(subject) {
+                    if let (Standing::Agreed, Standing::Refused(_), Subject::Task(id)) =
+                        (&entry.standing, &standing, subject)
+                    {
+                        lost.push(id.clone());
+                    }
                     entry.standing = standing;
                 }
             }
         }
+        lost.into_iter().for_each(|id| self.tell(Notice::TaskLost(id)));
         self.answers.send_replace(());
     }
 
-    /// The backend failed to answer for `uris`.
-    pub(crate) fn refuse<'a>(&self, uris: impl Iterator<Item = &'a Arc<str>>, error: &BackendError) {
-        self.settle(uris.map(|uri| (uri, Standing::Refused(error.clone()))));
+    /// The backend failed to answer for `subjects`.
+    pub(crate) fn refuse<'a>(&self, subjects: impl Iterator<Item = &'a Subject>, error: &BackendError) {
+        self.settle(subjects.map(|subject| (subject, Standing::Refused(error.clone()))));
     }
 
     /// The backend could not be asked for `wanted`, so that it goes on with what it `accepted` before. What of this is
     /// no longer wanted is still sent, but nobody is told of it; what is wished for meanwhile has yet to be asked for.
-    pub(crate) fn failed(&self, wanted: &Uris, accepted: &mut Uris, error: &BackendError) {
+    pub(crate) fn failed(&self, wanted: &Subjects, accepted: &mut Subjects, error: &BackendError) {
         self.refuse(wanted.difference(accepted), error);
         let now = self.wanted();
-        accepted.retain(|uri| now.contains(uri));
+        accepted.retain(|subject| now.contains(subject));
     }
 
     /// There is no connection in which updates could come.
@@ -264,37 +296,51 @@ impl Subscriptions {
         self.refuse(all.iter(), error);
     }
 
-    /// The members of `subscriptions/listen` for every list and for `uris`.
-    pub(crate) fn listen_members(uris: &Uris) -> String {
+    /// The members of `subscriptions/listen` for every list and for `subjects`.
+    pub(crate) fn listen_members(subjects: &Subjects) -> String {
         let mut members = String::from(
             r#""notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true"#,
         );
-        if !uris.is_empty() {
-            let quoted: Vec<String> =
-                uris.iter().map(|uri| String::from_utf8_lossy(&json::string(uri)).into_owned()).collect();
-            members.push_str(",\"resourceSubscriptions\":[");
-            members.push_str(&quoted.join(","));
-            members.push(']');
+        let quoted = |text: &str| String::from_utf8_lossy(&json::string(text)).into_owned();
+        let (mut uris, mut tasks) = (Vec::new(), Vec::new());
+        for subject in subjects {
+            match subject {
+                Subject::Resource(uri) => uris.push(quoted(uri)),
+                Subject::Task(id) => tasks.push(quoted(id)),
+            }
+        }
+        for (key, values) in [("resourceSubscriptions", uris), ("taskIds", tasks)] {
+            if !values.is_empty() {
+                members.push_str(&format!(",\"{key}\":[{}]", values.join(",")));
+            }
         }
         members.push('}');
         members
     }
 
     /// Takes in the acknowledgement of a request to listen for `asked`; answers what was accepted of it.
-    pub(crate) fn acknowledged(&self, asked: &Uris, acknowledgement: &Message) -> Uris {
+    pub(crate) fn acknowledged(&self, asked: &Subjects, acknowledgement: &Message) -> Subjects {
         let raw = acknowledgement.envelope.params.as_ref().and_then(|params| params.notifications);
         let accepted: Acknowledged = raw
             .and_then(|span| serde_json::from_slice(span.of(&acknowledgement.body)).ok())
             .unwrap_or_default();
-        let accepted: Uris = asked
+        let accepted: Subjects = asked
             .iter()
-            .filter(|uri| accepted.resource_subscriptions.iter().any(|one| **one == ***uri))
+            .filter(|subject| match subject {
+                Subject::Resource(uri) => accepted.resource_subscriptions.iter().any(|one| **one == **uri),
+                Subject::Task(id) => accepted.task_ids.iter().any(|one| **one == **id),
+            })
             .cloned()
             .collect();
-        let refused = || Standing::Refused(BackendError::Unsupported("updates of this resource"));
-        self.settle(
-            asked.iter().map(|uri| (uri, if accepted.contains(uri) { Standing::Agreed } else { refused() })),
-        );
+        let refused = |subject: &Subject| {
+            Standing::Refused(BackendError::Unsupported(match subject {
+                Subject::Resource(_) => "updates of this resource",
+                Subject::Task(_) => "updates of this task",
+            }))
+        };
+        self.settle(asked.iter().map(|subject| {
+            (subject, if accepted.contains(subject) { Standing::Agreed } else { refused(subject) })
+        }));
         accepted
     }
 
@@ -303,23 +349,23 @@ impl Subscriptions {
     pub(crate) async fn keep(&self, requester: &(impl Requester + Sync)) -> BackendError {
         let mut wishes = self.wishes();
         let mut missed = self.begin();
-        let (mut done, mut under_way) = (Uris::new(), Uris::new());
+        let (mut done, mut under_way) = (Subjects::new(), Subjects::new());
         let mut answers = FuturesUnordered::new();
         let mut wanted = self.wanted();
         loop {
-            let gone = done.difference(&wanted).map(|uri| (Method::ResourcesUnsubscribe, uri));
-            let fresh = wanted.difference(&done).map(|uri| (Method::ResourcesSubscribe, uri));
+            let gone = done.difference(&wanted).map(|subject| (Method::ResourcesUnsubscribe, subject));
+            let fresh = wanted.difference(&done).map(|subject| (Method::ResourcesSubscribe, subject));
             let places = AT_ONCE.saturating_sub(answers.len());
-            let next: Vec<(Method, Arc<str>)> = gone
+            let next: Vec<(Method, Subject)> = gone
                 .chain(fresh)
-                .filter(|(_, uri)| !under_way.contains(*uri))
+                .filter(|(_, subject)| !under_way.contains(*subject))
                 .take(places)
-                .map(|(method, uri)| (method, uri.clone()))
+                .map(|(method, subject)| (method, subject.clone()))
                 .collect();
-            for (method, uri) in next {
-                done.remove(&uri);
-                under_way.insert(uri.clone());
-                answers.push(ask(requester, method, uri));
+            for (method, subject) in next {
+                done.remove(&subject);
+                under_way.insert(subject.clone());
+                answers.push(ask(requester, method, subject));
             }
             if answers.is_empty() {
                 wanted = self.next_wanted(&mut wishes, &done).await;
@@ -327,20 +373,20 @@ impl Subscriptions {
             }
             tokio::select! {
                 biased;
-                Some((method, uri, answer)) = answers.next() => {
-                    under_way.remove(&uri);
+                Some((method, subject, answer)) = answers.next() => {
+                    under_way.remove(&subject);
                     match answer {
                         Err(error @ (BackendError::SessionLost | BackendError::Stopping)) => return error,
                         // A server that goes on sending does no harm: nobody is told.
                         _ if method == Method::ResourcesUnsubscribe => {}
                         Ok(()) => {
-                            self.settle(std::iter::once((&uri, Standing::Agreed)));
-                            if missed.remove(&uri) {
-                                self.missed(&Uris::from([uri.clone()]));
+                            self.settle(std::iter::once((&subject, Standing::Agreed)));
+                            if missed.remove(&subject) {
+                                self.missed(&Subjects::from([subject.clone()]));
                             }
-                            done.insert(uri);
+                            done.insert(subject);
                         }
-                        Err(error) => self.settle(std::iter::once((&uri, Standing::Refused(error)))),
+                        Err(error) => self.settle(std::iter::once((&subject, Standing::Refused(error)))),
                     }
                 }
                 _ = wishes.changed() => {}
@@ -356,28 +402,32 @@ impl Subscriptions {
 async fn ask(
     requester: &(impl Requester + Sync),
     method: Method,
-    uri: Arc<str>,
-) -> (Method, Arc<str>, Result<(), BackendError>) {
+    subject: Subject,
+) -> (Method, Subject, Result<(), BackendError>) {
+    let Subject::Resource(uri) = &subject else {
+        return (method, subject, Err(BackendError::Unsupported("updates of its tasks")));
+    };
     let once = || async {
-        let answer = requester.request(method, members(&uri)).await?;
+        let answer = requester.request(method, members(uri)).await?;
         result_of(&answer, method.as_str()).map(drop)
     };
     let mut answer = once().await;
     if matches!(answer, Err(BackendError::Gone(_) | BackendError::Unreachable(_))) {
         answer = once().await;
     }
-    (method, uri, answer)
+    (method, subject, answer)
 }
 
 fn members(uri: &str) -> String {
     format!("\"uri\":{}", String::from_utf8_lossy(&json::string(uri)))
 }
 
-/// The filter that a server acknowledged, as far as it concerns resources.
+/// The filter that a server acknowledged, as far as it concerns resources and tasks.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Acknowledged {
     resource_subscriptions: Vec<String>,
+    task_ids: Vec<String>,
 }
 
 #[cfg(test)]

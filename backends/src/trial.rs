@@ -55,7 +55,10 @@ pub(crate) async fn finish(exchange: &mut Exchange) -> Result<String, BackendErr
     loop {
         match exchange.next().await? {
             Event::Outcome(
-                Outcome::Complete(message) | Outcome::InputRequired(message) | Outcome::Error(message),
+                Outcome::Complete(message)
+                | Outcome::InputRequired(message)
+                | Outcome::Task(message)
+                | Outcome::Error(message),
             ) => return Ok(String::from_utf8(message.body.to_vec()).unwrap()),
             Event::Asked(message) => exchange.reply(answer_to(&message, &Roots::new(&[])).unwrap()),
             Event::Progress(_) | Event::Log(_) => {}

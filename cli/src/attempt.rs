@@ -141,7 +141,9 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
                 let value: Value = serde_json::from_slice(&message.body)?;
                 return Ok(Answered::Error(value.get("error").cloned().unwrap_or_default()));
             }
-            Event::Outcome(Outcome::Complete(message) | Outcome::InputRequired(message)) => {
+            Event::Outcome(
+                Outcome::Complete(message) | Outcome::InputRequired(message) | Outcome::Task(message),
+            ) => {
                 let value: Value = serde_json::from_slice(&message.body)?;
                 let body = value.get("result").cloned().unwrap_or_default();
                 let failed = body.get("isError").and_then(Value::as_bool).unwrap_or(false);

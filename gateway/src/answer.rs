@@ -3,6 +3,7 @@
 mod required;
 
 use crate::rescue::{self, Fault};
+use crate::tasks::Ids;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub(crate) struct Asker {
     /// The method that was asked for, and what stands before the URIs of resources in its answer; `None` where they stay as
     /// the backend wrote them.
     pub(crate) uris: Option<(Method, Arc<str>)>,
+    /// How ids of tasks are written; `None` where there can be none.
+    pub(crate) tasks: Option<Box<Ids>>,
 }
 
 impl Asker {
@@ -58,10 +61,21 @@ impl Asker {
             Outcome::InputRequired(_) if self.era == Era::Legacy => {
                 Err(BackendError::Protocol("it asks for input, which was not offered to it".to_owned()))
             }
-            Outcome::Complete(message) | Outcome::InputRequired(message) => {
-                self.result(&message, Splice::new(&message.body), self.cacheable)
+            Outcome::Task(_) if self.tasks.is_none() => {
+                Err(BackendError::Protocol("the result has a type that was not negotiated".to_owned()))
             }
+            Outcome::Task(message) => self.named(&message, true),
+            Outcome::Complete(message) | Outcome::InputRequired(message) => self.named(&message, false),
         }
+    }
+
+    /// The answer to a client whose call has a result, or was `made` a task.
+    fn named(&self, message: &Message, made: bool) -> Result<Answer, BackendError> {
+        let mut splice = Splice::new(&message.body);
+        if let Some(ids) = &self.tasks {
+            ids.put(&mut splice, message, made)?;
+        }
+        self.result(message, splice, self.cacheable)
     }
 
     /// The result of a backend, with the changes that `splice` has already.
@@ -168,6 +182,7 @@ mod tests {
             progress_token: Some(Bytes::from_static(b"\"t\"")),
             logs: Logs::Unsaid,
             uris: None,
+            tasks: None,
         }
     }
 

@@ -4,6 +4,8 @@ use crate::attached::Attached;
 use crate::catalog::{Catalog, Entry, Found, List, Mirrored};
 use crate::endpoint::Endpoint;
 use crate::rescue::{self, Fault};
+use crate::seal::Seal;
+use crate::tasks;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -30,6 +32,8 @@ pub(crate) struct Routed {
     pub(crate) mirrors: Option<Arc<Mirrors>>,
     /// What stands before the URIs in the answer, as clients see them.
     pub(crate) uri_prefix: Option<Arc<str>>,
+    /// How ids of tasks in the answer are written; `None` where there can be none.
+    pub(crate) tasks: Option<Box<tasks::Ids>>,
 }
 
 /// A resource whose updates may be asked for.
@@ -147,7 +151,7 @@ impl Target {
 }
 
 /// Finds the owner of what the request names and decides whether it may be called.
-pub(crate) fn route(endpoint: &Endpoint, request: Request<'_>) -> Result<Routed, Fault> {
+pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>) -> Result<Routed, Fault> {
     let catalog = endpoint.catalog();
     let params =
         request.envelope.params.as_ref().ok_or_else(|| rescue::invalid_params("`params` are missing"))?;
@@ -167,6 +171,8 @@ pub(crate) fn route(endpoint: &Endpoint, request: Request<'_>) -> Result<Routed,
         Action::GetPrompt => rescue::no_item("prompt", &name, &Found::Nothing),
         _ => rescue::no_item("tool", &name, &Found::Nothing),
     })?;
+    let tasks = tasks::may_become(request.era, method, request.manner.capabilities)
+        .then(|| Box::new(tasks::Ids::of_call(seal, endpoint, request.principal, backend.name(), &name)));
     let (mirrors, original) =
         target.mirrored.map(|own| (own.exposed, Some(own.original))).unwrap_or_default();
     let call = Box::new(Call {
@@ -177,11 +183,7 @@ pub(crate) fn route(endpoint: &Endpoint, request: Request<'_>) -> Result<Routed,
         session: request.manner.session,
         repeatable: target.repeatable,
         logs: request.manner.logs,
-        capabilities: if takes_input(method) {
-            request.manner.capabilities
-        } else {
-            ClientCapabilities::NONE
-        },
+        capabilities: request.manner.capabilities,
         input: request.input,
         body: request.body.clone(),
         envelope: request.envelope.clone(),
@@ -189,7 +191,7 @@ pub(crate) fn route(endpoint: &Endpoint, request: Request<'_>) -> Result<Routed,
         method,
     });
     let uri_prefix = catalog.uri_prefix(target.backend).cloned();
-    Ok(Routed { backend, permit, call, mirrors, uri_prefix })
+    Ok(Routed { backend, permit, call, mirrors, uri_prefix, tasks })
 }
 
 type Decided = (Action, String, Target);

@@ -4,12 +4,13 @@ mod build;
 mod exposure;
 mod filter;
 mod freshness;
+mod interfaces;
 mod names;
 mod parameters;
 mod template;
 mod uri;
 
-pub(crate) use build::{Conflict, Stock, build, exposed_name};
+pub(crate) use build::{Conflict, Stock, build, exposed_name, needs_task};
 pub(crate) use filter::{ItemFilter, UriFilter};
 pub(crate) use parameters::Unfit;
 
@@ -128,6 +129,10 @@ pub(crate) struct Offers {
     pub(crate) subscribe: bool,
     pub(crate) logging: bool,
     pub(crate) completions: bool,
+    /// The extension for tasks.
+    pub(crate) tasks: bool,
+    /// The extension for user interfaces.
+    pub(crate) interfaces: bool,
 }
 
 /// One immutable snapshot of everything an endpoint offers.
@@ -142,6 +147,8 @@ pub(crate) struct Catalog {
     /// The same for what the backends say of themselves.
     pub(crate) discovered: Freshness,
     templates: Vec<(Template, usize)>,
+    /// Resource of a tool's user interface → the backend of the tool, where clients see the backends' own URIs.
+    interfaces: HashMap<String, usize>,
     /// Scheme of a URI → the first backend that lists a resource or template with it.
     schemes: HashMap<String, usize>,
     /// The one backend that has resources, where there is just one.
@@ -226,7 +233,8 @@ impl Catalog {
         self.shelf(list).find(name)
     }
 
-    /// The owner of a resource: the backend that lists it, else the first whose template fits, else the first that uses
+    /// The owner of a resource: the backend that lists it, else the one whose tool has it as its user interface, else the
+    /// first whose template fits, else the first that uses
     /// its scheme, else the only one that has resources at all. What the filters leave out is owned by nobody.
     ///
     /// Where clients see URIs with their backend before them, such a URI names its owner. A URI without is looked for as if
@@ -261,7 +269,7 @@ impl Catalog {
         let template =
             self.templates.iter().find(|(template, _)| template.matches(uri)).map(|(_, owner)| *owner);
         let scheme = || self.schemes.get(uri::scheme(uri)?).copied();
-        template.or_else(scheme).or(self.sole_owner)
+        self.interfaces.get(uri).copied().or(template).or_else(scheme).or(self.sole_owner)
     }
 
     /// `uri` of the backend at `backend` as clients of this endpoint see it.

@@ -21,10 +21,11 @@ use crate::pump::{self, Terms};
 use crate::rescue::Fault;
 use crate::session::{Cancellable, Session};
 use crate::snapshot::Snapshot;
+use crate::tasks;
 use bytes::Bytes;
 use std::sync::Arc;
 use weir_backends::Input;
-use weir_protocol::{Envelope, Kind, Meta, Method, Revision, code, json};
+use weir_protocol::{Envelope, Era, Kind, Meta, Method, Revision, code, json};
 
 /// A message that was read and understood, over whatever transport it came.
 #[derive(Clone)]
@@ -96,7 +97,11 @@ impl Post {
             manner,
             input,
         };
-        call::route(&self.endpoint, request)
+        let seal = &self.core.seal;
+        match manner.method.is_about_a_task() {
+            true => tasks::route(&self.endpoint, seal, request),
+            false => call::route(&self.endpoint, seal, request),
+        }
     }
 
     /// Sends a call that was decided for the first time, or finds its answer among what is kept.
@@ -104,7 +109,7 @@ impl Post {
         match manner.method {
             Method::ResourcesRead => {
                 let prefix = routed.uri_prefix.clone();
-                (cache::start(&self.snapshot.cache, routed), prefix)
+                (cache::start(&self.snapshot.cache, routed), prefix, None)
             }
             _ => retry::begin(routed),
         }
@@ -125,6 +130,7 @@ impl Post {
             progress_token: self.progress_token(),
             logs: manner.logs,
             uris: None,
+            tasks: None,
         };
         let begun = if self.is_retry(&manner) {
             // Boxed, so that what is rare does not make the future of every call larger.
@@ -136,7 +142,8 @@ impl Post {
                 .map(|routed| self.begin(&manner, routed))
         };
         match begun {
-            Ok((running, uri_prefix)) => {
+            Ok((running, uri_prefix, tasks)) => {
+                asker.tasks = tasks;
                 asker.uris = uri_prefix.map(|prefix| (manner.method, prefix));
                 let terms = Terms { asker, post: self, manner: &manner };
                 pump::carry(client, running, &terms, cancellable).await
@@ -237,8 +244,16 @@ impl Mail {
     }
 }
 
-/// `capabilities`, as both eras write them.
-fn capabilities(offers: Offers) -> String {
+/// `capabilities`, as `era` writes them.
+fn capabilities(offers: Offers, era: Era) -> String {
+    let extensions = [
+        (offers.tasks && era == Era::Modern, weir_protocol::capabilities::TASKS),
+        (offers.interfaces, weir_protocol::capabilities::UI),
+    ];
+    let extensions = extensions.into_iter().filter(|(offered, _)| *offered);
+    let extensions: Vec<String> = extensions.map(|(_, name)| format!(r#""{name}":{{}}"#)).collect();
+    let some = !extensions.is_empty();
+    let extensions = format!(r#""extensions":{{{}}}"#, extensions.join(","));
     let all = [
         (offers.tools, r#""tools":{"listChanged":true}"#),
         (offers.prompts, r#""prompts":{"listChanged":true}"#),
@@ -246,6 +261,7 @@ fn capabilities(offers: Offers) -> String {
         (offers.resources && offers.subscribe, r#""resources":{"listChanged":true,"subscribe":true}"#),
         (offers.logging, r#""logging":{}"#),
         (offers.completions, r#""completions":{}"#),
+        (some, &*extensions),
     ];
     let offered: Vec<&str> = all.into_iter().filter_map(|(offered, text)| offered.then_some(text)).collect();
     format!("{{{}}}", offered.join(","))
@@ -263,7 +279,7 @@ fn initialize_result(catalog: &Catalog, revision: Revision) -> String {
     format!(
         r#"{{"protocolVersion":"{}","capabilities":{},"serverInfo":{SERVER_INFO}{}}}"#,
         revision.as_str(),
-        capabilities(catalog.offers),
+        capabilities(catalog.offers, Era::Legacy),
         instructions(catalog)
     )
 }
@@ -274,7 +290,7 @@ fn discover_result(endpoint: &Endpoint) -> String {
     format!(
         r#"{{"resultType":"complete","supportedVersions":["{}"],"capabilities":{},"serverInfo":{SERVER_INFO},{},"_meta":{{"{}":{SERVER_INFO}}}{}}}"#,
         Revision::LATEST.as_str(),
-        capabilities(catalog.offers),
+        capabilities(catalog.offers, Era::Modern),
         hints::of(endpoint, catalog, catalog.discovered).members(),
         weir_protocol::meta::SERVER_INFO,
         instructions(catalog)

@@ -4,6 +4,7 @@ use crate::attached::Attached;
 use crate::catalog::{self, Catalog, Conflict, List, Stock, Unfit};
 use crate::hub::{Hub, Topic};
 use crate::icons;
+use crate::tasks::TaskWatchers;
 use crate::watchers::Watchers;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -23,10 +24,11 @@ pub(crate) struct Endpoint {
     pub(crate) backends: Vec<Arc<Attached>>,
     pub(crate) policies: Policies,
     /// Tells it apart from every other, also from those of the same name that went before its removal. This and the next
-    /// four stay through reloads.
+    /// five stay through reloads.
     pub(crate) number: usize,
     pub(crate) hub: Arc<Hub>,
     pub(crate) watchers: Arc<Watchers>,
+    pub(crate) tasks: Arc<TaskWatchers>,
     generations: Arc<AtomicU64>,
     cursors: Arc<CursorCodec>,
     catalog: ArcSwap<Catalog>,
@@ -63,6 +65,7 @@ impl Endpoint {
             number: before.map_or(number, |before| before.number),
             hub: before.map_or_else(Arc::default, |before| before.hub.clone()),
             watchers: before.map_or_else(Arc::default, |before| before.watchers.clone()),
+            tasks: before.map_or_else(Arc::default, |before| before.tasks.clone()),
             generations,
             cursors: before.map_or_else(Arc::default, |before| before.cursors.clone()),
             recent: Mutex::new(VecDeque::from([empty.clone()])),

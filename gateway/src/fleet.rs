@@ -216,6 +216,7 @@ impl Fleet {
                 Some(new) if Arc::ptr_eq(old, new) => {}
                 Some(new) => {
                     new.watchers.revise(new);
+                    new.tasks.revise(new, &self.core.seal);
                     new.announce_since(old);
                 }
                 None => {

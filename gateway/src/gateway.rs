@@ -35,7 +35,7 @@ pub(crate) struct Core {
     pub(crate) sessions: Sessions,
     pub(crate) drain: Arc<Drain>,
     /// For what clients are given to bring back.
-    pub(crate) seal: Seal,
+    pub(crate) seal: Arc<Seal>,
     /// Calls that wait for what their modern clients were asked.
     pub(crate) parking: Parking,
     /// Who calls, on endpoints without authentication.
@@ -153,7 +153,7 @@ impl Gateway {
             snapshot: ArcSwap::new(snapshot),
             sessions: Sessions::new(Arc::new(session::allowance(&config))),
             drain: Arc::new(Drain::new()),
-            seal: Seal::new()?,
+            seal: Arc::new(Seal::new()?),
             parking: Parking::default(),
             principal: Arc::new(Principal::anonymous()),
         });

@@ -5,8 +5,8 @@ use parking_lot::Mutex;
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::Notify;
-use weir_backends::{Message, Update};
-use weir_protocol::{Splice, json, meta};
+use weir_backends::{Message, TaskChange, Update};
+use weir_protocol::{Method, Span, Splice, json, meta, uris};
 
 /// Log messages that wait for a slow client; beyond that the oldest are dropped. Also updates as servers wrote them; beyond
 /// that the client is told instead, once for each, that what it watches has changed.
@@ -27,8 +27,18 @@ pub(crate) enum Letter {
         /// What stands before the backend's URI in the one that the client knows.
         prefix: Arc<str>,
     },
+    /// A task came further.
+    Task {
+        change: Arc<TaskChange>,
+        /// The id that the client knows.
+        id: Arc<str>,
+        /// What stands before the backend's URIs in those that the client knows.
+        prefix: Arc<str>,
+    },
     /// A log message that belongs to no call.
     Log(Arc<Message>),
+    /// The stream is to end, since something is missing from it.
+    End,
 }
 
 impl Letter {
@@ -38,25 +48,27 @@ impl Letter {
             (Self::Update { update, prefix, .. }, Self::Update { update: other, prefix: of_other, .. }) => {
                 update.uri == other.uri && prefix == of_other
             }
+            // What is told of a task is all that there is to know of it.
+            (Self::Task { id, .. }, Self::Task { id: other, .. }) => id == other,
+            (Self::End, Self::End) => true,
             _ => false,
         }
     }
 
     /// The notification in the words of the client's era: a modern one names the subscription, a raw id, that it belongs
     /// to, and a legacy one does not know such a thing. Everything else stays as the backend wrote it.
-    pub(crate) fn written(&self, subscription: Option<&[u8]>) -> Bytes {
-        let (update, prefix) = match self {
-            Self::Update { update, prefix, .. } => (update, prefix),
-            Self::Log(message) => return message.body.clone(),
+    /// `None` stands for the end of the stream.
+    pub(crate) fn written(&self, subscription: Option<&[u8]>) -> Option<Bytes> {
+        let message = match self {
+            Self::Update { update, .. } => &update.message,
+            Self::Task { change, .. } => &change.message,
+            Self::Log(message) => return Some(message.body.clone()),
+            Self::End => return None,
         };
-        let message = &update.message;
         let body = &message.body;
         let meta = message.envelope.meta(body).ok().flatten();
         let mut splice = Splice::new(body);
-        let uri = message.envelope.params.as_ref().and_then(|params| params.uri);
-        if let Some(uri) = uri.filter(|_| !prefix.is_empty()) {
-            splice.replace(uri, json::string(&format!("{prefix}{}", update.uri)));
-        }
+        self.rename(&mut splice, message);
         match (subscription, meta, &message.envelope.params) {
             (None, Some(meta), _) => meta.strip_subscription(&mut splice, body),
             (Some(id), Some(meta), _) => meta.stamp_subscription(&mut splice, id),
@@ -67,7 +79,32 @@ impl Letter {
             }
             _ => {}
         }
-        if splice.is_untouched() { body.clone() } else { splice.finish() }
+        Some(if splice.is_untouched() { body.clone() } else { splice.finish() })
+    }
+
+    /// Puts the names that the client knows in place of the backend's.
+    fn rename(&self, splice: &mut Splice<'_>, message: &Message) {
+        let Some(params) = &message.envelope.params else {
+            return;
+        };
+        match self {
+            Self::Update { update, prefix, .. } => {
+                if let Some(uri) = params.uri.filter(|_| !prefix.is_empty()) {
+                    splice.replace(uri, json::string(&format!("{prefix}{}", update.uri)));
+                }
+            }
+            Self::Task { id, prefix, .. } => {
+                if let Some(span) = params.task_id {
+                    splice.replace(span, json::string(id));
+                }
+                if !prefix.is_empty() {
+                    let source = std::str::from_utf8(&message.body).unwrap_or_default();
+                    let span = Span::new(params.start.saturating_sub(1), source.len());
+                    uris::prefix_result(splice, source, span, Method::TasksGet, prefix);
+                }
+            }
+            Self::Log(_) | Self::End => {}
+        }
     }
 }
 
@@ -112,10 +149,13 @@ impl Load {
 impl Letters {
     /// Makes what waits fit its bounds. Log messages give way among themselves, so that they cost no update.
     fn fit(&mut self) {
-        let (mut logs, mut updates, mut all_updates) = (Load::default(), Load::default(), 0_usize);
+        let (mut logs, mut tasks) = (Load::default(), Load::default());
+        let (mut updates, mut all_updates) = (Load::default(), 0_usize);
         for letter in &self.waiting {
             match letter {
                 Letter::Log(message) => logs.add(message),
+                Letter::Task { change, .. } => tasks.add(&change.message),
+                Letter::End => {}
                 Letter::Update { update, whole, .. } => {
                     all_updates += 1;
                     if whole.is_some() {
@@ -141,6 +181,11 @@ impl Letters {
         self.dropped += before - self.waiting.len();
         if updates.is_too_much() {
             self.summarise();
+        }
+        if tasks.is_too_much() {
+            // What is too much to keep cannot be said shorter; the client asks for it.
+            self.waiting.retain(|letter| !matches!(letter, Letter::Task { .. }));
+            self.waiting.push_back(Letter::End);
         }
     }
 
@@ -250,11 +295,14 @@ mod tests {
             (&meta, None, r#"{"uri":"u","_meta":{"k":1}}"#.to_owned()),
             (&meta, Some("12"), format!(r#"{{"uri":"u","_meta":{{"k":1,"{key}":12}}}}"#)),
         ] {
-            assert_eq!(letter.written(subscription.map(str::as_bytes)), format!("{start}{params}}}"));
+            assert_eq!(
+                letter.written(subscription.map(str::as_bytes)).unwrap(),
+                format!("{start}{params}}}")
+            );
         }
         let Letter::Update { update, .. } = plain else { panic!("an update") };
         let known = Letter::Update { update, whole: None, prefix: "p+".into() };
-        assert_eq!(known.written(None), format!(r#"{start}{{"uri":"p+u","title":"T"}}}}"#));
+        assert_eq!(known.written(None).unwrap(), format!(r#"{start}{{"uri":"p+u","title":"T"}}}}"#));
     }
 
     #[test]
@@ -287,6 +335,8 @@ mod tests {
         let of = |letter| match letter {
             Letter::Update { update, .. } => update.uri.to_string(),
             Letter::Log(_) => "a log".to_owned(),
+            Letter::Task { id, .. } => id.to_string(),
+            Letter::End => "the end".to_owned(),
         };
         waiting(reader).into_iter().map(of).collect()
     }
@@ -299,7 +349,7 @@ mod tests {
         (0..=MOST).for_each(|number| inbox.put(log(&number.to_string())));
         let letters = waiting(&reader);
         assert_eq!(letters.len(), MOST + 1);
-        let text = |letter: &Letter| String::from_utf8(letter.written(None).to_vec()).unwrap();
+        let text = |letter: &Letter| String::from_utf8(letter.written(None).unwrap().to_vec()).unwrap();
         assert!(text(&letters[0]).contains("updated"), "the update is the oldest, and still there");
         assert!(text(&letters[1]).contains(r#""1""#), "the oldest log went");
 
@@ -309,6 +359,46 @@ mod tests {
         inbox.put(log("small"));
         inbox.put(log(&"x".repeat(2 * BYTES)));
         assert!(text(&waiting(&reader)[0]).len() > BYTES, "one that is larger waits alone");
+    }
+
+    fn task(id: &str, more: &str) -> Letter {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/tasks","params":{{"taskId":"inner","status":"working"{more}}}}}"#
+        );
+        let change = TaskChange { id: "inner".into(), message: Message::parse(body.into()).unwrap() };
+        Letter::Task { change: Arc::new(change), id: id.into(), prefix: "p+".into() }
+    }
+
+    #[test]
+    fn tasks_carry_the_clients_names() {
+        let link =
+            |uri: &str| format!(r#","result":{{"content":[{{"type":"resource_link","uri":"{uri}"}}]}}"#);
+        let written = task("sealed", &link("a:1")).written(Some(b"7")).unwrap();
+        let meta = r#""_meta":{"io.modelcontextprotocol/subscriptionId":7},"#;
+        let expected =
+            format!(r#""params":{{{meta}"taskId":"sealed","status":"working"{}}}}}"#, link("p+a:1"));
+        assert!(String::from_utf8_lossy(&written).ends_with(&expected), "{written:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_told_of_a_task_ends_the_stream() {
+        let inbox = Arc::new(Inbox::default());
+        let reader = inbox.read();
+        inbox.put(update("u", ""));
+        inbox.put(task("a", ""));
+        inbox.put(task("b", ""));
+        inbox.put(task("a", ""));
+        inbox.put(Letter::End);
+        inbox.put(Letter::End);
+        assert_eq!(uris(&reader), ["u", "b", "a", "the end"]);
+        let half = format!(r#","x":"{}""#, "x".repeat(BYTES / 2));
+        inbox.put(update("u", ""));
+        inbox.put(task("a", &half));
+        inbox.put(task("a", &half));
+        inbox.put(task("b", &half));
+        assert_eq!(uris(&reader), ["u", "the end"]);
+        inbox.put(task("a", &format!("{half}{}", half.replace('x', "y"))));
+        assert_eq!(uris(&reader), ["a"], "one that is larger waits alone");
     }
 
     #[test]
@@ -326,7 +416,7 @@ mod tests {
         inbox.put(update("a#1", &half));
         let letters = waiting(&reader);
         assert_eq!(letters.len(), 1);
-        assert!(letters[0].written(None).len() < 200, "it is short now");
+        assert!(letters[0].written(None).unwrap().len() < 200, "it is short now");
 
         (0..=UPDATES).for_each(|number| inbox.put(update(&number.to_string(), "")));
         let uris = uris(&reader);

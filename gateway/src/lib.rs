@@ -34,6 +34,7 @@ mod session;
 mod snapshot;
 mod stdio;
 mod stream;
+mod tasks;
 mod ticket;
 mod watchers;
 

@@ -6,6 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use std::fmt;
 use std::io;
 use std::time::Instant;
@@ -19,12 +20,15 @@ const LONGEST: usize = 1 << 20;
 pub(crate) enum Purpose {
     /// A call that waits for input of its client.
     Input,
+    /// The id of a task.
+    Task,
 }
 
 impl Purpose {
     const fn name(self) -> &'static [u8] {
         match self {
             Self::Input => b"input",
+            Self::Task => b"task",
         }
     }
 }
@@ -32,6 +36,8 @@ impl Purpose {
 /// Seals text under a key that is made when the gateway starts and never leaves its memory.
 pub(crate) struct Seal {
     key: LessSafeKey,
+    /// Makes the nonces of what is always sealed alike.
+    nonces: hmac::Key,
     made: Instant,
 }
 
@@ -53,10 +59,15 @@ impl Seal {
     /// # Errors
     /// The system gives no random bytes.
     pub(crate) fn new() -> io::Result<Self> {
-        let mut bytes = [0; 32];
+        let mut bytes = [0; 64];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).map_err(refused)?;
-        Ok(Self { key: LessSafeKey::new(key), made: Instant::now() })
+        let (key, nonces) = bytes.split_at(32);
+        let key = UnboundKey::new(&CHACHA20_POLY1305, key).map_err(refused)?;
+        Ok(Self {
+            key: LessSafeKey::new(key),
+            nonces: hmac::Key::new(hmac::HMAC_SHA256, nonces),
+            made: Instant::now(),
+        })
     }
 
     /// Milliseconds since it was made, for what is sealed to say when it ends.
@@ -73,6 +84,33 @@ impl Seal {
         // 96 random bits: even after 2^32 texts of one gateway the odds of a repeated nonce are one in 2^33.
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(io::Error::other)?;
+        self.seal_with(nonce, purpose, plaintext, aad)
+    }
+
+    /// As [`Seal::seal`], but the same each time: for names, of which there is one for one thing. Whoever has two of them
+    /// learns whether they are for the same.
+    ///
+    /// # Errors
+    /// The plaintext is longer than what is opened.
+    pub(crate) fn seal_alike(&self, purpose: Purpose, plaintext: &[u8], aad: &[u8]) -> io::Result<String> {
+        // A nonce made of all that is sealed comes again with the same plaintext only, where it gives nothing away.
+        let mut whole = hmac::Context::with_key(&self.nonces);
+        let length = (aad.len() as u64).to_be_bytes();
+        for part in [purpose.name(), b"\0", &length, aad, plaintext] {
+            whole.update(part);
+        }
+        let tag = whole.sign();
+        let nonce = tag.as_ref().first_chunk().copied();
+        self.seal_with(nonce.ok_or_else(|| io::Error::other("no tag"))?, purpose, plaintext, aad)
+    }
+
+    fn seal_with(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        purpose: Purpose,
+        plaintext: &[u8],
+        aad: &[u8],
+    ) -> io::Result<String> {
         let mut sealed = plaintext.to_vec();
         self.key
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), bound(purpose, aad), &mut sealed)
@@ -137,6 +175,27 @@ mod tests {
     fn nothing_is_sealed_twice_alike() {
         let seal = Seal::new().unwrap();
         assert_ne!(sealed(&seal), sealed(&seal));
+    }
+
+    #[test]
+    fn names_are_sealed_alike() {
+        let seal = Seal::new().unwrap();
+        let name = |seal: &Seal, plain: &str, aad: &str| {
+            seal.seal_alike(Purpose::Task, plain.as_bytes(), aad.as_bytes()).unwrap()
+        };
+        let text = name(&seal, "plain", "aad");
+        assert_eq!(text, name(&seal, "plain", "aad"));
+        assert_eq!(seal.open(Purpose::Task, text.as_bytes(), b"aad").unwrap(), b"plain");
+        assert!(seal.open(Purpose::Input, text.as_bytes(), b"aad").is_none(), "it is for something else");
+        let others = [
+            name(&seal, "plaim", "aad"),
+            name(&seal, "plain", "aae"),
+            name(&seal, "dplain", "aa"),
+            name(&Seal::new().unwrap(), "plain", "aad"),
+        ];
+        for other in others {
+            assert_ne!(text.get(..16), other.get(..16), "another nonce");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::drain::{Drain, Phase, reached};
 use crate::hub::{Subscription, Topic};
 use crate::inbox::{Inbox, Reader};
 use crate::session::Cancellable;
+use crate::tasks::TaskWatch;
 use crate::watchers::Watch;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(crate) struct Listening {
     pub(crate) reader: Reader,
     /// The resources that it tells of.
     pub(crate) watches: Vec<Watch>,
+    /// The tasks that it tells of.
+    pub(crate) tasks: Vec<TaskWatch>,
     /// Lets the client cancel it by its id.
     pub(crate) cancellable: Option<Cancellable>,
 }
@@ -28,10 +31,10 @@ pub(crate) struct Listening {
 impl Listening {
     /// Writes the stream to its end.
     pub(crate) async fn run(self: Box<Self>, client: &mut Client<'_>, drain: &Drain) -> Result<(), Gone> {
-        let Self { stream, mut subscription, reader, watches, cancellable } = *self;
+        let Self { stream, mut subscription, reader, watches, tasks, cancellable } = *self;
         // Boxed, so that what is rare does not make the future of every request larger.
         let ended = Box::pin(stream.run(client, &mut subscription, drain)).await;
-        drop((reader, watches, cancellable));
+        drop((reader, watches, tasks, cancellable));
         ended
     }
 }
@@ -77,8 +80,16 @@ impl Stream {
                     }
                 }
                 letters = reader.next() => {
+                    let mut whole = true;
                     for letter in letters {
-                        client.push(&letter.written(self.subscription.as_deref()));
+                        match letter.written(self.subscription.as_deref()) {
+                            Some(message) => client.push(&message),
+                            None => whole = false,
+                        }
+                    }
+                    if !whole {
+                        client.flush().await?;
+                        break;
                     }
                 }
                 () = tokio::time::sleep(self.keep_alive) => {

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use weir_backends::{Notice, Subscribed, Update};
+use weir_backends::{Notice, Subject, Subscribed, Update};
 use weir_policies::Principal;
 use weir_protocol::{Era, Logs};
 
@@ -221,7 +221,7 @@ pub(crate) async fn watch(
         current.watchers.revise(current);
     }
     drop(snapshot);
-    let upstream = backend.subscribe(permit, original.clone()).await.map_err(|error| {
+    let upstream = backend.subscribe(permit, Subject::Resource(original.clone())).await.map_err(|error| {
         let name = backend.name();
         tracing::warn!(backend = name, %error, detail = error.detail(), "a subscription failed");
         rescue::backend_failed(name, &error)
@@ -304,7 +304,7 @@ impl Watchers {
 
     /// Subscribes for a watch that was fulfilled by another backend before.
     async fn take_over(self: Arc<Self>, number: u64, Watchable { backend, permit, uri }: Watchable) {
-        match backend.subscribe(permit, uri.clone()).await {
+        match backend.subscribe(permit, Subject::Resource(uri.clone())).await {
             Ok(upstream) => {
                 // What changed between the two nobody has told.
                 if self.fulfil(number, backend.number, &uri, upstream)
@@ -372,6 +372,16 @@ pub(crate) async fn follow(
                     endpoint.watchers.tell(endpoint, backend, &update);
                 }
             }
+            Ok(Notice::Task(change)) => {
+                for endpoint in &core.snapshot.load().endpoints {
+                    endpoint.tasks.tell(endpoint, &core.seal, backend, &change);
+                }
+            }
+            Ok(Notice::TaskLost(id)) => {
+                for endpoint in &core.snapshot.load().endpoints {
+                    endpoint.tasks.lost(backend, Some(&id));
+                }
+            }
             Ok(Notice::Log { session, message }) => {
                 let level = message.envelope.params.as_ref().and_then(|params| params.level);
                 let level = level.map(|span| span.of(&message.body));
@@ -389,6 +399,7 @@ pub(crate) async fn follow(
                 reads.all_changed();
                 for endpoint in &core.snapshot.load().endpoints {
                     endpoint.watchers.tell_all(backend);
+                    endpoint.tasks.lost(backend, None);
                 }
             }
             Err(RecvError::Closed) => return,

@@ -72,6 +72,8 @@ pub struct Params {
     pub input_responses: Option<Span>,
     /// `requestState`, which goes back to the server that wrote it.
     pub request_state: Option<Span>,
+    /// `task`: that a legacy server is to carry the call out as a task (2025-11-25 `basic/utilities/tasks`).
+    pub task: Option<Span>,
     /// `taskId`.
     pub task_id: Option<Span>,
 }
@@ -307,6 +309,7 @@ impl<'de> Visitor<'de> for ParamsSeed<'de> {
                 "capabilities" => &mut params.capabilities,
                 "inputResponses" => &mut params.input_responses,
                 "requestState" => &mut params.request_state,
+                "task" => &mut params.task,
                 "taskId" => &mut params.task_id,
                 _ => {
                     skip(&mut map)?;

@@ -140,6 +140,21 @@ impl Item {
         self.head.input_schema.map_or(Ok(None), |schema| Mirrors::of_schema(schema.of(&self.raw)))
     }
 
+    /// Whether a legacy server carries the tool out as a task and not otherwise (2025-11-25 `server/tools`
+    /// `execution.taskSupport`).
+    pub fn needs_task(&self) -> bool {
+        let source = std::str::from_utf8(&self.raw).unwrap_or_default();
+        // Most tools say nothing of tasks, and are not read.
+        if memchr::memmem::find(&self.raw, b"execution").is_none() {
+            return false;
+        }
+        let support = Object::read(source, Span::new(0, source.len())).ok().and_then(|tool| {
+            let execution = Object::read(source, tool.get("execution")?.value()).ok()?;
+            json::as_str(execution.get("taskSupport")?.value().of(&self.raw)).map(|text| text == "required")
+        });
+        support.unwrap_or_default()
+    }
+
     fn string(&self, span: Option<Span>) -> Option<String> {
         json::as_str(span?.of(&self.raw)).map(|text| text.into_owned())
     }
@@ -406,6 +421,18 @@ mod tests {
             assert_eq!(tool.has_legacy_output_schema(), fits, "{schema}");
         }
         assert!(item("{}").has_legacy_output_schema());
+        for (execution, needs) in [
+            (r#"{"taskSupport":"required"}"#, true),
+            (r#"{"taskSupport":"optional"}"#, false),
+            ("{}", false),
+            (r#""taskSupport""#, false),
+        ] {
+            let tool = Item::parse(format!(r#"{{"name":"t","execution":{execution}}}"#).into()).unwrap();
+            assert_eq!(tool.needs_task(), needs, "{execution}");
+        }
+        assert!(
+            !item(r#"{"description":"execution","inputSchema":{"taskSupport":"required"}}"#).needs_task()
+        );
     }
 
     #[test]

@@ -72,7 +72,8 @@ methods! {
 }
 
 impl Method {
-    /// Whether a client of this era may send this request. Source: the `ClientRequest` unions of the two schemas.
+    /// Whether a client of this era may send this request. Source: the `ClientRequest` unions of the two schemas, and the
+    /// extension for tasks.
     pub const fn is_request_of(self, era: Era) -> bool {
         match self {
             Self::ToolsList
@@ -83,7 +84,9 @@ impl Method {
             | Self::TemplatesList
             | Self::ResourcesRead
             | Self::Complete => true,
-            Self::Discover | Self::Listen => matches!(era, Era::Modern),
+            Self::Discover | Self::Listen | Self::TasksGet | Self::TasksUpdate | Self::TasksCancel => {
+                matches!(era, Era::Modern)
+            }
             Self::Initialize
             | Self::Ping
             | Self::ResourcesSubscribe
@@ -91,5 +94,10 @@ impl Method {
             | Self::SetLevel => matches!(era, Era::Legacy),
             _ => false,
         }
+    }
+
+    /// Whether it is about a task that `params.taskId` names.
+    pub const fn is_about_a_task(self) -> bool {
+        matches!(self, Self::TasksGet | Self::TasksUpdate | Self::TasksCancel)
     }
 }

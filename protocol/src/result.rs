@@ -57,6 +57,8 @@ pub enum ResultType {
     Complete,
     /// The server needs input before it can go on.
     InputRequired,
+    /// A task carries the request out (2026-07-28 `extensions/tasks`); for clients that speak the extension.
+    Task,
     /// A value that weir does not know; to be treated as invalid.
     Unknown,
 }
@@ -69,6 +71,7 @@ impl ResultHead {
             Some(raw) => match json::as_str(raw).as_deref() {
                 Some("complete") => ResultType::Complete,
                 Some("input_required") => ResultType::InputRequired,
+                Some("task") => ResultType::Task,
                 _ => ResultType::Unknown,
             },
         }
@@ -317,7 +320,8 @@ mod tests {
             answer(r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required"}}"#),
             ResultType::InputRequired
         );
-        assert_eq!(answer(r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"task"}}"#), ResultType::Unknown);
+        assert_eq!(answer(r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"task"}}"#), ResultType::Task);
+        assert_eq!(answer(r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"job"}}"#), ResultType::Unknown);
         assert_eq!(answer(r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":null}}"#), ResultType::Unknown);
     }
 }

@@ -31,6 +31,18 @@ pub(crate) fn prefix_interface(splice: &mut Splice<'_>, source: &str, span: Span
     }
 }
 
+/// The resource of the user interface that the `_meta` of `item`, a raw JSON object, names.
+pub fn interface(item: &str) -> Option<String> {
+    // Most items have none, and are not read.
+    memchr::memmem::find(item.as_bytes(), INTERFACE.1.as_bytes())?;
+    let (outer, inner, flat) = INTERFACE;
+    let read = |span: Span| Object::read(item, span).ok();
+    let meta = read(read(Span::new(0, item.len()))?.get("_meta")?.value())?;
+    let nested = || Some(read(meta.get(outer)?.value())?.get(inner)?.value());
+    let named = nested().or_else(|| Some(meta.get(flat)?.value()))?;
+    crate::json::as_str(named.of(item.as_bytes())).map(|uri| uri.into_owned())
+}
+
 fn prefix_member(splice: &mut Splice<'_>, source: &str, object: &Object<'_>, key: &str, with: &str) {
     if let Some(field) = object.get(key) {
         prefix(splice, source.as_bytes(), field.value(), with);
@@ -61,6 +73,12 @@ pub fn prefix_result(splice: &mut Splice<'_>, source: &str, span: Span, method: 
         Method::ResourcesRead => {
             for contents in list("contents").into_iter().filter_map(|at| Object::read(source, at).ok()) {
                 prefix_member(splice, source, &contents, "uri", with);
+            }
+        }
+        // The result of a task is that of the call that it carries out.
+        Method::TasksGet => {
+            if let Some(field) = result.get("result") {
+                prefix_result(splice, source, field.value(), Method::ToolsCall, with);
             }
         }
         _ => return,
@@ -100,6 +118,23 @@ mod tests {
     }
 
     #[test]
+    fn the_interface_of_a_tool() {
+        for (meta, uri) in [
+            (r#"{"ui":{"resourceUri":"ui://a"},"ui/resourceUri":"ui://b"}"#, Some("ui://a")),
+            (r#"{"ui":{},"ui/resourceUri":"ui://b"}"#, Some("ui://b")),
+            (r#"{"ui":{"resourceUri":7}}"#, None),
+            (r#"{"resourceUri":"ui://a"}"#, None),
+            ("7", None),
+        ] {
+            assert_eq!(
+                interface(&format!(r#"{{"name":"resourceUri","_meta":{meta}}}"#)).as_deref(),
+                uri,
+                "{meta}"
+            );
+        }
+    }
+
+    #[test]
     fn every_uri_of_a_resource_and_nothing_else() {
         let link = r#"{"type":"resource_link","uri":"a:1","x":{"uri":"a:1"}}"#;
         let embedded = r#"{ "resource" : {"text":"a:1", "uri": "a:\u0031"},"type":"resource"}"#;
@@ -113,6 +148,8 @@ mod tests {
             .replace(r#"resourceUri":"ui"#, r#"resourceUri":"weir+b:ui"#);
         assert_eq!(prefixed(&tool, Method::ToolsCall), expected);
         assert_eq!(prefixed(&tool, Method::Complete), tool);
+        let task = |result: &str| format!(r#"{{"taskId":"a:1","content":{content},"result":{result}}}"#);
+        assert_eq!(prefixed(&task(&tool), Method::TasksGet), task(&expected));
         let prompt = format!(r#"{{"messages":[{{"role":"user","content":{link}}},1,{{"content":{text}}}]}}"#);
         assert_eq!(
             prefixed(&prompt, Method::PromptsGet),

@@ -78,6 +78,7 @@ fn name_of<'a>(method: &str, params: &'a Value) -> Option<&'a str> {
     match method {
         "tools/call" | "prompts/get" => params["name"].as_str(),
         "resources/read" => params["uri"].as_str(),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => params["taskId"].as_str(),
         _ => None,
     }
 }

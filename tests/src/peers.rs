@@ -194,6 +194,15 @@ pub fn caching_http(ttl: u64, scope: &'static str) -> HttpPeer {
     })
 }
 
+/// The server of `fixtures/tasks.py` over streamable HTTP: modern, with the tasks extension.
+pub fn tasks_http() -> HttpPeer {
+    HttpPeer::start("the server of tasks", |port| {
+        let mut command = python();
+        command.arg(peers().join("fixtures/tasks.py")).arg(port.to_string());
+        command
+    })
+}
+
 /// The same conformance server over the HTTP+SSE transport of 2024-11-05.
 pub fn conformance_sse() -> HttpPeer {
     conformance("the conformance server over SSE", "sse").at("/sse")

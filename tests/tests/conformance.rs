@@ -128,6 +128,25 @@ fn what_the_modern_era_says_of_headers() {
     }
 }
 
+/// What the suite says of the tasks extension. Its scenario for notifications is empty.
+#[test]
+fn tasks() {
+    let server = peers::tasks_http();
+    let names = [
+        "tasks-lifecycle",
+        "tasks-capability-negotiation",
+        "tasks-wire-fields",
+        "tasks-request-state-removal",
+        "tasks-mrtr-input",
+        "tasks-request-headers",
+        "tasks-dispatch-and-envelope",
+        "tasks-required-task-error",
+        "tasks-mrtr-composition",
+    ];
+    let choices = names.map(|name| ["--scenario", name, "--spec-version", MODERN, "--force"]);
+    each(&json!({"url": server.url(), "era": "modern"}), &choices.each_ref().map(|choice| choice.as_slice()));
+}
+
 #[test]
 fn what_the_suite_does_not_score() {
     unscored(LEGACY, "legacy", &["server-session-lifecycle", "server-sse-polling", "json-schema-2020-12"]);

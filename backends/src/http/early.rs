@@ -1,11 +1,11 @@
-//! Calls whose server may ask something before it begins to answer: it asks on the side stream, and some send not even the
+//! Calls whose server may ask something before it begins to answer: it asks beside them, and some send not even the
 //! head of the answer before the end.
 
 use super::Shared;
+use super::aside::Beside;
 use super::client::{HttpClient, Incoming, Outgoing};
 use super::post::{self, Attempt, CancelGuard};
 use super::session::UpstreamSession;
-use super::side_stream::{Aside, SideStream};
 use crate::deadlines::Deadlines;
 use crate::exchange::Event;
 use crate::pending::{Debtor, PendingCall};
@@ -26,7 +26,7 @@ pub(crate) async fn send(
     mut guard: CancelGuard,
 ) -> Result<Attempt, BackendError> {
     let own = shared.myself.upgrade().ok_or(BackendError::Stopping)?;
-    let waiting = guard.aside().map(Aside::waiting).ok_or(BackendError::Stopping)?;
+    let waiting = guard.beside().map(|beside| beside.waiting()).ok_or(BackendError::Stopping)?;
     let mut sending: Sending = {
         let own = own.clone();
         async move { own.client.send(request).await }.boxed()
@@ -38,14 +38,14 @@ pub(crate) async fn send(
         }
         event = waiting.event() => event,
     };
-    let aside = guard.take_aside().ok_or(BackendError::Stopping)?;
+    let beside = guard.take_beside().ok_or(BackendError::Stopping)?;
     let (session, id) = (guard.session().clone(), guard.id());
     // The connection belongs to the pool of this thread, so this thread reads on.
     let reader = tokio::spawn(read(own, sending, guard)).abort_handle();
     if matches!(event, Event::Asked(_)) {
         deadlines.asked();
     }
-    let early = Arc::new(Early { session, reader, _aside: aside });
+    let early = Arc::new(Early { session, reader, _beside: beside });
     let mut call = PendingCall::new(early, id, waiting, deadlines);
     call.put_back(event);
     Ok(Attempt::Pending(Box::new(call)))
@@ -54,7 +54,7 @@ pub(crate) async fn send(
 /// Takes in the answer wherever it comes.
 async fn read(shared: Arc<Shared>, sending: Sending, guard: CancelGuard) {
     let (session, id) = (guard.session().clone(), guard.id());
-    let Some(calls) = session.side.as_ref().map(SideStream::calls) else { return };
+    let calls = session.aside.pending();
     // Whoever waits for the call counts its time.
     let answer = match post::in_session(&shared, sending.await, Deadlines::endless(), guard).await {
         Ok(Attempt::Stream(mut events)) => loop {
@@ -86,7 +86,7 @@ async fn read(shared: Arc<Shared>, sending: Sending, guard: CancelGuard) {
 struct Early {
     session: Arc<UpstreamSession>,
     reader: AbortHandle,
-    _aside: Aside,
+    _beside: Arc<Beside>,
 }
 
 impl Debtor for Early {

@@ -1,14 +1,13 @@
 //! The event stream that answers one request.
 
+use super::aside::Beside;
 use super::client::{Body, Media};
 use super::post::CancelGuard;
 use super::resumption::Resumption;
-use super::side_stream::Aside;
 use crate::BackendError;
 use crate::deadlines::Deadlines;
 use crate::exchange::{Event, Message, Outcome};
 use crate::message::answer_to;
-use crate::pending::Waiting;
 use crate::questions::Questions;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -35,6 +34,8 @@ pub(crate) struct HttpEvents {
     guard: Option<CancelGuard>,
     resumption: Resumption,
     questions: Questions,
+    /// Where the server may ask something beside the call.
+    beside: Option<Arc<Beside>>,
     /// Tells of an answer that did not reach the server; there from the first answer on.
     undelivered: Option<Arc<Undelivered>>,
 }
@@ -65,7 +66,7 @@ impl Undelivered {
 impl Drop for HttpEvents {
     fn drop(&mut self) {
         // Before the cancellation, which the guard sends.
-        for refusal in self.refusals() {
+        for refusal in self.questions.refusals() {
             self.send(refusal);
         }
     }
@@ -79,6 +80,7 @@ impl HttpEvents {
         deadlines: Deadlines,
         guard: Option<CancelGuard>,
     ) -> Self {
+        let beside = guard.as_ref().and_then(CancelGuard::beside);
         Self {
             body: Some(body),
             decoder: Decoder::new(limit),
@@ -88,6 +90,7 @@ impl HttpEvents {
             guard,
             resumption: Resumption::default(),
             questions: Questions::default(),
+            beside,
             undelivered: None,
         }
     }
@@ -96,7 +99,7 @@ impl HttpEvents {
     pub(crate) async fn next(&mut self) -> Result<Event, BackendError> {
         let next = self.read_unless_failed().await;
         if matches!(next, Ok(Event::Outcome(_)) | Err(BackendError::Gone(_))) {
-            for refusal in self.refusals() {
+            for refusal in self.questions.refusals() {
                 self.send(refusal);
             }
         }
@@ -116,29 +119,31 @@ impl HttpEvents {
     /// The next event, unless the server cannot go on since it was not reached by an answer.
     async fn read_unless_failed(&mut self) -> Result<Event, BackendError> {
         let Some(undelivered) = self.undelivered.clone() else {
-            return self.read().await;
+            return self.read_either().await;
         };
         tokio::select! {
             error = undelivered.wait() => Err(error),
-            next = self.read() => next,
+            next = self.read_either() => next,
         }
+    }
+
+    /// The next event, be it that the server asks something beside the call.
+    async fn read_either(&mut self) -> Result<Event, BackendError> {
+        let Some(beside) = self.beside.clone() else {
+            return self.read().await;
+        };
+        let asked = tokio::select! {
+            biased;
+            next = self.read() => return next,
+            asked = beside.next() => asked,
+        };
+        self.deadlines.asked();
+        Ok(asked)
     }
 
     async fn read(&mut self) -> Result<Event, BackendError> {
         loop {
-            let message = match self.aside() {
-                None => self.next_message().await?,
-                Some(aside) => tokio::select! {
-                    biased;
-                    message = self.next_message() => message?,
-                    event = aside.event() => {
-                        if matches!(event, Event::Asked(_)) {
-                            self.deadlines.asked();
-                        }
-                        return Ok(event);
-                    }
-                },
-            };
+            let message = self.next_message().await?;
             match message.envelope.kind {
                 Kind::Response if message.answers(self.id) => {
                     return Outcome::of(message).map(Event::Outcome);
@@ -224,18 +229,6 @@ impl HttpEvents {
         }
     }
 
-    /// Where the server says more of the call than here.
-    fn aside(&self) -> Option<Waiting> {
-        self.guard.as_ref().and_then(CancelGuard::aside).map(Aside::waiting)
-    }
-
-    /// What the server is told whose questions nobody answers any more.
-    fn refusals(&mut self) -> Vec<Bytes> {
-        let mut refusals = self.questions.refusals();
-        refusals.extend(self.aside().iter().flat_map(Waiting::refusals));
-        refusals
-    }
-
     /// Legacy servers announce changes on whichever stream is open.
     fn note(&self, message: Message) {
         if let Some(guard) = &self.guard {
@@ -251,7 +244,7 @@ impl HttpEvents {
 
     /// Sends the answer of the call's client to a request of the server, where that waits for one.
     pub(crate) fn reply(&mut self, body: Bytes) {
-        if self.questions.settle(&body) || self.aside().is_some_and(|aside| aside.settle(&body)) {
+        if self.questions.settle(&body) || self.beside.as_ref().is_some_and(|beside| beside.settle(&body)) {
             self.deadlines.answered();
             self.send(body);
         }

@@ -1,6 +1,7 @@
 //! The stream on which a server announces changes: a GET in the legacy era, `subscriptions/listen` in the modern one.
 
 use super::Shared;
+use super::aside::Aside;
 use super::client::{HttpClient, Media, Outgoing, Verb};
 use super::events::HttpEvents;
 use super::post::{self, Attempt};
@@ -8,7 +9,7 @@ use super::requester::WhileHeld;
 use super::session::Key;
 use super::session::UpstreamSession;
 use crate::deadlines::Deadlines;
-use crate::subscriptions::{Subscriptions, Uris};
+use crate::subscriptions::{Subjects, Subscriptions};
 use crate::{BackendError, message};
 use bytes::Bytes;
 use std::pin::pin;
@@ -29,9 +30,9 @@ enum Opened {
         session: Weak<UpstreamSession>,
         events: Box<HttpEvents>,
     },
-    /// The server was asked for updates of these resources too.
+    /// The server was asked for updates of these too.
     Modern {
-        asked: Uris,
+        asked: Subjects,
         events: Box<HttpEvents>,
     },
 }
@@ -122,7 +123,7 @@ async fn open(shared: &Arc<Shared>) -> Result<Option<Opened>, BackendError> {
 }
 
 /// Asks a modern server for notifications; `None` where it has none.
-async fn listen(shared: &Shared, uris: &Uris) -> Result<Option<Box<HttpEvents>>, BackendError> {
+async fn listen(shared: &Shared, uris: &Subjects) -> Result<Option<Box<HttpEvents>>, BackendError> {
     let id = shared.next_id();
     let members = Subscriptions::listen_members(uris);
     let body = message::request(id, Method::Listen.as_str(), &members, Era::Modern);
@@ -150,11 +151,11 @@ async fn watch_legacy(
 }
 
 /// Follows a modern stream. As other resources are wanted, another stream takes its place, opened before it is closed.
-async fn watch_modern(shared: &Arc<Shared>, asked: Uris, mut events: Box<HttpEvents>) -> BackendError {
+async fn watch_modern(shared: &Arc<Shared>, asked: Subjects, mut events: Box<HttpEvents>) -> BackendError {
     let subscriptions = &shared.subscriptions;
     let mut wishes = subscriptions.wishes();
     let missed = subscriptions.begin();
-    let mut accepted = Uris::new();
+    let mut accepted = Subjects::new();
     if !asked.is_empty() {
         accepted = match acknowledged(shared, &asked, &mut events).await {
             Ok(accepted) => accepted,
@@ -192,7 +193,7 @@ async fn watch_modern(shared: &Arc<Shared>, asked: Uris, mut events: Box<HttpEve
 }
 
 /// Opens another stream, for `wanted`; answers what the server accepted too.
-async fn other(shared: &Shared, wanted: &Uris) -> Result<(Box<HttpEvents>, Uris), BackendError> {
+async fn other(shared: &Shared, wanted: &Subjects) -> Result<(Box<HttpEvents>, Subjects), BackendError> {
     let limit = shared.timeouts.list;
     let late = BackendError::Timeout { what: Method::Listen.as_str(), after: limit };
     let opened = tokio::time::timeout(limit, listen(shared, wanted)).await.unwrap_or(Err(late))?;
@@ -202,7 +203,11 @@ async fn other(shared: &Shared, wanted: &Uris) -> Result<(Box<HttpEvents>, Uris)
 }
 
 /// Waits for the acknowledgement, which comes first on a stream.
-async fn acknowledged(shared: &Shared, asked: &Uris, events: &mut HttpEvents) -> Result<Uris, BackendError> {
+async fn acknowledged(
+    shared: &Shared,
+    asked: &Subjects,
+    events: &mut HttpEvents,
+) -> Result<Subjects, BackendError> {
     let limit = shared.timeouts.list;
     let late = BackendError::Timeout { what: Method::Acknowledged.as_str(), after: limit };
     let message = tokio::time::timeout(limit, events.next_message()).await.unwrap_or(Err(late))?;
@@ -228,13 +233,13 @@ async fn watch(
                 Kind::Notification,
                 method @ (Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged),
             ) => shared.changes.announce(method),
-            (Kind::Notification, Method::ResourceUpdated) => shared.subscriptions.updated(message),
+            (Kind::Notification, Method::ResourceUpdated | Method::TaskChanged) => {
+                shared.subscriptions.updated(message)
+            }
             // A modern server may send none (2026-07-28 `basic/patterns/mrtr`).
             (Kind::Request, _) => {
-                if let Some(session) = session.and_then(Weak::upgrade)
-                    && let Some(answer) = message::answer_to(&message, &shared.roots)
-                {
-                    session.reply(answer);
+                if let Some(session) = session.and_then(Weak::upgrade) {
+                    Aside::take(shared, &session, message);
                 }
             }
             (Kind::Response, _) => return BackendError::gone("it ended the subscription"),

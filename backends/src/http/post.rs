@@ -1,11 +1,11 @@
 //! One POST to a backend and the reading of its answer.
 
 use super::Shared;
+use super::aside::{Aside, Beside};
 use super::client::{HttpClient, Incoming, Media, Outgoing, Verb};
 use super::early;
 use super::events::HttpEvents;
 use super::session::UpstreamSession;
-use super::side_stream::Aside;
 use super::sse;
 use crate::deadlines::Deadlines;
 use crate::pending::PendingCall;
@@ -88,10 +88,14 @@ pub(crate) async fn legacy(
     }
     let request = Outgoing::new(Verb::Post, session.headers(), body);
     let deadlines = Deadlines::start(&shared.timeouts);
-    let capabilities = call.map(|call| call.capabilities).unwrap_or_default();
-    let aside = call.and_then(|call| Aside::begin(session, id, call));
-    let guard = CancelGuard { armed: true, session: session.clone(), id, capabilities, aside };
-    if guard.aside.is_some() {
+    let capabilities = call.map(Call::can_be_asked).unwrap_or_default();
+    let beside = match call {
+        // Boxed, since hardly any call needs it.
+        Some(call) if session.aside.is_used() => Box::pin(Aside::begin(shared, session, id, call)).await,
+        _ => None,
+    };
+    let guard = CancelGuard { armed: true, session: session.clone(), id, capabilities, beside };
+    if guard.beside.is_some() {
         return early::send(shared, request, deadlines, guard).await;
     }
     let response = head(shared, request, &deadlines).await;
@@ -302,27 +306,27 @@ pub(crate) struct CancelGuard {
     session: Arc<UpstreamSession>,
     id: u64,
     capabilities: ClientCapabilities,
-    /// What the server says beside the answer.
-    aside: Option<Aside>,
+    /// Where the server may ask something beside the call.
+    beside: Option<Arc<Beside>>,
 }
 
 impl CancelGuard {
     /// The call has ended; there is nothing to cancel.
     pub(crate) fn disarm(mut self) {
         self.armed = false;
-        if let Some(aside) = self.aside.take() {
-            aside.settle();
+        if let Some(beside) = &self.beside {
+            beside.end();
         }
     }
 
-    /// What the server says beside the answer, where it may say anything.
-    pub(crate) fn aside(&self) -> Option<&Aside> {
-        self.aside.as_ref()
+    /// Where the server may ask something beside the call.
+    pub(crate) fn beside(&self) -> Option<Arc<Beside>> {
+        self.beside.clone()
     }
 
     /// The same, to be listened to by somebody else.
-    pub(crate) fn take_aside(&mut self) -> Option<Aside> {
-        self.aside.take()
+    pub(crate) fn take_beside(&mut self) -> Option<Arc<Beside>> {
+        self.beside.take()
     }
 
     /// The number of the call.

@@ -1,11 +1,11 @@
 //! Sessions with legacy backends: opened when first needed, one for each client session, opened anew when lost.
 
 use super::Shared;
+use super::aside::Aside;
 use super::client::{HttpClient, Incoming, Outgoing, Verb};
 use super::post;
-use super::side_stream::SideStream;
 use super::sse::{self, Failure, Line};
-use crate::pending::{Debtor, Pending};
+use crate::pending::Debtor;
 use crate::verbosity::Verbosity;
 use crate::{BackendError, Features, Message, SessionKey, Transport, message};
 use bytes::Bytes;
@@ -55,15 +55,14 @@ pub(crate) struct UpstreamSession {
     pub(crate) id: Option<HeaderValue>,
     /// The event stream that is the session; `None` over streamable HTTP.
     pub(crate) line: Option<Arc<Line>>,
-    /// Over streamable HTTP: the stream for what belongs to no request. `None` for weir's own session, whose stream is kept
-    /// elsewhere, and where there are no sessions.
-    pub(crate) side: Option<SideStream>,
     /// What the server said of itself.
     pub(crate) features: Features,
     /// How much it logs.
     pub(crate) verbosity: Verbosity,
     /// When it was opened.
     pub(crate) since: Instant,
+    /// What the server asks beside its calls, over streamable HTTP.
+    pub(crate) aside: Aside,
     /// When it was last wanted.
     pub(super) used: Mutex<Instant>,
     /// Nobody uses it for new requests, but the server may still keep it.
@@ -76,9 +75,6 @@ impl Drop for UpstreamSession {
     fn drop(&mut self) {
         if let Some(line) = &self.line {
             line.close(&BackendError::SessionLost);
-        }
-        if let Some(side) = &self.side {
-            side.close();
         }
         if self.abandoned.load(Ordering::Relaxed)
             && self.id.is_some()
@@ -115,14 +111,6 @@ impl UpstreamSession {
 
     pub(super) fn has_ended(&self) -> bool {
         self.line.as_ref().is_some_and(|line| line.has_ended())
-    }
-
-    /// The calls of which the server may say something without naming them.
-    pub(crate) fn pending(&self) -> Option<&Pending> {
-        match (&self.line, &self.side) {
-            (Some(line), _) => Some(line.pending()),
-            (None, side) => side.as_ref().map(SideStream::calls),
-        }
     }
 
     /// Whether the server keeps nothing apart for it, so that it serves everybody.
@@ -215,9 +203,9 @@ impl Debtor for UpstreamSession {
         let handle = shared.handle.clone();
         handle.spawn(async move {
             if let Err(error) = self.deliver(&shared, body).await
-                && let Some(pending) = self.pending()
+                && let Some(line) = &self.line
             {
-                pending.give_up(id, error);
+                line.pending().give_up(id, error);
             }
         });
     }
@@ -307,14 +295,13 @@ async fn initialized(
     line: Option<Arc<Line>>,
     features: Features,
 ) -> Result<Arc<UpstreamSession>, BackendError> {
-    let has_side = id.is_some() && line.is_none() && key != Key::OWN;
     let session = Arc::new(UpstreamSession {
         id,
         line,
-        side: has_side.then(|| SideStream::new(key)),
         features,
         verbosity: Verbosity::default(),
         since: Instant::now(),
+        aside: Aside::new(key),
         used: Mutex::new(Instant::now()),
         abandoned: AtomicBool::new(false),
         shared: shared.myself.clone(),
@@ -324,19 +311,14 @@ async fn initialized(
         end(shared, &session).await;
         return Err(error);
     }
-    if let Some(side) = &session.side {
-        side.open(shared, &session).await;
-    }
     Ok(session)
 }
 
 /// Ends a session at the server, which may refuse that (2025-11-25 `basic/transports`).
 pub(crate) async fn end(shared: &Shared, session: &UpstreamSession) {
+    session.aside.close();
     if let Some(line) = &session.line {
         line.close(&shared.is_open().err().unwrap_or(BackendError::SessionEnded));
-    }
-    if let Some(side) = &session.side {
-        side.close();
     }
     if session.id.is_some() {
         delete(shared, session.headers()).await;

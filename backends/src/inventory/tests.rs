@@ -33,6 +33,8 @@ fn features(revision: Revision) -> Features {
         subscribe: false,
         logging: false,
         completions: false,
+        tasks: false,
+        interfaces: false,
         instructions: None,
         server: None,
         freshness: Freshness::STALE,

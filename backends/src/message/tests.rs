@@ -103,6 +103,16 @@ fn a_modern_call_declares_only_what_weir_relays() {
 }
 
 #[test]
+fn a_wish_for_a_task_of_2025_11_25_goes_no_further() {
+    for task in [r#","task":{"ttl":60000}"#, r#","task":7"#] {
+        let body = LEGACY.replace("[1]", &format!("[1]{task}"));
+        for era in [Era::Legacy, Era::Modern] {
+            assert_eq!(built(&body, None, era), built(LEGACY, None, era), "{task}");
+        }
+    }
+}
+
+#[test]
 fn own_requests_are_json() {
     for era in [Era::Legacy, Era::Modern] {
         for members in

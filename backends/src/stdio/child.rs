@@ -7,7 +7,7 @@ use crate::deadlines::Deadlines;
 use crate::inventory::Requester;
 use crate::message::Roots;
 use crate::pending::{Debtor, Pending, PendingCall};
-use crate::subscriptions::{Subscriptions, Uris};
+use crate::subscriptions::{Subjects, Subscriptions};
 use crate::verbosity::Verbosity;
 use crate::{
     BackendError, Call, Cause, Exchange, Features, Message, SessionKey, Transport, cause, message, oversize,
@@ -146,7 +146,7 @@ impl Child {
             Era::Modern => {
                 let id = self.next_id();
                 self.listening.begin(id);
-                let members = Subscriptions::listen_members(&Uris::new());
+                let members = Subscriptions::listen_members(&Subjects::new());
                 self.post(message::request(id, Method::Listen.as_str(), &members, Era::Modern));
             }
         }
@@ -214,7 +214,7 @@ impl Child {
             // Boxed, since hardly any call needs it.
             Box::pin(self.verbosity.raise(&self.recipe.process.name, level, &**self)).await;
         }
-        let waiting = self.pending.insert_call(id, wants_progress, call.logs, call.capabilities)?;
+        let waiting = self.pending.insert_call(id, wants_progress, call.logs, call.can_be_asked())?;
         let pending = PendingCall::new(self.clone(), id, waiting, Deadlines::start(&self.recipe.timeouts));
         self.send(body).await?;
         Ok(Exchange::pending(Box::new(pending), place))
@@ -257,7 +257,7 @@ impl Child {
             (_, method @ (Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged)) => {
                 self.recipe.changes.announce(method);
             }
-            (_, Method::ResourceUpdated) => self.recipe.subscriptions.updated(message),
+            (_, Method::ResourceUpdated | Method::TaskChanged) => self.recipe.subscriptions.updated(message),
             (_, Method::Acknowledged) => self.listening.acknowledged(message),
             (_, Method::Message) => self.recipe.subscriptions.log(&self.pending, self.key, message),
             _ => {}

@@ -2,7 +2,7 @@
 
 use super::child::Child;
 use crate::inventory::Requester;
-use crate::subscriptions::{Subscriptions, Uris};
+use crate::subscriptions::{Subjects, Subscriptions};
 use crate::{BackendError, Message, message};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ impl Child {
     async fn keep_listening(&self, subscriptions: &Subscriptions) {
         let mut wishes = subscriptions.wishes();
         let mut missed = subscriptions.begin();
-        let mut accepted = Uris::new();
+        let mut accepted = Subjects::new();
         let mut wanted = subscriptions.wanted();
         loop {
             if wanted != accepted {
@@ -103,7 +103,7 @@ impl Child {
     }
 
     /// Opens a stream of notifications; answers its number and its acknowledgement.
-    async fn listen(&self, uris: &Uris) -> Result<(u64, Message), BackendError> {
+    async fn listen(&self, uris: &Subjects) -> Result<(u64, Message), BackendError> {
         let id = self.next_id();
         let (sender, acknowledged) = oneshot::channel();
         *self.listening.asked.lock() = Some((id, sender));

@@ -35,8 +35,8 @@ impl Requester for Asked {
     }
 }
 
-fn uri(text: &str) -> Arc<str> {
-    text.into()
+fn uri(text: &str) -> Subject {
+    Subject::Resource(text.into())
 }
 
 /// Subscribes while a session is kept, and lets the session run on until it has nothing to do.
@@ -76,7 +76,7 @@ async fn what_is_refused_or_too_much_is_not_kept() {
     let mut session = Box::pin(subscriptions.keep(&server));
     let refused = subscribed(&subscriptions, &mut session, "no").await.unwrap_err();
     assert!(matches!(refused, BackendError::Answered { code: -32602, .. }));
-    assert!(subscriptions.uris.lock().is_empty());
+    assert!(subscriptions.entries.lock().is_empty());
     let _held = subscribed(&subscriptions, &mut session, "a").await.unwrap();
     let full = subscribed(&subscriptions, &mut session, "b").await.unwrap_err();
     assert!(matches!(full, BackendError::Busy { limit: 1, .. }));
@@ -90,7 +90,7 @@ async fn a_server_that_is_not_there_is_not_waited_for_without_end() {
     let subscriptions = Arc::new(Subscriptions::new(1));
     let late = subscriptions.subscribe(uri("a"), LIMIT).await.unwrap_err();
     assert!(matches!(late, BackendError::Timeout { .. }));
-    assert!(subscriptions.uris.lock().is_empty());
+    assert!(subscriptions.entries.lock().is_empty());
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_new_session_is_asked_again_and_the_gap_is_announced() {
 #[tokio::test]
 async fn an_acknowledgement_says_what_was_accepted() {
     let subscriptions = Arc::new(Subscriptions::new(9));
-    let asked: Uris = ["a", "b"].into_iter().map(uri).collect();
+    let asked: Subjects = ["a", "b"].into_iter().map(uri).collect();
     assert_eq!(
         Subscriptions::listen_members(&asked),
         r#""notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true,"resourceSubscriptions":["a","b"]}"#
@@ -141,15 +141,15 @@ async fn an_acknowledgement_says_what_was_accepted() {
 async fn what_is_wished_for_during_a_failure_is_not_taken_for_agreed() {
     let subscriptions = Arc::new(Subscriptions::new(9));
     let (_old, _new) = (subscriptions.hold(uri("old")).unwrap(), subscriptions.hold(uri("new")).unwrap());
-    let mut accepted = Uris::from([uri("old"), uri("left")]);
+    let mut accepted = Subjects::from([uri("old"), uri("left")]);
     let mut wishes = subscriptions.wishes();
     let wanted = subscriptions.wanted();
     let _late = subscriptions.hold(uri("late")).unwrap();
     subscriptions.failed(&wanted, &mut accepted, &BackendError::SessionLost);
-    assert_eq!(accepted, Uris::from([uri("old")]), "nobody wants the other any more");
+    assert_eq!(accepted, Subjects::from([uri("old")]), "nobody wants the other any more");
     let next = subscriptions.next_wanted(&mut wishes, &accepted).await;
-    assert_eq!(next, Uris::from([uri("late"), uri("old")]));
-    let standing = |text| subscriptions.uris.lock().get(&uri(text)).unwrap().standing.clone();
+    assert_eq!(next, Subjects::from([uri("late"), uri("old")]));
+    let standing = |text| subscriptions.entries.lock().get(&uri(text)).unwrap().standing.clone();
     assert_eq!(standing("late"), Standing::Asked);
     assert_eq!(standing("new"), Standing::Refused(BackendError::SessionLost));
 }

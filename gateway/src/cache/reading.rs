@@ -38,7 +38,9 @@ impl Wish {
     /// `None` where the cache has nothing to do with the read: nothing is kept, its backend gives no hints, or the request
     /// says more than which resource it wants.
     fn of(cache: &Cache, routed: &Routed) -> Option<Self> {
-        cache.kept.as_ref()?;
+        if cache.kept.is_none() || routed.call.input.is_some() {
+            return None;
+        }
         let inventory = routed.backend.inventory()?;
         let modern = inventory.features.revision.era() == Era::Modern;
         let uri = routed.call.target.as_ref().filter(|uri| modern && uri.len() <= super::LONGEST)?;

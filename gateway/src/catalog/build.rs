@@ -3,6 +3,7 @@
 use super::exposure::Exposure;
 use super::filter::{ItemFilter, UriFilter};
 use super::freshness;
+use super::interfaces;
 use super::names::prefixed;
 use super::parameters::{self, Unfit};
 use super::template::Template;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use weir_backends::Inventory;
 use weir_config::{Conflicts, Endpoint, Icons, Override, Uris};
 use weir_protocol::item::{Item, ItemChange};
-use weir_protocol::json;
+use weir_protocol::{Era, json};
 
 /// What one backend offers; `None` while it has never answered.
 #[derive(Debug, Clone)]
@@ -78,7 +79,7 @@ pub(crate) fn build(
     for (list, shelf) in List::ALL.into_iter().zip(&mut shelves) {
         shelf.render(list, endpoint.page_size);
     }
-    let [_, _, resources, templates] = &shelves;
+    let [tools, _, resources, templates] = &shelves;
     let ordered = |shelf: &Shelf| {
         let mut owners: Vec<(usize, Arc<str>)> =
             shelf.entries.iter().map(|entry| (entry.backend, entry.original.clone())).collect();
@@ -95,6 +96,10 @@ pub(crate) fn build(
         Uris::Keep => HashMap::new(),
         Uris::Prefix => plain(resources, &order),
     };
+    let interfaces = match endpoint.resource_uris {
+        Uris::Keep => interfaces::owners(tools, &order),
+        Uris::Prefix => HashMap::new(),
+    };
     let owners: Vec<usize> = with_feature(stocks, |inventory| inventory.features.resources).collect();
     let catalog = Catalog {
         generation,
@@ -104,6 +109,7 @@ pub(crate) fn build(
         discovered: freshness::of_handshakes(stocks),
         templates: ordered(templates).into_iter().map(|(owner, uri)| (Template::new(&uri), owner)).collect(),
         schemes,
+        interfaces,
         sole_owner: match owners.as_slice() {
             [owner] if stocks.iter().all(|stock| stock.inventory.is_some()) => Some(*owner),
             _ => None,
@@ -125,7 +131,7 @@ fn with_feature(stocks: &[Stock], has: impl Fn(&Inventory) -> bool) -> impl Iter
         .map(|(at, _)| at)
 }
 
-/// A backend that has never answered may still offer anything.
+/// A backend that has never answered may still offer anything, but nobody is told of extensions that none has.
 fn offers(stocks: &[Stock]) -> Offers {
     let any = |has: fn(&Inventory) -> bool| {
         stocks.iter().any(|stock| stock.inventory.as_ref().is_none_or(|inventory| has(inventory)))
@@ -137,6 +143,8 @@ fn offers(stocks: &[Stock]) -> Offers {
         subscribe: any(|inventory| inventory.features.subscribe),
         logging: any(|inventory| inventory.features.logging),
         completions: any(|inventory| inventory.features.completions),
+        tasks: with_feature(stocks, |inventory| inventory.features.tasks).next().is_some(),
+        interfaces: with_feature(stocks, interfaces::are_in).next().is_some(),
     }
 }
 
@@ -253,7 +261,11 @@ fn named_entry(
     filter: &ItemFilter,
     unfit: &mut Vec<Unfit>,
 ) -> Option<Entry> {
-    let backend_name = &*source.stocks.get(backend)?.name;
+    let stock = source.stocks.get(backend)?;
+    let backend_name = &*stock.name;
+    if list == List::Tools && stock.inventory.as_ref().is_some_and(|inventory| needs_task(inventory, item)) {
+        return None;
+    }
     let original = item.name().filter(|name| !name.is_empty())?;
     let change = changes.and_then(|changes| changes.get(&original));
     if change.is_some_and(|change| change.hide) {
@@ -303,6 +315,11 @@ fn named_entry(
         backend,
         repeatable: item.has_hint("readOnlyHint") || item.has_hint("idempotentHint"),
     })
+}
+
+/// Whether nobody can call a tool through weir, which begins no tasks of legacy servers.
+pub(crate) fn needs_task(inventory: &Inventory, tool: &Item) -> bool {
+    inventory.features.revision.era() == Era::Legacy && tool.needs_task()
 }
 
 /// What headers mirror of a tool, and of it as it is `rendered`. The outer `None` stands for a tool whose annotations

@@ -26,6 +26,8 @@ fn stock(name: &str, tools: &[&str], resources: &[&str], templates: &[&str]) -> 
             subscribe: false,
             logging: false,
             completions: false,
+            tasks: false,
+            interfaces: false,
             instructions: None,
             server: None,
             freshness: weir_backends::Freshness::STALE,
@@ -256,4 +258,33 @@ fn no_spelling_gets_around_a_filter_where_uris_have_a_prefix() {
     let (catalog, _) = build(&spec, &stocks, 1).unwrap();
     assert!(matches!(catalog.resource("weir+a:file:///public/a"), Found::Owner(0)));
     assert!(matches!(catalog.resource("weir+b:n:1"), Found::Nothing));
+}
+
+#[test]
+fn the_interface_of_a_tool_is_its_backends_also_where_it_is_not_listed() {
+    let mut stocks = two();
+    for (stock, uri) in stocks.iter_mut().zip(["ui://a", "ui://b"]) {
+        let mut inventory = (**stock.inventory.as_ref().unwrap()).clone();
+        let tool = |name: &str, uri: &str| {
+            format!(r#"{{"name":"{name}","_meta":{{"ui":{{"resourceUri":"{uri}"}}}}}}"#)
+        };
+        let tools = [tool(&format!("{}1", stock.name), uri), tool(&format!("{}2", stock.name), "ui://both")];
+        inventory.tools = items(&format!("[{}]", tools.join(",")));
+        stock.inventory = Some(Arc::new(inventory));
+    }
+    let mut spec = endpoint(Conflicts::Priority);
+    spec.resource_order = vec!["b".to_owned()];
+    let owner = |spec: &Endpoint, uri: &str| match build(spec, &stocks, 1).unwrap().0.resource(uri) {
+        Found::Owner(owner) => Some(owner),
+        _ => None,
+    };
+    assert_eq!(
+        ["ui://a", "ui://b", "ui://both", "ui://c"].map(|uri| owner(&spec, uri)),
+        [Some(0), Some(1), Some(1), None]
+    );
+    spec.resources = Filter { allow: Vec::new(), deny: vec!["ui://a".into()] };
+    assert_eq!(owner(&spec, "ui://a"), None, "hiding it is the operator's choice");
+    spec.resources = Filter::default();
+    spec.tools = Filter { allow: Vec::new(), deny: vec!["b1".into()] };
+    assert_eq!(owner(&spec, "ui://b"), None, "nobody is shown a tool that has it");
 }

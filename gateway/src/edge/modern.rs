@@ -9,6 +9,7 @@ use crate::hub::Topic;
 use crate::inbox::Inbox;
 use crate::rescue::{self, Fault};
 use crate::stream::{self, Listening, Stream};
+use crate::tasks::{self, TaskWatch};
 use crate::watchers::{self, Watch};
 use http::HeaderMap;
 use serde::Deserialize;
@@ -76,6 +77,7 @@ fn check(post: &Post, headers: Option<&HeaderMap>) -> Result<Method, Fault> {
     let target = post.envelope.params.as_ref().and_then(|params| match method {
         Method::ToolsCall | Method::PromptsGet => params.name,
         Method::ResourcesRead => params.uri,
+        method if method.is_about_a_task() => params.task_id,
         _ => None,
     });
     if let Some(target) = target.and_then(|span| json::as_str(span.of(body))) {
@@ -132,13 +134,17 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method) -> Resul
             let level = post.meta.as_ref().and_then(|meta| meta.log_level);
             let level = level.and_then(|span| Level::of_raw(span.of(&post.body)));
             let logs = level.map_or(Logs::Unwanted, Logs::From);
-            let capabilities = post.meta.as_ref().and_then(|meta| meta.client_capabilities);
-            let capabilities = capabilities.map(|span| span.of(&post.body)).unwrap_or_default();
-            let capabilities = ClientCapabilities::parse(capabilities, Revision::LATEST);
+            let capabilities = capabilities(post);
             let manner = Manner { method, cacheable, session: SessionKey::Shared, logs, capabilities };
             post.call(client, manner, post.cancellable()).await
         }
     }
+}
+
+fn capabilities(post: &Post) -> ClientCapabilities {
+    let capabilities = post.meta.as_ref().and_then(|meta| meta.client_capabilities);
+    let capabilities = capabilities.map(|span| span.of(&post.body)).unwrap_or_default();
+    ClientCapabilities::parse(capabilities, Revision::LATEST)
 }
 
 /// The filter of `subscriptions/listen`, as far as weir honours it.
@@ -149,6 +155,7 @@ struct Filter {
     prompts_list_changed: bool,
     resources_list_changed: bool,
     resource_subscriptions: Vec<String>,
+    task_ids: Vec<String>,
 }
 
 /// Opens a stream of announcements (2026-07-28 `basic/patterns/subscriptions`).
@@ -165,6 +172,11 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
             return post.fault(client, &fault).await.map(|()| None);
         }
     };
+    // Where no backend has tasks this is a filter like any other that weir does not know.
+    let speaks_of_tasks = !filter.task_ids.is_empty() && post.endpoint.catalog().offers.tasks;
+    if let (true, Err(fault)) = (speaks_of_tasks, tasks::declared(capabilities(post))) {
+        return post.fault(client, &fault).await.map(|()| None);
+    }
     if !client.takes_notices() {
         let fault =
             Fault::new(406, code::INVALID_REQUEST, "this request is answered by a `text/event-stream`");
@@ -184,8 +196,15 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
     // From here on, so that what is cancelled while backends are waited for ends too.
     let cancellable = post.cancellable();
     let cancelled = cancellable.as_ref().map(|cancellable| cancellable.cancelled.clone());
-    let watched = tokio::select! {
-        watched = watch(post, filter.resource_subscriptions, &inbox) => watched,
+    let limit = post.snapshot.config.limits.subscriptions;
+    let left = limit.saturating_sub(filter.resource_subscriptions.len());
+    let (watched, tasks) = tokio::select! {
+        watched = async {
+            tokio::join!(
+                watch(post, filter.resource_subscriptions, &inbox),
+                watch_tasks(post, filter.task_ids, left, &inbox)
+            )
+        } => watched,
         () = stream::ended(cancelled.as_deref()) => return client.close().await.map(|()| None),
         () = client.gone() => return Err(Gone),
     };
@@ -194,6 +213,10 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
     if !watched.is_empty() {
         let uris: Vec<String> = watched.iter().map(|(uri, _)| quoted(uri)).collect();
         keys.push(format!("\"resourceSubscriptions\":[{}]", uris.join(",")));
+    }
+    if !tasks.is_empty() {
+        let ids: Vec<String> = tasks.iter().map(|(id, _)| quoted(id)).collect();
+        keys.push(format!("\"taskIds\":[{}]", ids.join(",")));
     }
     let acknowledged = format!(
         r#"{{"jsonrpc":"2.0","method":"{}","params":{{"notifications":{{{}}},"_meta":{{"{}":{}}}}}}}"#,
@@ -212,7 +235,8 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
         ended: cancelled,
     };
     let watches = watched.into_iter().map(|(_, watch)| watch).collect();
-    Ok(Some(Box::new(Listening { stream, subscription, reader, watches, cancellable })))
+    let tasks = tasks.into_iter().map(|(_, watch)| watch).collect();
+    Ok(Some(Box::new(Listening { stream, subscription, reader, watches, tasks, cancellable })))
 }
 
 fn quoted(text: &str) -> String {
@@ -226,6 +250,22 @@ async fn watch(post: &Post, uris: Vec<String>, inbox: &Arc<Inbox>) -> Vec<(Strin
     let watches = distinct.take(post.snapshot.config.limits.subscriptions).map(|uri| async move {
         let watch = watchers::watch(&post.core, &post.endpoint, Era::Modern, &uri, inbox).await.ok()?;
         Some((uri, watch))
+    });
+    futures_util::future::join_all(watches).await.into_iter().flatten().collect()
+}
+
+/// The same for those of the tasks `ids` that the client may ask about, at most `most`.
+async fn watch_tasks(
+    post: &Post,
+    ids: Vec<String>,
+    most: usize,
+    inbox: &Arc<Inbox>,
+) -> Vec<(String, TaskWatch)> {
+    let mut known = HashSet::new();
+    let distinct = ids.into_iter().filter(|id| known.insert(id.clone()));
+    let watches = distinct.take(most).map(|id| async move {
+        let watch = tasks::watch(&post.core, &post.endpoint, &id, inbox).await?;
+        Some((id, watch))
     });
     futures_util::future::join_all(watches).await.into_iter().flatten().collect()
 }

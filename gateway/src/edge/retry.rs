@@ -6,6 +6,7 @@ use super::{Post, modern};
 use crate::call::{Manner, Routed, takes_input};
 use crate::pump::Running;
 use crate::rescue::Fault;
+use crate::tasks::Ids;
 use crate::ticket::{Next, Ticket, refused};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 use weir_backends::Input;
 use weir_protocol::{Era, Span, code};
 
-/// A call under way, and what stands before the URIs in its answer.
-pub(super) type Begun = (Running, Option<Arc<str>>);
+/// A call under way, what stands before the URIs in its answer, and how it writes the ids of tasks.
+pub(super) type Begun = (Running, Option<Arc<str>>, Option<Box<Ids>>);
 
 impl Post {
     /// Whether the request brings what a server asked for. Where no server may ask, it brings nothing that matters.
@@ -69,7 +70,7 @@ impl Post {
             Next::Parked(number) => {
                 let mut running = self.core.parking.claim(number, responses.as_deref()).await?;
                 running.settle(responses.as_deref(), manner.capabilities);
-                Ok((running, routed.uri_prefix))
+                Ok((running, routed.uri_prefix, routed.tasks))
             }
             Next::Call(_) | Next::Anew => Ok(begin(routed)),
         }
@@ -77,7 +78,7 @@ impl Post {
 }
 
 /// Sends a call that was decided.
-pub(super) fn begin(routed: Routed) -> Begun {
-    let prefix = routed.uri_prefix.clone();
-    (Running::start(routed), prefix)
+pub(super) fn begin(mut routed: Routed) -> Begun {
+    let (prefix, tasks) = (routed.uri_prefix.take(), routed.tasks.take());
+    (Running::start(routed), prefix, tasks)
 }

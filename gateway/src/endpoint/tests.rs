@@ -68,6 +68,8 @@ fn stock(name: &str, offer: Option<Offer>) -> Stock {
                 prompts: true,
                 resources: true,
                 completions: false,
+                tasks: false,
+                interfaces: false,
                 logging: false,
                 subscribe: false,
                 instructions: None,

@@ -55,6 +55,19 @@ fn clients_answer_a_legacy_server_over_http() {
     }
 }
 
+/// This tool asks on the session's own stream, not on that of the call.
+#[test]
+fn what_is_asked_beside_a_call_reaches_its_client() {
+    let server = peers::everything_http();
+    let weir = Weir::over(json!({"everything": {"url": server.url()}}));
+    for (sdk, mode) in SDKS.into_iter().flat_map(|sdk| ["legacy", "2026-07-28"].map(|mode| (sdk, mode))) {
+        let report =
+            driver::asked_session(sdk, mode, &weir.url(), &[driver::call("get-roots-list", json!({}))]);
+        assert!(report.text(0).contains("file:///work"), "{sdk:?} {mode}: {}", report.text(0));
+        assert!(report.asked(0).iter().all(|(method, _)| method == "roots/list"), "{sdk:?} {mode}");
+    }
+}
+
 #[test]
 fn clients_that_start_weir_answer() {
     let backends = json!({"everything": program()});

@@ -85,19 +85,20 @@ async fn a_stream_is_heard_until_another_takes_its_place() {
         changes.wait_for(|changes| changes.tools == 1).await.unwrap();
         let principal = Arc::new(Principal::anonymous());
         let permit = Policies::anonymous().permit(&principal, Action::SubscribeResource, "a").unwrap();
-        let (held, ()) = tokio::join!(backend.subscribe(permit, "a".into()), async {
-            server.until("subscriptions/listen", 2).await;
-            say(&streams, 0, CHANGED);
-            changes.wait_for(|changes| changes.tools == 2).await.unwrap();
-            if ends {
-                // A sender in its place that nobody listens to.
-                streams.lock()[0] = unbounded_channel().0;
-            }
-            let accepted = r#"{"notifications":{"resourceSubscriptions":["a"]}}"#;
-            let method = "notifications/subscriptions/acknowledged";
-            say(&streams, 1, &format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{accepted}}}"#));
-            gate.add_permits(1);
-        });
+        let (held, ()) =
+            tokio::join!(backend.subscribe(permit, crate::Subject::Resource("a".into())), async {
+                server.until("subscriptions/listen", 2).await;
+                say(&streams, 0, CHANGED);
+                changes.wait_for(|changes| changes.tools == 2).await.unwrap();
+                if ends {
+                    // A sender in its place that nobody listens to.
+                    streams.lock()[0] = unbounded_channel().0;
+                }
+                let accepted = r#"{"notifications":{"resourceSubscriptions":["a"]}}"#;
+                let method = "notifications/subscriptions/acknowledged";
+                say(&streams, 1, &format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{accepted}}}"#));
+                gate.add_permits(1);
+            });
         held.unwrap();
         let asked = server.requests().into_iter().filter(|request| request.verb() == "POST");
         assert_eq!(asked.filter(|request| request.is("subscriptions/listen")).count(), 2, "ends: {ends}");

@@ -1,0 +1,240 @@
+//! What a server says beside its calls: on the GET stream of a session, where nothing says which call it belongs to. Many
+//! servers ask there what they ask, since their libraries make it the default, and announce changes to nobody but the session
+//! whose call made them.
+//!
+//! S: MCP 2025-11-25 `basic/transports` "Listening for Messages from the Server".
+
+use super::Shared;
+use super::client::{HttpClient, Media, Outgoing, Verb};
+use super::events::HttpEvents;
+use super::session::{Key, UpstreamSession};
+use crate::deadlines::Deadlines;
+use crate::exchange::Event;
+use crate::pending::{Pending, Waiting};
+use crate::{BackendError, Call, Message, SessionKey, message};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use weir_protocol::{Kind, Method};
+use weir_runtime::Backoff;
+
+/// A call waits so long for the stream on which it may be asked something; beyond that it is sent without one.
+const OPENING: Duration = Duration::from_secs(1);
+/// A stream that lived less is a brief one, and a server whose streams are so brief so often in a row has none.
+const BRIEF: Duration = Duration::from_secs(5);
+const BRIEF_STREAMS: u32 = 5;
+
+/// What one session has beside its calls.
+#[derive(Debug)]
+pub(crate) struct Aside {
+    client: SessionKey,
+    /// The session is weir's own, whose stream is listened to for changes anyway.
+    own: bool,
+    /// Its clients can be asked something at all.
+    asks: bool,
+    pending: Pending,
+    stream: Mutex<Option<JoinHandle<()>>>,
+    /// The stream is open, or there is none.
+    settled: watch::Sender<bool>,
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A call's place among those that may be asked something beside it. Dropped before the call has ended, it stands for one
+/// that was given up.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    session: Arc<UpstreamSession>,
+    id: u64,
+    waiting: Waiting,
+    ended: AtomicBool,
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        for refusal in self.waiting.refusals() {
+            self.session.reply(refusal);
+        }
+        let pending = &self.session.aside.pending;
+        if self.ended.load(Ordering::Relaxed) {
+            pending.answer(self.id, Err(BackendError::Stopping));
+        } else {
+            pending.remove(self.id);
+        }
+    }
+}
+
+impl Beside {
+    /// What the server asks. Cancel-safe.
+    pub(crate) async fn next(&self) -> Event {
+        self.waiting.event().await
+    }
+
+    /// Where it arrives.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.waiting.clone()
+    }
+
+    /// Whether `body` answers what was asked here; from now on it does not.
+    pub(crate) fn settle(&self, body: &[u8]) -> bool {
+        self.waiting.settle(body)
+    }
+
+    /// The call has ended.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Aside {
+    /// That of a session for `key`.
+    pub(crate) fn new(key: Key) -> Self {
+        Self {
+            client: key.client,
+            own: key == Key::OWN,
+            asks: key.capabilities.can_be_asked(),
+            pending: Pending::default(),
+            stream: Mutex::default(),
+            settled: watch::Sender::new(false),
+        }
+    }
+
+    /// The calls of the session, as far as they may be asked something beside them.
+    pub(crate) fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    /// Whether there is to be a stream for the calls of the session: its clients can be asked something, or there is but
+    /// one such session for many of them.
+    pub(crate) fn is_used(&self) -> bool {
+        self.asks || self.client == SessionKey::Shared
+    }
+
+    /// Nothing is listened to any more.
+    pub(crate) fn close(&self) {
+        if let Some(stream) = self.stream.lock().take() {
+            stream.abort();
+        }
+    }
+
+    /// A request of the server came on the session's stream. One that no call's client can be asked is answered here.
+    pub(crate) fn take(shared: &Shared, session: &Arc<UpstreamSession>, message: Message) {
+        let aside = &session.aside;
+        if matches!(message.envelope.method(&message.body), Method::Elicit | Method::CreateMessage) {
+            shared.asks_aside.store(true, Ordering::Relaxed);
+        }
+        let left = aside.pending.ask(aside.client, message);
+        if let Some(answer) = left.and_then(|message| message::answer_to(&message, &shared.roots)) {
+            session.reply(answer);
+        }
+    }
+
+    /// Makes ready for the call `id` to be asked something beside it: the stream is open before the call is sent. `None`
+    /// where nobody can be asked, or the server keeps no session to ask in.
+    pub(crate) async fn begin(
+        shared: &Shared,
+        session: &Arc<UpstreamSession>,
+        id: u64,
+        call: &Call,
+    ) -> Option<Arc<Beside>> {
+        let aside = &session.aside;
+        if session.id.is_none() || session.line.is_some() {
+            return None;
+        }
+        let asks = call.can_be_asked().can_be_asked();
+        if !aside.own {
+            aside.listen(shared, session);
+        }
+        if !asks {
+            return None;
+        }
+        if !aside.own {
+            let mut settled = aside.settled.subscribe();
+            let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
+        }
+        let waiting =
+            aside.pending.insert_call(id, false, weir_protocol::Logs::Unwanted, call.can_be_asked());
+        let (session, ended) = (session.clone(), AtomicBool::new(false));
+        Some(Arc::new(Beside { session, id, waiting: waiting.ok()?, ended }))
+    }
+
+    fn listen(&self, shared: &Shared, session: &Arc<UpstreamSession>) {
+        let mut stream = self.stream.lock();
+        if stream.is_none() {
+            *stream = Some(shared.handle.spawn(keep(shared.myself.clone(), Arc::downgrade(session))));
+        }
+    }
+}
+
+/// Keeps the stream of a session open as long as there is one.
+async fn keep(shared: Weak<Shared>, session: Weak<UpstreamSession>) {
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+    let mut brief = 0;
+    while brief < BRIEF_STREAMS {
+        let opened = Instant::now();
+        match open(&shared, &session).await {
+            Ok(Some(mut events)) => follow(&shared, &session, &mut events).await,
+            Ok(None) => break,
+            Err(error) => {
+                tracing::debug!(%error, detail = error.detail(), "no stream for questions beside calls");
+            }
+        }
+        settle(&session);
+        let lived = opened.elapsed();
+        brief = if lived < BRIEF { brief + 1 } else { 0 };
+        tokio::time::sleep(backoff.next_after(lived)).await;
+    }
+    settle(&session);
+}
+
+fn settle(session: &Weak<UpstreamSession>) {
+    if let Some(session) = session.upgrade() {
+        session.aside.settled.send_replace(true);
+    }
+}
+
+/// Opens the stream; `None` where the server or weir has none.
+async fn open(
+    shared: &Weak<Shared>,
+    session: &Weak<UpstreamSession>,
+) -> Result<Option<Box<HttpEvents>>, BackendError> {
+    let Some(shared) = shared.upgrade() else {
+        return Ok(None);
+    };
+    let Some(headers) = session.upgrade().map(|session| session.headers()) else {
+        return Ok(None);
+    };
+    let limit = shared.timeouts.list;
+    let late = BackendError::Timeout { what: "a stream for questions", after: limit };
+    let request = shared.client.send(Outgoing::new(Verb::Get, headers, Bytes::new()));
+    let response = tokio::time::timeout(limit, request).await.unwrap_or(Err(late))?;
+    if !response.is_success() || response.media != Media::EventStream {
+        return Ok(None);
+    }
+    let limit = shared.limits.message;
+    Ok(Some(Box::new(HttpEvents::new(response.body, 0, limit, Deadlines::endless(), None))))
+}
+
+/// Takes in what the stream brings until it ends.
+async fn follow(shared: &Weak<Shared>, session: &Weak<UpstreamSession>, events: &mut HttpEvents) {
+    settle(session);
+    while let Ok(message) = events.next_message().await {
+        let (Some(shared), Some(session)) = (shared.upgrade(), session.upgrade()) else {
+            return;
+        };
+        match message.envelope.kind {
+            Kind::Request => Aside::take(&shared, &session, message),
+            Kind::Notification => session.announce(message),
+            Kind::Response => {}
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Which streams tell of which tasks.
+//!
+//! S: the tasks extension of MCP 2026-07-28, `extensions/tasks` "Task Status Notifications".
+
+use super::locate;
+use crate::attached::Attached;
+use crate::endpoint::Endpoint;
+use crate::gateway::Core;
+use crate::inbox::{Inbox, Letter};
+use crate::seal::Seal;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use weir_backends::{Subject, Subscribed, TaskChange};
+use weir_policies::Principal;
+
+/// A task: the number of its backend, and the id that the backend knows.
+type Key = (usize, Arc<str>);
+
+/// One stream that tells of a task.
+#[derive(Debug)]
+struct Watcher {
+    number: u64,
+    inbox: Arc<Inbox>,
+    principal: Arc<Principal>,
+    /// The id that the client knows.
+    id: Arc<str>,
+}
+
+/// Every stream that tells of tasks at one endpoint. It stays through reloads, as the streams do.
+#[derive(Debug, Default)]
+pub(crate) struct TaskWatchers(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// How many watches there have ever been.
+    count: u64,
+    watched: HashMap<Key, Vec<Watcher>>,
+}
+
+/// One stream tells of one task as long as this lives.
+#[derive(Debug)]
+pub(crate) struct TaskWatch {
+    watchers: Arc<TaskWatchers>,
+    key: Key,
+    number: u64,
+    /// Has the backend send notifications; `None` while it is being asked.
+    upstream: Option<Subscribed>,
+}
+
+impl Drop for TaskWatch {
+    fn drop(&mut self) {
+        let mut state = self.watchers.0.lock();
+        if let Some(watchers) = state.watched.get_mut(&self.key) {
+            watchers.retain(|watcher| watcher.number != self.number);
+            if watchers.is_empty() {
+                state.watched.remove(&self.key);
+            }
+        }
+    }
+}
+
+/// Has the notifications of a task put into `inbox`, once its backend agrees to send them; `None` where it does not, or where
+/// the client may not ask about this task.
+pub(crate) async fn watch(
+    core: &Core,
+    endpoint: &Endpoint,
+    id: &str,
+    inbox: &Arc<Inbox>,
+) -> Option<TaskWatch> {
+    let located = locate(endpoint, &endpoint.catalog(), &core.seal, &core.principal, id)?;
+    let backend = &located.backend;
+    // Entered before the backend is asked, so that its first notification is not lost.
+    let mut watch = endpoint.tasks.enter(backend, &located.inner, inbox, &core.principal, id);
+    // A reload since the request began has not seen it.
+    let snapshot = core.snapshot.load_full();
+    if let Some(current) = snapshot.numbered(endpoint.number) {
+        current.tasks.revise(current, &core.seal);
+    }
+    drop(snapshot);
+    match backend.subscribe(located.permit, Subject::Task(located.inner.clone())).await {
+        Ok(upstream) => {
+            watch.upstream = Some(upstream);
+            Some(watch)
+        }
+        Err(error) => {
+            let detail = error.detail();
+            tracing::debug!(backend = backend.name(), %error, detail, "notifications of a task are not to be had");
+            None
+        }
+    }
+}
+
+impl TaskWatchers {
+    fn enter(
+        self: &Arc<Self>,
+        backend: &Attached,
+        inner: &Arc<str>,
+        inbox: &Arc<Inbox>,
+        principal: &Arc<Principal>,
+        id: &str,
+    ) -> TaskWatch {
+        let key = (backend.number, inner.clone());
+        let mut state = self.0.lock();
+        state.count += 1;
+        let number = state.count;
+        let (inbox, principal) = (inbox.clone(), principal.clone());
+        let watcher = Watcher { number, inbox, principal, id: id.into() };
+        state.watched.entry(key.clone()).or_default().push(watcher);
+        TaskWatch { watchers: self.clone(), key, number, upstream: None }
+    }
+
+    /// Tells of a task of the backend of this number whoever may still ask about it.
+    pub(crate) fn tell(
+        &self,
+        endpoint: &Endpoint,
+        seal: &Arc<Seal>,
+        backend: usize,
+        change: &Arc<TaskChange>,
+    ) {
+        let state = self.0.lock();
+        let Some(watchers) = state.watched.get(&(backend, change.id.clone())) else {
+            return;
+        };
+        let catalog = endpoint.catalog();
+        for watcher in watchers {
+            let located = locate(endpoint, &catalog, seal, &watcher.principal, &watcher.id);
+            watcher.inbox.put(match located.filter(|located| located.backend.number == backend) {
+                Some(located) => Letter::Task {
+                    change: change.clone(),
+                    id: watcher.id.clone(),
+                    prefix: located.uri_prefix.unwrap_or_default(),
+                },
+                None => Letter::End,
+            });
+        }
+    }
+
+    /// Ends the streams that tell of a task of the backend of this number, of all of them where `id` is `None`: something
+    /// was missed, or no more will come. Whoever listens again asks first how far the task is.
+    pub(crate) fn lost(&self, backend: usize, id: Option<&Arc<str>>) {
+        let state = self.0.lock();
+        let lost = |key: &Key| key.0 == backend && id.is_none_or(|id| key.1 == *id);
+        let watchers = state.watched.iter().filter(|(key, _)| lost(key)).flat_map(|(_, watchers)| watchers);
+        watchers.for_each(|watcher| watcher.inbox.put(Letter::End));
+    }
+
+    /// Ends the streams that tell of tasks which `endpoint` does not lead to any more since a reload.
+    pub(crate) fn revise(&self, endpoint: &Endpoint, seal: &Arc<Seal>) {
+        let state = self.0.lock();
+        let catalog = endpoint.catalog();
+        for (key, watchers) in &state.watched {
+            for watcher in watchers {
+                let located = locate(endpoint, &catalog, seal, &watcher.principal, &watcher.id);
+                if located.is_none_or(|located| located.backend.number != key.0) {
+                    watcher.inbox.put(Letter::End);
+                }
+            }
+        }
+    }
+}
