@@ -43,7 +43,7 @@ fuzz: deps-test ## Fuzz: SECONDS for each target (default 60); TARGETS names som
 
 conformance: deps-test peers ## Run the MCP conformance suite through weir
 	cargo build -p weir-cli --bin weir
-	WEIR_BIN="$(CARGO_TARGET_DIR)/debug/weir" cargo test -p weir-tests --test conformance -- --nocapture
+	WEIR_BIN="$(CARGO_TARGET_DIR)/debug/weir" cargo test -p weir-tests --test conformance --test conformance_client -- --nocapture
 
 peers: deps-test ## Install the MCP servers and clients that the tests use, from their lock files
 	scripts/peers
