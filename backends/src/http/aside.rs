@@ -39,6 +39,8 @@ pub(crate) struct Aside {
     asks: bool,
     pending: Pending,
     stream: Mutex<Option<JoinHandle<()>>>,
+    /// It is listened to for announcements alone.
+    heard: AtomicBool,
     /// The stream is open, or there is none.
     settled: watch::Sender<bool>,
 }
@@ -104,6 +106,7 @@ impl Aside {
             asks: key.capabilities.can_be_asked(),
             pending: Pending::default(),
             stream: Mutex::default(),
+            heard: AtomicBool::new(false),
             settled: watch::Sender::new(false),
         }
     }
@@ -113,10 +116,17 @@ impl Aside {
         &self.pending
     }
 
-    /// Whether there is to be a stream for the calls of the session: its clients can be asked something, or there is but
-    /// one such session for many of them.
+    /// Whether the session's clients can be asked anything.
     pub(crate) fn is_used(&self) -> bool {
-        self.asks || self.client == SessionKey::Shared
+        self.asks
+    }
+
+    /// Listens to what is announced in a session that many clients share and none can be asked anything in.
+    pub(crate) fn hear(&self, shared: &Shared, session: &Arc<UpstreamSession>) {
+        let has_stream = session.id.is_some() && session.line.is_none();
+        if self.client == SessionKey::Shared && has_stream && !self.heard.swap(true, Ordering::Relaxed) {
+            self.listen(shared, session);
+        }
     }
 
     /// Nothing is listened to any more.
@@ -150,14 +160,8 @@ impl Aside {
         if session.id.is_none() || session.line.is_some() {
             return None;
         }
-        let asks = call.can_be_asked().can_be_asked();
-        if !aside.own {
+        if !aside.own && call.can_be_asked().can_be_asked() {
             aside.listen(shared, session);
-        }
-        if !asks {
-            return None;
-        }
-        if !aside.own {
             let mut settled = aside.settled.subscribe();
             let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
         }

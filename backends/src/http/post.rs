@@ -92,7 +92,11 @@ pub(crate) async fn legacy(
     let beside = match call {
         // Boxed, since hardly any call needs it.
         Some(call) if session.aside.is_used() => Box::pin(Aside::begin(shared, session, id, call)).await,
-        _ => None,
+        Some(_) => {
+            session.aside.hear(shared, session);
+            None
+        }
+        None => None,
     };
     let guard = CancelGuard { armed: true, session: session.clone(), id, capabilities, beside };
     if guard.beside.is_some() {
