@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 use weir_config::Transport;
 use weir_policies::Permit;
-use weir_protocol::{Envelope, Logs, Meta, Method, Mirrors, Span};
+use weir_protocol::{ClientCapabilities, Envelope, Logs, Meta, Method, Mirrors, Span};
 use weir_runtime::Guardian;
 
 /// Whom an upstream session serves.
@@ -47,6 +47,19 @@ pub struct Call {
     pub mirrors: Option<Arc<Mirrors>>,
     /// Which log messages its client wants to see.
     pub logs: Logs,
+    /// What its client can be asked for while the call runs.
+    pub capabilities: ClientCapabilities,
+    /// What a modern backend asked for, where this is the call made again with it.
+    pub input: Option<Box<Input>>,
+}
+
+/// The answers to what a modern backend asked for (2026-07-28 `basic/patterns/mrtr`).
+#[derive(Debug, Clone, Default)]
+pub struct Input {
+    /// `inputResponses`, a raw JSON object; `None` where the backend asked for nothing but to be called again.
+    pub responses: Option<Bytes>,
+    /// `requestState` as the backend wrote it, a raw JSON string; `None` where it wrote none.
+    pub state: Option<Bytes>,
 }
 
 impl Call {

@@ -3,7 +3,7 @@
 use crate::BackendError;
 use futures_util::poll;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -17,6 +17,12 @@ pub(crate) struct Deadlines {
     alive: AtomicU64,
     idle: Duration,
     total: Duration,
+    /// How many requests of the backend its caller has not answered yet. Meanwhile it is not the backend that is slow.
+    questions: AtomicU32,
+    /// Milliseconds from the start to the first of them.
+    asked: AtomicU64,
+    /// Milliseconds that were spent on answering.
+    pardoned: AtomicU64,
 }
 
 impl Deadlines {
@@ -32,7 +38,49 @@ impl Deadlines {
     }
 
     fn new(idle: Duration, total: Duration) -> Self {
-        Self { start: Instant::now(), alive: AtomicU64::new(0), idle, total }
+        Self {
+            start: Instant::now(),
+            alive: AtomicU64::new(0),
+            idle,
+            total,
+            questions: AtomicU32::new(0),
+            asked: AtomicU64::new(0),
+            pardoned: AtomicU64::new(0),
+        }
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The backend asks its caller for something; until that is answered no time is counted. How long the caller may take
+    /// is bounded where it is asked.
+    pub(crate) fn asked(&self) {
+        if self.questions.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.asked.store(self.elapsed(), Ordering::Relaxed);
+        }
+    }
+
+    /// One request of the backend is answered.
+    pub(crate) fn answered(&self) {
+        if self.questions.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        if self.questions.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let now = self.elapsed();
+            let spent = now.saturating_sub(self.asked.load(Ordering::Relaxed));
+            self.pardoned.fetch_add(spent, Ordering::Relaxed);
+            self.alive.store(now, Ordering::Relaxed);
+        }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.questions.load(Ordering::Relaxed) > 0
+    }
+
+    /// When the call must have ended, counted from its start.
+    fn end(&self) -> Duration {
+        self.total + Duration::from_millis(self.pardoned.load(Ordering::Relaxed))
     }
 
     /// Takes in a sign of life. It comes too late behind the end: there may always be another one already, so that
@@ -41,7 +89,7 @@ impl Deadlines {
         let elapsed = self.start.elapsed();
         let alive = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         self.alive.store(alive, Ordering::Relaxed);
-        if elapsed > self.total { Err(self.late()) } else { Ok(()) }
+        if elapsed > self.end() && !self.is_paused() { Err(self.late()) } else { Ok(()) }
     }
 
     fn late(&self) -> BackendError {
@@ -56,8 +104,12 @@ impl Deadlines {
         if let Poll::Ready(output) = poll!(&mut future) {
             return self.lives().map(|()| output);
         }
+        if self.is_paused() {
+            let output = future.await;
+            return self.lives().map(|()| output);
+        }
         let silent_since = self.start + Duration::from_millis(self.alive.load(Ordering::Relaxed));
-        let (idle, end) = (silent_since + self.idle, self.start + self.total);
+        let (idle, end) = (silent_since + self.idle, self.start + self.end());
         match timeout_at(idle.min(end), future).await {
             Ok(output) => self.lives().map(|()| output),
             Err(_) if idle < end => Err(BackendError::Timeout { what: "a sign of life", after: self.idle }),
@@ -92,6 +144,23 @@ mod tests {
         let ended = deadlines.watch(std::future::pending::<()>()).await;
         assert!(matches!(ended, Err(BackendError::Timeout { what: "the end of the call", .. })));
         assert_eq!(deadlines.start.elapsed().as_secs(), 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_caller_takes_is_not_counted() {
+        let deadlines = Deadlines::new(Duration::from_secs(10), Duration::from_secs(25));
+        deadlines.watch(tokio::time::sleep(Duration::from_secs(9))).await.unwrap();
+        deadlines.asked();
+        deadlines.asked();
+        deadlines.watch(tokio::time::sleep(Duration::from_secs(500))).await.unwrap();
+        deadlines.answered();
+        deadlines.watch(tokio::time::sleep(Duration::from_secs(500))).await.unwrap();
+        deadlines.answered();
+        deadlines.answered();
+        deadlines.watch(tokio::time::sleep(Duration::from_secs(9))).await.unwrap();
+        let ended = deadlines.watch(std::future::pending::<()>()).await;
+        assert!(matches!(ended, Err(BackendError::Timeout { what: "the end of the call", .. })));
+        assert_eq!(deadlines.start.elapsed().as_secs(), 1025);
     }
 
     #[tokio::test(start_paused = true)]

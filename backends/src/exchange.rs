@@ -56,6 +56,9 @@ pub enum Event {
     Progress(Message),
     /// A log message that came with the call, of whatever level.
     Log(Message),
+    /// A request of a legacy backend to the call's client, which the client may be sent. The exchange goes on; the backend
+    /// waits for [`Exchange::reply`].
+    Asked(Message),
     /// The end.
     Outcome(Outcome),
 }
@@ -124,6 +127,15 @@ impl Exchange {
         match &mut self.source {
             Source::Ready(outcome) => outcome.take(),
             _ => None,
+        }
+    }
+
+    /// Answers a request that the backend sent with the call: `body` is the whole response, with the id of the request.
+    pub fn reply(&mut self, body: Bytes) {
+        match &mut self.source {
+            Source::Ready(_) => {}
+            Source::Http(events) => events.reply(body),
+            Source::Pending(call) => call.reply(body),
         }
     }
 

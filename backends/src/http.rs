@@ -32,7 +32,7 @@ use mirroring::Relisting;
 use parking_lot::Mutex;
 use post::Attempt;
 use requester::InSession;
-use session::{Sessions, UpstreamSession};
+use session::{Key, Sessions, UpstreamSession};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
@@ -40,7 +40,7 @@ use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::Instant;
 use weir_config::SessionScope;
 use weir_policies::Permit;
-use weir_protocol::Era;
+use weir_protocol::{ClientCapabilities, Era};
 
 /// What every part of one HTTP backend shares.
 #[derive(Debug)]
@@ -77,11 +77,9 @@ impl Shared {
     }
 
     /// Ends a session in the background.
-    fn end(self: &Arc<Self>, session: Option<Arc<UpstreamSession>>) {
-        if let Some(session) = session {
-            let shared = self.clone();
-            self.handle.spawn(async move { session::end(&shared, &session).await });
-        }
+    fn end(self: &Arc<Self>, session: Arc<UpstreamSession>) {
+        let shared = self.clone();
+        self.handle.spawn(async move { session::end(&shared, &session).await });
     }
 
     /// The inventory failed with `error`.
@@ -181,13 +179,7 @@ impl HttpBackend {
     }
 
     /// Sends a call that began at `begun`.
-    async fn send(
-        &self,
-        call: &Call,
-        era: Era,
-        key: SessionKey,
-        begun: Instant,
-    ) -> Result<Attempt, BackendError> {
+    async fn send(&self, call: &Call, era: Era, key: Key, begun: Instant) -> Result<Attempt, BackendError> {
         let shared = &self.shared;
         let id = shared.next_id();
         let body = message::of_call(call, id, era);
@@ -211,7 +203,7 @@ impl HttpBackend {
                     // Boxed, since hardly any call needs it.
                     Box::pin(session.verbosity.raise(&shared.name, level, &requester)).await;
                 }
-                let sent = post::legacy(shared, &session, id, body, Some(call.logs)).await;
+                let sent = post::legacy(shared, &session, id, body, Some(call)).await;
                 if shared.sessions.forget_if_lost(key, &session, &sent) && session.since >= begun {
                     // It does not know a session that is brand-new.
                     shared.suspect();
@@ -237,10 +229,11 @@ impl Backend for HttpBackend {
             .try_acquire_owned()
             .map_err(|_| BackendError::Busy { limit, what: "calls are under way" })?;
         let era = self.shared.verdict.find(&self.shared).await?;
-        let key = match self.scope {
+        let client = match self.scope {
             SessionScope::Client => call.session,
             SessionScope::Shared => SessionKey::Shared,
         };
+        let key = Key { client, capabilities: call.capabilities.without(ClientCapabilities::TASKS) };
         let begun = Instant::now();
         // A lost connection and a lost session are each made good once.
         let (mut was_gone, mut was_lost) = (false, false);
@@ -323,7 +316,9 @@ impl Backend for HttpBackend {
 
     fn end_session(&self, key: SessionKey) {
         if self.scope == SessionScope::Client {
-            self.shared.end(self.shared.sessions.take_for_good(key));
+            for session in self.shared.sessions.take_for_good(key) {
+                self.shared.end(session);
+            }
         }
     }
 

@@ -22,7 +22,7 @@ mod subscriptions;
 mod trial;
 mod verbosity;
 
-pub use backend::{Backend, Call, SessionKey, connect, connect_http};
+pub use backend::{Backend, Call, Input, SessionKey, connect, connect_http};
 pub use cause::Cause;
 pub use changes::Changes;
 pub use error::BackendError;

@@ -1,22 +1,25 @@
 //! The messages that weir writes to backends: a client's call in the backend's dialect, and requests of weir's own.
 
-use crate::{Call, Message};
+use crate::{Call, Input, Message};
 use bytes::Bytes;
-use weir_protocol::{Era, Logs, Method, Revision, Splice, code, json, meta};
+use weir_protocol::object::Object;
+use weir_protocol::{
+    ClientCapabilities, Era, Logs, Method, Params, Revision, Span, Splice, code, json, meta,
+};
 
 /// What weir says of itself to backends.
 pub(crate) const CLIENT_INFO: &str =
     concat!(r#"{"name":"weir","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
-/// The hop's `_meta` members towards a modern backend, without braces. No capability is declared: weir relays no request
-/// from a server to a client.
-fn hop_members(logs: Logs) -> String {
+/// The hop's `_meta` members towards a modern backend, without braces.
+fn hop_members(logs: Logs, capabilities: ClientCapabilities) -> String {
     let level = logs.level().map(|level| format!(r#","{}":"{}""#, meta::LOG_LEVEL, level.as_str()));
     format!(
-        r#""{}":"{}","{}":{{}},"{}":{CLIENT_INFO}{}"#,
+        r#""{}":"{}","{}":{},"{}":{CLIENT_INFO}{}"#,
         meta::PROTOCOL_VERSION,
         Revision::LATEST.as_str(),
         meta::CLIENT_CAPABILITIES,
+        capabilities.write(),
         meta::CLIENT_INFO,
         level.unwrap_or_default(),
     )
@@ -45,6 +48,9 @@ pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
     if let Some(token) = call.meta.as_ref().and_then(|meta| meta.progress_token) {
         splice.replace(token, number());
     }
+    if let Some(params) = &call.envelope.params {
+        put_input(&mut splice, body, params, call.input.as_deref());
+    }
     match (era, &call.meta, &call.envelope.params) {
         (Era::Legacy, Some(meta), _) => meta.strip_hop(&mut splice, body),
         (Era::Modern, Some(meta), _) => match (meta.protocol_version, meta.client_capabilities) {
@@ -54,21 +60,58 @@ pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
                     splice.replace(version, json::string(Revision::LATEST.as_str()));
                 }
                 if capabilities.of(body) != b"{}" {
-                    splice.replace(capabilities, &b"{}"[..]);
+                    splice.replace(capabilities, call.capabilities.write().into_bytes());
                 }
             }
             _ => {
                 meta.strip_hop(&mut splice, body);
                 let separator = if meta.is_only_hop() { "" } else { "," };
-                splice.insert(meta.start, format!("{}{separator}", hop_members(call.logs)).into_bytes());
+                splice.insert(
+                    meta.start,
+                    format!("{}{separator}", hop_members(call.logs, call.capabilities)).into_bytes(),
+                );
             }
         },
         (Era::Modern, None, Some(params)) => {
-            splice.insert(params.start, format!("\"_meta\":{{{}}},", hop_members(call.logs)).into_bytes());
+            let members = hop_members(call.logs, call.capabilities);
+            splice.insert(params.start, format!("\"_meta\":{{{members}}},").into_bytes());
         }
         (Era::Legacy, None, _) | (Era::Modern, None, None) => {}
     }
     splice.finish()
+}
+
+/// Puts the answers to what the backend asked for into its parameters, in place of what the client wrote there: `state` is
+/// the backend's own again. Where there are none, what the client wrote is taken out: it was for weir.
+fn put_input(splice: &mut Splice<'_>, body: &[u8], params: &Params, input: Option<&Input>) {
+    if input.is_none() && params.input_responses.is_none() && params.request_state.is_none() {
+        return;
+    }
+    let (responses, state) = input.map(|input| (&input.responses, &input.state)).unzip();
+    let mut gone = Vec::new();
+    for (key, present, wanted) in [
+        ("inputResponses", params.input_responses, responses.and_then(Option::as_ref)),
+        ("requestState", params.request_state, state.and_then(Option::as_ref)),
+    ] {
+        match (present, wanted) {
+            (Some(span), Some(raw)) => {
+                splice.replace(span, raw.to_vec());
+            }
+            (None, Some(raw)) => {
+                // A call names what it calls, so that another member follows.
+                splice.insert(params.start, [b"\"", key.as_bytes(), b"\":", &raw[..], b","].concat());
+            }
+            (Some(_), None) => gone.push(key),
+            (None, None) => {}
+        }
+    }
+    let whole = Span::new(params.start.saturating_sub(1), body.len());
+    let source = std::str::from_utf8(body).unwrap_or_default();
+    if !gone.is_empty()
+        && let Ok(object) = Object::read(source, whole)
+    {
+        object.change(splice, source, |key| gone.contains(&key), Vec::new());
+    }
 }
 
 /// A request of weir's own. `members` are the parameters' members without braces, such as `"cursor":"x"`.
@@ -76,17 +119,23 @@ pub(crate) fn request(id: u64, method: &str, members: &str, era: Era) -> Bytes {
     let params = match (era, members.is_empty()) {
         (Era::Legacy, true) => String::from("{}"),
         (Era::Legacy, false) => format!("{{{members}}}"),
-        (Era::Modern, true) => format!(r#"{{"_meta":{{{}}}}}"#, hop_members(Logs::Unwanted)),
-        (Era::Modern, false) => format!(r#"{{{members},"_meta":{{{}}}}}"#, hop_members(Logs::Unwanted)),
+        (Era::Modern, true) => {
+            format!(r#"{{"_meta":{{{}}}}}"#, hop_members(Logs::Unwanted, ClientCapabilities::LISTING))
+        }
+        (Era::Modern, false) => format!(
+            r#"{{{members},"_meta":{{{}}}}}"#,
+            hop_members(Logs::Unwanted, ClientCapabilities::LISTING)
+        ),
     };
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#).into()
 }
 
-/// The members of `initialize`.
-pub(crate) fn initialize_members() -> String {
+/// The members of `initialize`, by which a session's client is said to have `capabilities`.
+pub(crate) fn initialize_members(capabilities: ClientCapabilities) -> String {
     format!(
-        r#""protocolVersion":"{}","capabilities":{{}},"clientInfo":{CLIENT_INFO}"#,
-        Revision::LATEST_LEGACY.as_str()
+        r#""protocolVersion":"{}","capabilities":{},"clientInfo":{CLIENT_INFO}"#,
+        Revision::LATEST_LEGACY.as_str(),
+        capabilities.write(),
     )
 }
 
@@ -101,15 +150,16 @@ pub(crate) fn cancelled(id: u64) -> Bytes {
     .into()
 }
 
-/// The answer to a request that a server sends: weir declares no capability, so only `ping` may come.
+/// weir's own answer to a request that a server sends and that no client is there for.
 pub(crate) fn answer_to(message: &Message) -> Option<Bytes> {
     let id = message.envelope.id?.of(&message.body);
     Some(match message.envelope.method(&message.body) {
         Method::Ping => code::result_answer(id, b"{}"),
+        Method::ListRoots => code::result_answer(id, br#"{"roots":[]}"#),
         _ => code::error_answer(
             Some(id),
             code::METHOD_NOT_FOUND,
-            "weir declared no capability for this request",
+            "no client that can be asked this waits for a call",
             None,
         ),
     })

@@ -3,11 +3,12 @@
 use crate::deadlines::Deadlines;
 use crate::exchange::{Event, Message, Outcome};
 use crate::{BackendError, SessionKey};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::Notify;
-use weir_protocol::Logs;
+use weir_protocol::{ClientCapabilities, Logs};
 
 /// Events that wait for a slow client. Beyond that the oldest are dropped: later progress replaces earlier, and the end of
 /// a log says more than its beginning.
@@ -44,7 +45,7 @@ impl Arrived {
 
 fn size(event: &Event) -> usize {
     match event {
-        Event::Progress(message) | Event::Log(message) => message.body.len(),
+        Event::Progress(message) | Event::Log(message) | Event::Asked(message) => message.body.len(),
         // An answer is not kept among the events.
         Event::Outcome(_) => 0,
     }
@@ -96,12 +97,17 @@ struct Waiter {
     logs: Logs,
     /// It is a client's call, none of weir's own requests.
     call: bool,
+    /// What its client can be asked.
+    capabilities: ClientCapabilities,
 }
 
 /// Whoever owes the answer to a request.
 pub(crate) trait Debtor: std::fmt::Debug + Send + Sync {
     /// Nobody waits for the answer to `id` any longer.
     fn release(self: Arc<Self>, id: u64);
+
+    /// Sends the answer to a request of its own.
+    fn reply(self: Arc<Self>, body: Bytes);
 }
 
 /// All requests under way on one stream.
@@ -156,15 +162,22 @@ impl Pending {
     /// # Errors
     /// The stream has ended.
     pub(crate) fn insert(&self, id: u64) -> Result<Waiting, BackendError> {
-        self.wait(id, Waiter { mailbox: Arc::default(), progress: false, logs: Logs::Unwanted, call: false })
+        let (mailbox, capabilities) = (Arc::default(), ClientCapabilities::NONE);
+        self.wait(id, Waiter { mailbox, progress: false, logs: Logs::Unwanted, call: false, capabilities })
     }
 
     /// Waits for the answer to `id`, a client's call, and for its progress and its log where these are wanted.
     ///
     /// # Errors
     /// The stream has ended.
-    pub(crate) fn insert_call(&self, id: u64, progress: bool, logs: Logs) -> Result<Waiting, BackendError> {
-        self.wait(id, Waiter { mailbox: Arc::default(), progress, logs, call: true })
+    pub(crate) fn insert_call(
+        &self,
+        id: u64,
+        progress: bool,
+        logs: Logs,
+        capabilities: ClientCapabilities,
+    ) -> Result<Waiting, BackendError> {
+        self.wait(id, Waiter { mailbox: Arc::default(), progress, logs, call: true, capabilities })
     }
 
     fn wait(&self, id: u64, waiter: Waiter) -> Result<Waiting, BackendError> {
@@ -247,6 +260,27 @@ impl Pending {
         }
     }
 
+    /// Hands over a request of the server, which does not say what call it belongs to, where just one call is under way and
+    /// its client may be sent it. Else nobody can tell whose it is, and the message comes back.
+    pub(crate) fn ask(&self, message: Message) -> Option<Message> {
+        let open = self.open.lock();
+        let Ok(open) = open.as_ref() else {
+            return Some(message);
+        };
+        let mut calls = open.waiters.values().filter(|waiter| waiter.call);
+        match (calls.next(), calls.next()) {
+            (Some(only), None)
+                if !open.given_up.is_any()
+                    && only.capabilities.can_be_asked()
+                    && only.capabilities.allows(&message.body, &message.envelope) =>
+            {
+                only.mailbox.event(Event::Asked(message));
+                None
+            }
+            _ => Some(message),
+        }
+    }
+
     /// The stream has ended: everybody who waits, and who comes later, is told so.
     pub(crate) fn fail(&self, error: &BackendError) {
         let open = std::mem::replace(&mut *self.open.lock(), Err(error.clone()));
@@ -289,13 +323,24 @@ impl PendingCall {
         self.first = Some(event);
     }
 
+    /// Sends the answer of the call's client to a request of the server.
+    pub(crate) fn reply(&mut self, body: Bytes) {
+        self.deadlines.answered();
+        self.debtor.clone().reply(body);
+    }
+
     /// The next event of the call. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Result<Event, BackendError> {
         if let Some(event) = self.first.take() {
             return Ok(event);
         }
         match self.deadlines.watch(self.waiting.0.next()).await? {
-            Ok(event) => Ok(event),
+            Ok(event) => {
+                if matches!(event, Event::Asked(_)) {
+                    self.deadlines.asked();
+                }
+                Ok(event)
+            }
             Err(answer) => {
                 self.ended = true;
                 answer.and_then(Outcome::of).map(Event::Outcome)
@@ -315,7 +360,6 @@ impl Drop for PendingCall {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
     use futures_util::FutureExt;
 
     fn message(method: &str) -> Message {
@@ -333,10 +377,10 @@ mod tests {
             let pending = Pending::default();
             assert!(pending.log(key, log()).is_some(), "nobody is there");
             let _own = pending.insert(1).unwrap();
-            let first = pending.insert_call(2, false, Logs::Unsaid).unwrap();
+            let first = pending.insert_call(2, false, Logs::Unsaid, ClientCapabilities::NONE).unwrap();
             assert!(pending.log(key, log()).is_none());
             assert!(matches!(first.0.next().now_or_never(), Some(Ok(Event::Log(_)))));
-            let second = pending.insert_call(3, false, Logs::Unwanted).unwrap();
+            let second = pending.insert_call(3, false, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
             assert!(pending.log(key, log()).is_some(), "it may be either's");
             assert!(pending.answer(2, Err(BackendError::Stopping)));
             assert!(pending.log(key, log()).is_none(), "the only call wants none, so nobody gets it");
@@ -347,7 +391,7 @@ mod tests {
     #[test]
     fn what_a_call_logs_that_was_given_up_is_nobody_elses() {
         let pending = Pending::default();
-        let call = |id| pending.insert_call(id, false, Logs::Unsaid).unwrap();
+        let call = |id| pending.insert_call(id, false, Logs::Unsaid, ClientCapabilities::NONE).unwrap();
         let is_passed_on = |key| pending.log(key, log()).is_none();
         let shared = || is_passed_on(SessionKey::Shared);
         let _own = pending.insert(1).unwrap();
@@ -376,8 +420,8 @@ mod tests {
     #[test]
     fn events_come_before_the_answer_and_are_bounded() {
         let pending = Pending::default();
-        let call = pending.insert_call(1, true, Logs::Unwanted).unwrap();
-        let unwanted = pending.insert_call(2, false, Logs::Unwanted).unwrap();
+        let call = pending.insert_call(1, true, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
+        let unwanted = pending.insert_call(2, false, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
         for _ in 0..=EVENTS {
             pending.progress(1, message("notifications/progress"));
             pending.progress(2, message("notifications/progress"));
@@ -399,7 +443,7 @@ mod tests {
     #[test]
     fn large_events_are_bounded_by_their_size() {
         let pending = Pending::default();
-        let call = pending.insert_call(1, true, Logs::Unwanted).unwrap();
+        let call = pending.insert_call(1, true, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
         let drain = || std::iter::from_fn(|| call.0.next().now_or_never()).count();
         for (size, kept) in [(BYTES / 4, 3), (2 * BYTES, 1), (BYTES / 4, 3)] {
             for _ in 0..10 {

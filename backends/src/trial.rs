@@ -35,16 +35,19 @@ pub(crate) async fn call_tool(
         repeatable,
         mirrors: None,
         logs: weir_protocol::Logs::Unwanted,
+        capabilities: weir_protocol::ClientCapabilities::LISTING,
+        input: None,
         envelope,
         body,
     });
     let mut exchange = backend.clone().call(permit, call).await?;
     loop {
-        if let Event::Outcome(
-            Outcome::Complete(message) | Outcome::InputRequired(message) | Outcome::Error(message),
-        ) = exchange.next().await?
-        {
-            return Ok(String::from_utf8(message.body.to_vec()).unwrap());
+        match exchange.next().await? {
+            Event::Outcome(
+                Outcome::Complete(message) | Outcome::InputRequired(message) | Outcome::Error(message),
+            ) => return Ok(String::from_utf8(message.body.to_vec()).unwrap()),
+            Event::Asked(message) => exchange.reply(crate::message::answer_to(&message).unwrap()),
+            Event::Progress(_) | Event::Log(_) => {}
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use weir_backends::{Backend, Call, Event, Outcome, SessionKey};
 use weir_config::{Secret, Transport};
 use weir_policies::{Action, Policies, Principal};
-use weir_protocol::{Envelope, Logs, Method};
+use weir_protocol::{ClientCapabilities, Envelope, Logs, Method};
 
 /// The endpoint as a backend of our own, with the runtime that it lives on.
 fn open(endpoint: &Endpoint) -> anyhow::Result<(Runtime, Arc<dyn Backend>)> {
@@ -122,6 +122,8 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
         // Where the server wants some, it says so, and its list says which.
         mirrors: None,
         logs: Logs::Unsaid,
+        capabilities: ClientCapabilities::NONE,
+        input: None,
         envelope,
         body,
     });
@@ -132,6 +134,8 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
             Event::Progress(message) => {
                 say_error(&progress(&serde_json::from_slice(&message.body)?));
             }
+            // No capability was declared, so nothing is asked.
+            Event::Asked(_) => {}
             Event::Log(message) => say_error(&log(&serde_json::from_slice(&message.body)?)),
             Event::Outcome(Outcome::Error(message)) => {
                 let value: Value = serde_json::from_slice(&message.body)?;

@@ -9,11 +9,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
-use weir_backends::{Call, SessionKey};
+use weir_backends::{Call, Input, SessionKey};
 use weir_policies::{Action, Permit, Principal};
 use weir_protocol::object::Object;
 use weir_protocol::parameters::Parameters;
-use weir_protocol::{Envelope, Era, Logs, Meta, Method, Mirrors, Params, Span, code, json};
+use weir_protocol::{
+    ClientCapabilities, Envelope, Era, Logs, Meta, Method, Mirrors, Params, Span, code, json,
+};
 
 /// The longest URI that may be watched, in bytes: it is kept as long as it is watched.
 const LONGEST_WATCHED: usize = 2048;
@@ -66,6 +68,11 @@ pub(crate) fn watchable(
     Ok(Watchable { backend, permit, uri: original })
 }
 
+/// Whether a server may ask for input while it carries out a request (2026-07-28 `basic/patterns/mrtr`).
+pub(crate) const fn takes_input(method: Method) -> bool {
+    matches!(method, Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead)
+}
+
 fn ownerless() -> Fault {
     Fault::new(200, code::INTERNAL_ERROR, "the owner of this item is gone")
 }
@@ -76,11 +83,32 @@ pub(crate) struct Request<'a> {
     pub(crate) body: &'a Bytes,
     pub(crate) envelope: &'a Envelope,
     pub(crate) meta: Option<&'a Meta>,
-    pub(crate) method: Method,
     pub(crate) era: Era,
     pub(crate) principal: &'a Arc<Principal>,
+    pub(crate) manner: &'a Manner,
+    /// What a modern backend asked for, where the call is made again with it.
+    pub(crate) input: Option<Box<Input>>,
+}
+
+/// In what manner a client calls: what its era, its session and its connection make of a call.
+#[derive(Debug, Clone)]
+pub(crate) struct Manner {
+    pub(crate) method: Method,
+    /// The result carries caching hints in the modern era.
+    pub(crate) cacheable: bool,
+    /// Whose upstream session is used, where the backend keeps sessions.
     pub(crate) session: SessionKey,
+    /// The log messages that the client wants.
     pub(crate) logs: Logs,
+    /// What the client can be asked while the call runs.
+    pub(crate) capabilities: ClientCapabilities,
+}
+
+impl Manner {
+    /// The client's era.
+    pub(crate) fn era(&self) -> Era {
+        if self.session == SessionKey::Shared { Era::Modern } else { Era::Legacy }
+    }
 }
 
 struct Target {
@@ -119,17 +147,18 @@ impl Target {
 }
 
 /// Finds the owner of what the request names and decides whether it may be called.
-pub(crate) fn route(endpoint: &Endpoint, request: &Request<'_>) -> Result<Routed, Fault> {
+pub(crate) fn route(endpoint: &Endpoint, request: Request<'_>) -> Result<Routed, Fault> {
     let catalog = endpoint.catalog();
     let params =
         request.envelope.params.as_ref().ok_or_else(|| rescue::invalid_params("`params` are missing"))?;
-    let (action, name, target) = match request.method {
+    let method = request.manner.method;
+    let (action, name, target) = match method {
         Method::ToolsCall => named(&catalog, List::Tools, "tool", Action::CallTool, params, request.body)?,
         Method::PromptsGet => {
             named(&catalog, List::Prompts, "prompt", Action::GetPrompt, params, request.body)?
         }
-        Method::ResourcesRead => resource(&catalog, params, request)?,
-        _ => completion(&catalog, params, request)?,
+        Method::ResourcesRead => resource(&catalog, params, &request)?,
+        _ => completion(&catalog, params, &request)?,
     };
     let backend = endpoint.backends.get(target.backend).cloned().ok_or_else(ownerless)?;
     // Denied and unknown look the same, so that nothing is learnt about what exists.
@@ -142,16 +171,22 @@ pub(crate) fn route(endpoint: &Endpoint, request: &Request<'_>) -> Result<Routed
         target.mirrored.map(|own| (own.exposed, Some(own.original))).unwrap_or_default();
     let call = Box::new(Call {
         mirrors: original,
-        target: target.original.filter(|_| request.method != Method::Complete),
+        target: target.original.filter(|_| method != Method::Complete),
         rename: target.rename,
         arguments: target.arguments,
-        session: request.session,
+        session: request.manner.session,
         repeatable: target.repeatable,
-        logs: request.logs,
+        logs: request.manner.logs,
+        capabilities: if takes_input(method) {
+            request.manner.capabilities
+        } else {
+            ClientCapabilities::NONE
+        },
+        input: request.input,
         body: request.body.clone(),
         envelope: request.envelope.clone(),
         meta: request.meta.cloned(),
-        method: request.method,
+        method,
     });
     let uri_prefix = catalog.uri_prefix(target.backend).cloned();
     Ok(Routed { backend, permit, call, mirrors, uri_prefix })

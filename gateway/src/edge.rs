@@ -9,7 +9,7 @@ pub(crate) mod sse;
 pub(crate) use batch::Batch;
 
 use crate::answer::{Asker, SERVER_INFO};
-use crate::call::{self, Request};
+use crate::call::{self, Manner, Request, Routed};
 use crate::catalog::{Catalog, Offers};
 use crate::client::{Client, Gone};
 use crate::endpoint::Endpoint;
@@ -20,10 +20,11 @@ use crate::session::{Cancellable, Session};
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use std::sync::Arc;
-use weir_backends::SessionKey;
-use weir_protocol::{Envelope, Era, Kind, Logs, Meta, Method, Revision, code, json};
+use weir_backends::Input;
+use weir_protocol::{Envelope, Kind, Meta, Revision, code, json};
 
 /// A message that was read and understood, over whatever transport it came.
+#[derive(Clone)]
 pub(crate) struct Post {
     pub(crate) core: Arc<Core>,
     pub(crate) endpoint: Arc<Endpoint>,
@@ -80,35 +81,42 @@ impl Post {
         Some(self.session.as_ref()?.cancellable(&self.id()))
     }
 
-    /// Routes a call and carries it to its end.
-    async fn call(
-        &self,
-        client: &mut Client<'_>,
-        method: Method,
-        cacheable: bool,
-        session: SessionKey,
-        logs: Logs,
-        cancellable: Option<Cancellable>,
-    ) -> Result<(), Gone> {
-        let era = if session == SessionKey::Shared { Era::Modern } else { Era::Legacy };
-        let progress_token = self.progress_token();
-        let mut asker = Asker { id: self.id(), era, cacheable, progress_token, logs, uris: None };
+    /// Finds the owner of what a call names and decides whether it may be called; `input` is what a modern backend asked
+    /// for, where the call is made again with it.
+    pub(crate) fn route(&self, manner: &Manner, input: Option<Box<Input>>) -> Result<Routed, Fault> {
         let request = Request {
             body: &self.body,
             envelope: &self.envelope,
             meta: self.meta.as_ref(),
-            method,
-            era,
+            era: manner.era(),
             principal: &self.core.principal,
-            session,
-            logs,
+            manner,
+            input,
         };
-        let routed = call::route(&self.endpoint, &request);
+        call::route(&self.endpoint, request)
+    }
+
+    /// Routes a call and carries it to its end.
+    async fn call(
+        &self,
+        client: &mut Client<'_>,
+        manner: Manner,
+        cancellable: Option<Cancellable>,
+    ) -> Result<(), Gone> {
+        let era = manner.era();
+        let mut asker = Asker {
+            id: self.id(),
+            era,
+            cacheable: manner.cacheable,
+            progress_token: self.progress_token(),
+            logs: manner.logs,
+            uris: None,
+        };
+        let routed = self.route(&manner, None);
         match routed.and_then(|routed| modern::mirrored(routed, era, self, client.headers())) {
             Ok(routed) => {
-                asker.uris = routed.uri_prefix.clone().map(|prefix| (method, prefix));
-                let keep_alive = self.snapshot.config.timeouts.keep_alive;
-                let terms = Terms { asker, keep_alive, drain: &self.core.drain };
+                asker.uris = routed.uri_prefix.clone().map(|prefix| (manner.method, prefix));
+                let terms = Terms { asker, post: self, manner: &manner };
                 pump::carry(client, Running::start(routed), &terms, cancellable).await
             }
             Err(fault) => {

@@ -2,9 +2,10 @@
 
 use crate::answer::{Answer, Asker};
 use crate::attached::Attached;
-use crate::call::Routed;
+use crate::call::{Manner, Routed};
 use crate::client::{Client, Gone};
-use crate::drain::{Drain, Phase};
+use crate::drain::Phase;
+use crate::edge::Post;
 use crate::pulse;
 use crate::rescue::{self, Fault};
 use crate::session::Cancellable;
@@ -12,8 +13,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_backends::{BackendError, Event, Exchange};
-use weir_protocol::Era;
+use weir_backends::{BackendError, Event, Exchange, Message};
+use weir_protocol::{Era, code};
 
 /// A batch of notices written at once, in bytes; nothing waits for it to fill.
 const BATCH: usize = 16 << 10;
@@ -35,7 +36,7 @@ impl Running {
     /// The next event. Cancel-safe.
     async fn next(&mut self) -> Result<Event, BackendError> {
         let next = self.advance().await;
-        self.ended = !matches!(next, Ok(Event::Progress(_) | Event::Log(_)));
+        self.ended = !matches!(next, Ok(Event::Progress(_) | Event::Log(_) | Event::Asked(_)));
         next
     }
 
@@ -51,6 +52,15 @@ impl Running {
         }
     }
 
+    /// Answers a request of the backend with an error.
+    fn refuse(&mut self, message: &Message) {
+        if let (Some(exchange), Some(id)) = (&mut self.exchange, message.envelope.id) {
+            let id = id.of(&message.body);
+            let words = "the client cannot be asked this";
+            exchange.reply(code::error_answer(Some(id), code::METHOD_NOT_FOUND, words, None));
+        }
+    }
+
     /// Takes back a call that its client cancelled.
     fn cancel(&mut self) {
         self.opening = None;
@@ -61,9 +71,9 @@ impl Running {
     /// Lets the call come to its end though its client is away; the client may still cancel it, and come back for what it
     /// missed of the stream.
     fn detach(mut self, mut away: Client<'static>, terms: &Terms<'_>, cancellable: Option<Cancellable>) {
-        let (asker, keep_alive, drain) = (terms.asker.clone(), terms.keep_alive, terms.drain.clone());
+        let (asker, post, manner) = (terms.asker.clone(), terms.post.clone(), terms.manner.clone());
         tokio::spawn(async move {
-            let terms = Terms { asker, keep_alive, drain: &drain };
+            let terms = Terms { asker, post: &post, manner: &manner };
             let _ = drive(&mut away, &mut self, &terms, cancellable.as_ref()).await;
         });
     }
@@ -72,8 +82,9 @@ impl Running {
 /// What a call's client and gateway ask of the pump.
 pub(crate) struct Terms<'a> {
     pub(crate) asker: Asker,
-    pub(crate) keep_alive: Duration,
-    pub(crate) drain: &'a Arc<Drain>,
+    /// What the client sent.
+    pub(crate) post: &'a Post,
+    pub(crate) manner: &'a Manner,
 }
 
 #[expect(
@@ -131,11 +142,11 @@ async fn drive(
             }
             Step::Pulse => {
                 silence += pulse::PERIOD;
-                if terms.drain.phase() == Phase::Ending || running.backend.is_given_up() {
+                if terms.post.core.drain.phase() == Phase::Ending || running.backend.is_given_up() {
                     let answer = terms.asker.fault(&rescue::stopping());
                     return client.answer(answer.status, &[answer.body]).await;
                 }
-                if silence >= terms.keep_alive {
+                if silence >= terms.post.snapshot.config.timeouts.keep_alive {
                     silence = Duration::ZERO;
                     client.keep_alive().await?;
                 }
@@ -177,6 +188,8 @@ fn batch(
                     client.push(log);
                 }
             }
+            // Nobody is asked yet; the backend is told so.
+            Ok(Event::Asked(message)) => running.refuse(&message),
             Ok(Event::Outcome(outcome)) => {
                 return Some(terms.asker.answer(running.backend.name(), outcome));
             }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use weir_config::Config;
-use weir_protocol::{Level, Logs, Revision};
+use weir_protocol::{ClientCapabilities, Level, Logs, Revision};
 
 /// One client's session.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(crate) struct Session {
     pub(crate) number: u128,
     /// Number of its endpoint.
     pub(crate) endpoint: usize,
-    /// What `initialize` agreed on.
-    revision: OnceLock<Revision>,
+    /// What `initialize` agreed on: the revision, and what the client can be asked.
+    agreement: OnceLock<(Revision, ClientCapabilities)>,
     /// The connection that this session is, where one connection carries all its messages.
     connection: Option<Box<Connection>>,
     /// What its streams said lately.
@@ -101,9 +101,9 @@ impl Session {
         format!("{:032x}", self.number)
     }
 
-    /// Agrees on a revision; `false` where one was agreed on before.
-    pub(crate) fn agree(&self, revision: Revision) -> bool {
-        let first = self.revision.set(revision).is_ok();
+    /// Agrees on a revision with a client of these capabilities; `false` where one was agreed on before.
+    pub(crate) fn agree(&self, revision: Revision, capabilities: ClientCapabilities) -> bool {
+        let first = self.agreement.set((revision, capabilities)).is_ok();
         if let Some(connection) = &self.connection {
             connection.agreed.notify_one();
         }
@@ -112,7 +112,12 @@ impl Session {
 
     /// The revision that was agreed on.
     pub(crate) fn revision(&self) -> Option<Revision> {
-        self.revision.get().copied()
+        self.agreement.get().map(|(revision, _)| *revision)
+    }
+
+    /// What the client said that it can be asked.
+    pub(crate) fn capabilities(&self) -> ClientCapabilities {
+        self.agreement.get().map(|(_, capabilities)| *capabilities).unwrap_or_default()
     }
 
     /// Whether the session is a connection, and known by no header.
@@ -269,7 +274,7 @@ impl Sessions {
         let session = Arc::new(Session {
             number: u128::from_be_bytes(random),
             endpoint,
-            revision: OnceLock::new(),
+            agreement: OnceLock::new(),
             connection: outbox
                 .map(|outbox| Box::new(Connection { outbox, agreed: Notify::new(), idle: Notify::new() })),
             replays: Replays::new(self.allowance.load_full()),

@@ -66,6 +66,14 @@ pub struct Params {
     pub notifications: Option<Span>,
     /// `level`: of `logging/setLevel` and of a log message.
     pub level: Option<Span>,
+    /// `capabilities` of `initialize`.
+    pub capabilities: Option<Span>,
+    /// `inputResponses`: what a client was asked for (2026-07-28 `basic/patterns/mrtr`).
+    pub input_responses: Option<Span>,
+    /// `requestState`, which goes back to the server that wrote it.
+    pub request_state: Option<Span>,
+    /// `taskId`.
+    pub task_id: Option<Span>,
 }
 
 /// Why bytes are not a message.
@@ -296,6 +304,10 @@ impl<'de> Visitor<'de> for ParamsSeed<'de> {
                 "clientInfo" => &mut params.client_info,
                 "notifications" => &mut params.notifications,
                 "level" => &mut params.level,
+                "capabilities" => &mut params.capabilities,
+                "inputResponses" => &mut params.input_responses,
+                "requestState" => &mut params.request_state,
+                "taskId" => &mut params.task_id,
                 _ => {
                     skip(&mut map)?;
                     continue;

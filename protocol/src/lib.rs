@@ -1,6 +1,7 @@
 //! The Model Context Protocol as bytes: messages are read once, borrowed, and changed by splicing; no I/O, no async.
 
 pub mod batch;
+pub mod capabilities;
 pub mod code;
 pub mod cursor;
 pub mod envelope;
@@ -25,6 +26,7 @@ pub mod splice;
 pub mod sse;
 pub mod uris;
 
+pub use capabilities::ClientCapabilities;
 pub use envelope::{Envelope, EnvelopeError, Kind, Params};
 pub use level::{Level, Logs};
 pub use members::Member;

@@ -57,6 +57,17 @@ methods! {
     PromptsChanged = "notifications/prompts/list_changed", "The list of prompts changed.";
     ResourcesChanged = "notifications/resources/list_changed", "The list of resources changed.";
     ResourceUpdated = "notifications/resources/updated", "A resource changed.";
+    Elicit = "elicitation/create", "Asks the client's user.";
+    CreateMessage = "sampling/createMessage", "Asks the client's model.";
+    ListRoots = "roots/list", "Asks for the client's folders.";
+    Elicited = "notifications/elicitation/complete", "Legacy: what a URL asked of the user is done.";
+    TasksGet = "tasks/get", "How far is a task?";
+    TasksUpdate = "tasks/update", "Modern: gives a task the input that it waits for.";
+    TasksCancel = "tasks/cancel", "A task is no longer wanted.";
+    TasksList = "tasks/list", "Legacy: lists tasks.";
+    TasksResult = "tasks/result", "Legacy: waits for a task's result.";
+    TaskStatus = "notifications/tasks/status", "Legacy: a task has come further.";
+    TaskChanged = "notifications/tasks", "Modern: a task has come further.";
     RootsChanged = "notifications/roots/list_changed", "Legacy: the client's roots changed.";
 }
 

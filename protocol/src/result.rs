@@ -40,6 +40,14 @@ pub struct ResultHead {
     pub content: Option<Member>,
     /// `structuredContent` of a tool's result.
     pub structured: Option<Member>,
+    /// `inputRequests`: what the server asks of the client (2026-07-28 `basic/patterns/mrtr`).
+    pub input_requests: Option<Member>,
+    /// `requestState`, which the client sends back with its answers.
+    pub request_state: Option<Member>,
+    /// `taskId` of a task (2026-07-28 `extensions/tasks`).
+    pub task_id: Option<Member>,
+    /// `task` of a legacy server (2025-11-25 `basic/utilities/tasks`).
+    pub task: Option<Member>,
 }
 
 /// What a result says of itself (2026-07-28 `basic/index` "Result types").
@@ -215,6 +223,10 @@ impl<'de> Visitor<'de> for ResultSeed<'de> {
                 "instructions" => &mut head.instructions,
                 "content" => &mut head.content,
                 "structuredContent" => &mut head.structured,
+                "inputRequests" => &mut head.input_requests,
+                "requestState" => &mut head.request_state,
+                "taskId" => &mut head.task_id,
+                "task" => &mut head.task,
                 _ => continue,
             };
             fill(slot, member, &key.text)?;

@@ -2,10 +2,11 @@
 //!
 //! S: MCP 2026-07-28 `basic/versioning` and `basic/transports/streamable-http` "Backward Compatibility".
 
+use super::session::Key;
 use super::{Shared, post};
 use crate::error::is_era_evidence;
 use crate::flight::{Flight, launch};
-use crate::{BackendError, Features, SessionKey, Transport, message};
+use crate::{BackendError, Features, Transport, message};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,7 +166,7 @@ async fn detect(shared: &Arc<Shared>) -> Result<Features, BackendError> {
 }
 
 async fn legacy(shared: &Arc<Shared>) -> Result<Features, BackendError> {
-    let session = shared.sessions.open(shared, SessionKey::Shared).await?;
+    let session = shared.sessions.open(shared, Key::OWN).await?;
     Ok(session.features.clone())
 }
 

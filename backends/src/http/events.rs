@@ -77,7 +77,13 @@ impl HttpEvents {
                         "it answered another request than the one it was sent".to_owned(),
                     ));
                 }
-                Kind::Request => self.refuse(&message),
+                Kind::Request => {
+                    if self.may_ask(&message) {
+                        self.deadlines.asked();
+                        return Ok(Event::Asked(message));
+                    }
+                    self.refuse(&message);
+                }
                 Kind::Notification => {
                     if message.is_progress_of(self.id) {
                         return Ok(Event::Progress(message));
@@ -154,7 +160,21 @@ impl HttpEvents {
         }
     }
 
-    /// Answers a request of the server: a ping is answered, everything else was never offered.
+    /// Whether a request of the server is one to the call's client.
+    fn may_ask(&self, message: &Message) -> bool {
+        let capabilities = self.guard.as_ref().map(|guard| guard.capabilities()).unwrap_or_default();
+        capabilities.can_be_asked() && capabilities.allows(&message.body, &message.envelope)
+    }
+
+    /// Sends the answer of the call's client to a request of the server.
+    pub(crate) fn reply(&mut self, body: Bytes) {
+        self.deadlines.answered();
+        if let Some(guard) = &self.guard {
+            guard.session().reply(body);
+        }
+    }
+
+    /// Answers a request of the server that is not for the call's client.
     fn refuse(&self, message: &Message) {
         if let (Some(guard), Some(body)) = (&self.guard, answer_to(message)) {
             guard.session().reply(body);

@@ -5,10 +5,11 @@ use super::client::{HttpClient, Media, Outgoing, Verb};
 use super::events::HttpEvents;
 use super::post::{self, Attempt};
 use super::requester::WhileHeld;
+use super::session::Key;
 use super::session::UpstreamSession;
 use crate::deadlines::Deadlines;
 use crate::subscriptions::{Subscriptions, Uris};
-use crate::{BackendError, SessionKey, message};
+use crate::{BackendError, message};
 use bytes::Bytes;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
@@ -92,7 +93,7 @@ async fn open(shared: &Arc<Shared>) -> Result<Option<Opened>, BackendError> {
             Ok(events.map(|events| Opened::Modern { asked, events }))
         }
         Some(Era::Legacy) => {
-            let session = shared.sessions.open(shared, SessionKey::Shared).await?;
+            let session = shared.sessions.open(shared, Key::OWN).await?;
             if session.line.is_some() {
                 // Its one stream brings the announcements too.
                 return Ok(None);
@@ -111,7 +112,7 @@ async fn open(shared: &Arc<Shared>) -> Result<Option<Opened>, BackendError> {
             match response.status {
                 405 => Ok(None),
                 404 => {
-                    shared.sessions.forget(SessionKey::Shared, &session);
+                    shared.sessions.forget(Key::OWN, &session);
                     Err(BackendError::SessionLost)
                 }
                 status => Err(BackendError::Refused { status }),

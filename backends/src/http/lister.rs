@@ -2,8 +2,9 @@
 
 use super::Shared;
 use super::post::{self, Attempt};
+use super::session::Key;
 use crate::inventory::Requester;
-use crate::{BackendError, Message, SessionKey, message};
+use crate::{BackendError, Message, message};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,18 +52,18 @@ impl<'a> Lister<'a> {
     /// Sends a request in the shared session, once more where the server has forgotten it.
     async fn request_in_session(&self, id: u64, body: Bytes) -> Result<Attempt, BackendError> {
         let shared = self.shared;
-        let session = shared.sessions.open(shared, SessionKey::Shared).await?;
+        let session = shared.sessions.open(shared, Key::OWN).await?;
         let sent = post::legacy(shared, &session, id, body.clone(), None).await;
-        if !shared.sessions.forget_if_lost(SessionKey::Shared, &session, &sent) {
+        if !shared.sessions.forget_if_lost(Key::OWN, &session, &sent) {
             return sent;
         }
-        let again = shared.sessions.open(shared, SessionKey::Shared).await?;
+        let again = shared.sessions.open(shared, Key::OWN).await?;
         if again.features != session.features {
             // The server was replaced; these lists may be the wrong ones.
             shared.suspect();
         }
         let sent = post::legacy(shared, &again, id, body, None).await;
-        shared.sessions.forget_if_lost(SessionKey::Shared, &again, &sent);
+        shared.sessions.forget_if_lost(Key::OWN, &again, &sent);
         sent
     }
 }

@@ -7,13 +7,13 @@ use super::session::UpstreamSession;
 use super::sse;
 use crate::deadlines::Deadlines;
 use crate::pending::PendingCall;
-use crate::{BackendError, Message, Outcome, message};
+use crate::{BackendError, Call, Message, Outcome, message};
 use bytes::Bytes;
 use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
-use weir_protocol::{Kind, Logs, Method, Revision, code, headers};
+use weir_protocol::{ClientCapabilities, Kind, Method, Revision, code, headers};
 
 /// How much of a refusal in plain text is read, and how long that may take.
 const LONGEST_REFUSAL: usize = 8 << 10;
@@ -79,14 +79,15 @@ pub(crate) async fn legacy(
     session: &Arc<UpstreamSession>,
     id: u64,
     body: Bytes,
-    logs: Option<Logs>,
+    call: Option<&Call>,
 ) -> Result<Attempt, BackendError> {
     if let Some(line) = &session.line {
-        return sse::call(shared, session, line, id, body, logs).await;
+        return sse::call(shared, session, line, id, body, call).await;
     }
     let request = Outgoing::new(Verb::Post, session.headers(), body);
     let deadlines = Deadlines::start(&shared.timeouts);
-    let guard = CancelGuard { armed: true, session: session.clone(), id };
+    let capabilities = call.map(|call| call.capabilities).unwrap_or_default();
+    let guard = CancelGuard { armed: true, session: session.clone(), id, capabilities };
     match head(shared, request, &deadlines).await {
         Ok(response) => {
             if session.id.is_some() && response.status == 404 {
@@ -282,12 +283,18 @@ pub(crate) struct CancelGuard {
     armed: bool,
     session: Arc<UpstreamSession>,
     id: u64,
+    capabilities: ClientCapabilities,
 }
 
 impl CancelGuard {
     /// The call has ended; there is nothing to cancel.
     pub(crate) fn disarm(mut self) {
         self.armed = false;
+    }
+
+    /// What the call's client can be asked.
+    pub(crate) fn capabilities(&self) -> ClientCapabilities {
+        self.capabilities
     }
 
     /// The session that the call runs in.

@@ -2,9 +2,10 @@
 
 use super::Shared;
 use super::post;
+use super::session::Key;
 use super::session::UpstreamSession;
 use crate::inventory::Requester;
-use crate::{BackendError, Message, SessionKey, message};
+use crate::{BackendError, Message, message};
 use std::sync::{Arc, Weak};
 use weir_protocol::{Era, Method};
 
@@ -38,7 +39,7 @@ impl WhileHeld<'_> {
     /// The server no longer knows the session.
     pub(crate) fn forget(&self) {
         if let Some(session) = self.session.upgrade() {
-            self.shared.sessions.forget(SessionKey::Shared, &session);
+            self.shared.sessions.forget(Key::OWN, &session);
         }
     }
 }

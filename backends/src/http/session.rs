@@ -18,7 +18,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
-use weir_protocol::{Era, Method, Revision, headers};
+use weir_protocol::{ClientCapabilities, Era, Method, Revision, headers};
 
 /// So many sessions of one backend are ended at once.
 pub(crate) const ENDINGS: usize = 16;
@@ -28,6 +28,19 @@ pub(crate) const REPLIES: usize = 64;
 const ENDING: Duration = Duration::from_secs(5);
 /// How long the end of a session may wait for the ends of others.
 const ENDING_QUEUE: Duration = Duration::from_secs(60);
+
+/// Whom a session serves, and what the server is told that this client can be asked: servers fix that with the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) client: SessionKey,
+    pub(crate) capabilities: ClientCapabilities,
+}
+
+impl Key {
+    /// The session of weir's own requests: lists and subscriptions.
+    pub(crate) const OWN: Self =
+        Self { client: SessionKey::Shared, capabilities: ClientCapabilities::LISTING };
+}
 
 /// The headers that place a request in a session.
 type Headers = Vec<(&'static str, HeaderValue)>;
@@ -157,6 +170,10 @@ impl Debtor for UpstreamSession {
         }
         self.notify(message::cancelled(id));
     }
+
+    fn reply(self: Arc<Self>, body: Bytes) {
+        UpstreamSession::reply(&self, body);
+    }
 }
 
 /// The sessions of one backend.
@@ -165,7 +182,7 @@ pub(crate) struct Sessions(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    places: HashMap<SessionKey, Place>,
+    places: HashMap<Key, Place>,
     /// The session of a server that keeps none; it serves everybody.
     stateless: Option<Arc<UpstreamSession>>,
     departed: Departed,
@@ -187,7 +204,7 @@ impl Sessions {
     pub(crate) async fn open(
         &self,
         shared: &Arc<Shared>,
-        key: SessionKey,
+        key: Key,
     ) -> Result<Arc<UpstreamSession>, BackendError> {
         let opening = {
             let mut state = self.0.lock();
@@ -200,7 +217,7 @@ impl Sessions {
             match state.places.get(&key) {
                 Some(Place::Open(session)) if !session.has_ended() => return Ok(session.clone()),
                 Some(Place::Opening(_, opening)) => opening.clone(),
-                _ if state.departed.contains(key) => return Err(BackendError::SessionEnded),
+                _ if state.departed.contains(key.client) => return Err(BackendError::SessionEnded),
                 _ => {
                     state.handshakes += 1;
                     let number = state.handshakes;
@@ -214,7 +231,7 @@ impl Sessions {
     }
 
     /// Takes in what the handshake `number` ended with; `false` where nobody wants the session any more.
-    fn settle(&self, key: SessionKey, number: u64, session: Option<&Arc<UpstreamSession>>) -> bool {
+    fn settle(&self, key: Key, number: u64, session: Option<&Arc<UpstreamSession>>) -> bool {
         let mut state = self.0.lock();
         let ours = matches!(state.places.get(&key), Some(Place::Opening(present, _)) if *present == number);
         if ours {
@@ -234,7 +251,7 @@ impl Sessions {
     }
 
     /// The server no longer knows `lost`; the next call opens another.
-    pub(crate) fn forget(&self, key: SessionKey, lost: &Arc<UpstreamSession>) {
+    pub(crate) fn forget(&self, key: Key, lost: &Arc<UpstreamSession>) {
         let mut state = self.0.lock();
         if state.stateless.as_ref().is_some_and(|session| Arc::ptr_eq(session, lost)) {
             state.stateless = None;
@@ -248,7 +265,7 @@ impl Sessions {
     /// guess, the session is ended once no request runs in it any more.
     pub(crate) fn forget_if_lost(
         &self,
-        key: SessionKey,
+        key: Key,
         session: &Arc<UpstreamSession>,
         sent: &Result<Attempt, BackendError>,
     ) -> bool {
@@ -261,25 +278,27 @@ impl Sessions {
         true
     }
 
-    /// Takes the session of `key` out. A handshake under way ends what it opens.
-    pub(crate) fn take(&self, key: SessionKey) -> Option<Arc<UpstreamSession>> {
-        match self.0.lock().places.remove(&key)? {
+    /// Takes the sessions of `client` out. A handshake under way ends what it opens.
+    pub(crate) fn take(&self, client: SessionKey) -> Vec<Arc<UpstreamSession>> {
+        let taken = self.0.lock().places.extract_if(|key, _| key.client == client).collect::<Vec<_>>();
+        let open = |place| match place {
             Place::Open(session) => Some(session),
             Place::Opening(..) => None,
-        }
+        };
+        taken.into_iter().filter_map(|(_, place)| open(place)).collect()
     }
 
     /// As [`Sessions::take`], for good: a late call of the same client opens nothing any more.
-    pub(crate) fn take_for_good(&self, key: SessionKey) -> Option<Arc<UpstreamSession>> {
-        self.0.lock().departed.add(key);
-        self.take(key)
+    pub(crate) fn take_for_good(&self, client: SessionKey) -> Vec<Arc<UpstreamSession>> {
+        self.0.lock().departed.add(client);
+        self.take(client)
     }
 
     /// Takes out what is everybody's, since whatever answers at this address next may be another program. Requests that
     /// run in it go on.
     pub(crate) fn abandon_shared(&self) {
         self.0.lock().stateless = None;
-        if let Some(session) = self.take(SessionKey::Shared) {
+        for session in self.take(SessionKey::Shared) {
             session.abandoned.store(true, Ordering::Relaxed);
         }
     }
@@ -303,11 +322,7 @@ impl Sessions {
     }
 }
 
-async fn open(
-    shared: Arc<Shared>,
-    key: SessionKey,
-    number: u64,
-) -> Result<Arc<UpstreamSession>, BackendError> {
+async fn open(shared: Arc<Shared>, key: Key, number: u64) -> Result<Arc<UpstreamSession>, BackendError> {
     let opened = handshake(&shared, key).await;
     let wanted = shared.sessions.settle(key, number, opened.as_ref().ok());
     match opened {
@@ -320,12 +335,12 @@ async fn open(
 }
 
 /// The legacy handshake, over the transport that the server is known to speak, else over whichever it answers.
-async fn handshake(shared: &Arc<Shared>, key: SessionKey) -> Result<Arc<UpstreamSession>, BackendError> {
+async fn handshake(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession>, BackendError> {
     let known = shared.verdict.transport();
     if known == Some(Transport::Sse) {
         return Ok(over_sse(shared, key).await?);
     }
-    match over_http(shared).await {
+    match over_http(shared, key).await {
         Err(error) if known.is_none() && error.contradicts_era() => {
             over_sse(shared, key).await.map_err(|failure| match failure {
                 Failure::NotSpoken(_) => error,
@@ -336,14 +351,14 @@ async fn handshake(shared: &Arc<Shared>, key: SessionKey) -> Result<Arc<Upstream
     }
 }
 
-async fn over_sse(shared: &Arc<Shared>, key: SessionKey) -> Result<Arc<UpstreamSession>, Failure> {
+async fn over_sse(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession>, Failure> {
     let (line, features) = sse::initialize(shared, key).await?;
     initialized(shared, None, Some(line), features).await.map_err(Failure::Broken)
 }
 
-async fn over_http(shared: &Arc<Shared>) -> Result<Arc<UpstreamSession>, BackendError> {
+async fn over_http(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession>, BackendError> {
     let id = shared.next_id();
-    let members = message::initialize_members();
+    let members = message::initialize_members(key.capabilities);
     let body = message::request(id, Method::Initialize.as_str(), &members, Era::Legacy);
     let (session_id, answer) = post::initialize(shared, id, body).await;
     let features = match answer.and_then(|answer| Features::of_initialize(&answer)) {

@@ -11,15 +11,15 @@ pub(crate) use line::Line;
 use super::Shared;
 use super::client::{HttpClient, Incoming, Media, Outgoing, Verb};
 use super::post::Attempt;
-use super::session::UpstreamSession;
+use super::session::{Key, UpstreamSession};
 use crate::deadlines::Deadlines;
 use crate::pending::PendingCall;
-use crate::{BackendError, Features, Message, SessionKey, Transport, message};
+use crate::{BackendError, Call, Features, Message, Transport, message};
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
-use weir_protocol::{Era, Kind, Logs, Method};
+use weir_protocol::{Era, Kind, Method};
 
 /// What a server may say in answer to a POST, such as `Accepted`, for its connection to be kept.
 const LONGEST_RECEIPT: usize = 8 << 10;
@@ -41,16 +41,13 @@ impl From<Failure> for BackendError {
 }
 
 /// Opens a stream for `key` and makes the legacy handshake on it, but for the notification that ends it.
-pub(crate) async fn initialize(
-    shared: &Arc<Shared>,
-    key: SessionKey,
-) -> Result<(Arc<Line>, Features), Failure> {
+pub(crate) async fn initialize(shared: &Arc<Shared>, key: Key) -> Result<(Arc<Line>, Features), Failure> {
     let end = Instant::now() + shared.timeouts.list;
-    let line = Line::open(shared, key, end).await?;
+    let line = Line::open(shared, key.client, end).await?;
     let id = shared.next_id();
     let asked = async {
         let waiting = line.pending().insert(id)?;
-        let members = message::initialize_members();
+        let members = message::initialize_members(key.capabilities);
         let body = message::request(id, Method::Initialize.as_str(), &members, Era::Legacy);
         drop(send(shared.clone(), line.outgoing(Vec::new(), body), line.clone(), id));
         Features::of_initialize(&waiting.answer().await?)
@@ -73,11 +70,11 @@ pub(crate) async fn call(
     line: &Arc<Line>,
     id: u64,
     body: Bytes,
-    logs: Option<Logs>,
+    client: Option<&Call>,
 ) -> Result<Attempt, BackendError> {
     let pending = line.pending();
-    let waiting = match logs {
-        Some(logs) => pending.insert_call(id, true, logs),
+    let waiting = match client {
+        Some(call) => pending.insert_call(id, true, call.logs, call.capabilities),
         None => pending.insert(id),
     };
     // A stream that has ended means another session; nothing was sent in this one.

@@ -18,6 +18,8 @@ fn call(body: &str, rename: Option<&str>) -> Call {
         session: SessionKey::Shared,
         repeatable: false,
         logs: Logs::Unwanted,
+        capabilities: ClientCapabilities::NONE,
+        input: None,
         envelope,
         body,
     }
@@ -62,7 +64,7 @@ fn a_modern_server_is_told_what_level_a_call_wants() {
 
 #[test]
 fn a_legacy_call_becomes_modern() {
-    let hop = hop_members(Logs::Unwanted);
+    let hop = hop_members(Logs::Unwanted, ClientCapabilities::NONE);
     assert_eq!(
         built(LEGACY, None, Era::Modern),
         LEGACY
@@ -103,7 +105,9 @@ fn a_modern_call_declares_only_what_weir_relays() {
 #[test]
 fn own_requests_are_json() {
     for era in [Era::Legacy, Era::Modern] {
-        for members in [String::new(), initialize_members(), r#""cursor":"x""#.to_owned()] {
+        for members in
+            [String::new(), initialize_members(ClientCapabilities::LISTING), r#""cursor":"x""#.to_owned()]
+        {
             let body = request(3, "tools/list", &members, era);
             assert!(Envelope::parse(&body).is_ok(), "{body:?}");
         }
@@ -145,7 +149,9 @@ fn edited(body: &str, rename: Option<&str>, era: Era) -> Value {
     if let Some(name) = rename {
         params["name"] = serde_json::from_str(name).unwrap();
     }
-    let own: Value = serde_json::from_str(&format!("{{{}}}", hop_members(Logs::Unwanted))).unwrap();
+    let own: Value =
+        serde_json::from_str(&format!("{{{}}}", hop_members(Logs::Unwanted, ClientCapabilities::NONE)))
+            .unwrap();
     let own = own.as_object().unwrap();
     if era == Era::Modern {
         params.entry("_meta").or_insert_with(|| json!({}));

@@ -21,7 +21,7 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 use weir_config::{BackendLimits, BackendTimeouts};
-use weir_protocol::{Era, Kind, Method, json};
+use weir_protocol::{ClientCapabilities, Era, Kind, Method, json};
 use weir_runtime::{Guardian, Process, ProcessSpec};
 
 /// Messages that wait for the child to read them.
@@ -123,7 +123,7 @@ impl Child {
 
     async fn handshake(&self) -> Result<(), BackendError> {
         let (method, members) = match self.era {
-            Era::Legacy => (Method::Initialize, message::initialize_members()),
+            Era::Legacy => (Method::Initialize, message::initialize_members(ClientCapabilities::LISTING)),
             Era::Modern => (Method::Discover, String::new()),
         };
         let answer = self.request(method, members).await?;
@@ -207,7 +207,7 @@ impl Child {
             // Boxed, since hardly any call needs it.
             Box::pin(self.verbosity.raise(&self.recipe.process.name, level, &**self)).await;
         }
-        let waiting = self.pending.insert_call(id, wants_progress, call.logs)?;
+        let waiting = self.pending.insert_call(id, wants_progress, call.logs, call.capabilities)?;
         let pending = PendingCall::new(self.clone(), id, waiting, Deadlines::start(&self.recipe.timeouts));
         self.send(body).await?;
         Ok(Exchange::pending(Box::new(pending), place))
@@ -233,7 +233,9 @@ impl Child {
                 }
             }
             (Kind::Request, _) => {
-                if let Some(answer) = message::answer_to(&message) {
+                if let Some(answer) =
+                    self.pending.ask(message).and_then(|message| message::answer_to(&message))
+                {
                     self.post(answer);
                 }
             }
@@ -257,6 +259,10 @@ impl Debtor for Child {
     fn release(self: Arc<Self>, id: u64) {
         self.pending.remove(id);
         self.post(message::cancelled(id));
+    }
+
+    fn reply(self: Arc<Self>, body: Bytes) {
+        self.post(json::single_line(body));
     }
 }
 

@@ -7,6 +7,7 @@ mod streams;
 pub(crate) use streams::get;
 
 use super::{Post, initialize_result, listing};
+use crate::call::Manner;
 use crate::client::{Client, Gone, Http, Outbox};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
@@ -17,7 +18,7 @@ use crate::watchers;
 use http::HeaderMap;
 use std::borrow::Cow;
 use weir_backends::SessionKey;
-use weir_protocol::{Era, Kind, Level, Method, Revision, code, headers, json};
+use weir_protocol::{ClientCapabilities, Era, Kind, Level, Method, Revision, code, headers, json};
 
 /// Answers one POST.
 pub(crate) async fn post(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
@@ -70,7 +71,9 @@ async fn initialize(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
         Ok(visit) => visit,
         Err(fault) => return post.fault(client, &fault).await,
     };
-    if !visit.session.agree(revision) {
+    let capabilities = post.envelope.params.as_ref().and_then(|params| params.capabilities);
+    let capabilities = capabilities.map(|span| span.of(&post.body)).unwrap_or_default();
+    if !visit.session.agree(revision, ClientCapabilities::parse(capabilities, revision)) {
         let fault = Fault::new(400, code::INVALID_REQUEST, "this connection was initialized before");
         return post.fault(client, &fault).await;
     }
@@ -129,9 +132,14 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method, visit: V
         Method::Ping => post.result(client, "{}").await,
         Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
             let cancellable = visit.session.cancellable(&post.id());
-            let key = SessionKey::Client(visit.session.number);
+            let session = SessionKey::Client(visit.session.number);
             client.remember(&visit.session);
-            post.call(client, method, false, key, visit.session.logs(), Some(cancellable)).await
+            // Who takes no events cannot be asked anything.
+            let capabilities = visit.session.capabilities();
+            let capabilities = if client.takes_notices() { capabilities } else { ClientCapabilities::NONE };
+            let logs = visit.session.logs();
+            let manner = Manner { method, cacheable: false, session, logs, capabilities };
+            post.call(client, manner, Some(cancellable)).await
         }
         Method::SetLevel => {
             let level = post.envelope.params.as_ref().and_then(|params| params.level);

@@ -3,7 +3,7 @@
 //! S: MCP 2026-07-28 `basic/index`, `basic/versioning`, `basic/transports/streamable-http`.
 
 use super::{Post, discover_result, listing};
-use crate::call::Routed;
+use crate::call::{Manner, Routed};
 use crate::client::{Client, Gone};
 use crate::hub::Topic;
 use crate::inbox::Inbox;
@@ -15,7 +15,9 @@ use serde::Deserialize;
 use std::collections::HashSet;
 use std::sync::Arc;
 use weir_backends::SessionKey;
-use weir_protocol::{Era, Kind, Level, Logs, Method, Revision, code, headers, json, meta};
+use weir_protocol::{
+    ClientCapabilities, Era, Kind, Level, Logs, Method, Revision, code, headers, json, meta,
+};
 
 /// Answers one POST, or begins the stream that is its answer.
 pub(crate) async fn post(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Listening>>, Gone> {
@@ -130,7 +132,11 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method) -> Resul
             let level = post.meta.as_ref().and_then(|meta| meta.log_level);
             let level = level.and_then(|span| Level::of_raw(span.of(&post.body)));
             let logs = level.map_or(Logs::Unwanted, Logs::From);
-            post.call(client, method, cacheable, SessionKey::Shared, logs, post.cancellable()).await
+            let capabilities = post.meta.as_ref().and_then(|meta| meta.client_capabilities);
+            let capabilities = capabilities.map(|span| span.of(&post.body)).unwrap_or_default();
+            let capabilities = ClientCapabilities::parse(capabilities, Revision::LATEST);
+            let manner = Manner { method, cacheable, session: SessionKey::Shared, logs, capabilities };
+            post.call(client, manner, post.cancellable()).await
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Keeping the shared stream open: without it no change is heard of.
 
+use super::super::session::Key;
 use crate::http::Shared;
 use crate::http::requester::WhileHeld;
-use crate::{BackendError, SessionKey, Transport};
+use crate::{BackendError, Transport};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -13,7 +14,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     let mut failing = false;
     while shared.verdict.transport() == Some(Transport::Sse) {
-        let opened = shared.sessions.open(&shared, SessionKey::Shared).await;
+        let opened = shared.sessions.open(&shared, Key::OWN).await;
         // Only the stream is held on to: a session that is given up must be able to go.
         let held = opened.and_then(|session| {
             let line = session.line.clone().ok_or(BackendError::SessionLost)?;

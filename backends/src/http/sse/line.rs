@@ -145,7 +145,9 @@ impl Line {
                 }
             }
             (Kind::Request, _) => {
-                if let Some(answer) = message::answer_to(&message) {
+                if let Some(answer) =
+                    self.pending.ask(message).and_then(|message| message::answer_to(&message))
+                {
                     self.reply(&shared, answer);
                 }
             }
