@@ -10,7 +10,7 @@ use crate::http::Endpoint;
 use crate::modern;
 use crate::{Legacy, Paired, Stdio};
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use web::{Dialect, Web};
 use wire::{Source, Wire};
 
@@ -40,6 +40,8 @@ pub struct Capable {
     last_id: u64,
     /// Notifications that nobody waited for yet.
     heard: VecDeque<Value>,
+    /// The ids of the server's requests so far.
+    numbers: HashSet<String>,
 }
 
 impl Capable {
@@ -76,7 +78,7 @@ impl Capable {
     }
 
     fn over(wire: Box<dyn Wire>, modern: Option<Value>) -> Self {
-        Self { wire, modern, last_id: 0, heard: VecDeque::new() }
+        Self { wire, modern, last_id: 0, heard: VecDeque::new(), numbers: HashSet::new() }
     }
 
     fn initialize(&mut self, version: &str, capabilities: Value) {
@@ -113,12 +115,11 @@ impl Capable {
             }
             let wanted = result["inputRequests"].as_object().cloned().unwrap_or_default();
             asked.extend(wanted.values().cloned());
-            params["inputResponses"] =
-                wanted.iter().map(|(key, request)| (key.clone(), reply(request))).collect();
-            match &result["requestState"] {
-                Value::Null => drop(params.as_object_mut().and_then(|params| params.remove("requestState"))),
-                state => params["requestState"] = state.clone(),
-            }
+            let responses = (!wanted.is_empty()).then(|| {
+                wanted.iter().map(|(key, request)| (key.clone(), reply(request))).collect::<Value>()
+            });
+            set(&mut params, "inputResponses", responses);
+            set(&mut params, "requestState", result.get("requestState").cloned());
         }
         Err(format!("{method} asks for ever: {asked:?}"))
     }
@@ -157,7 +158,10 @@ impl Capable {
             }
             return Ok(());
         }
-        let wanted = json!({"toolsListChanged": true, "resourceSubscriptions": uris});
+        let mut wanted = json!({"toolsListChanged": true});
+        if !uris.is_empty() {
+            wanted["resourceSubscriptions"] = json!(uris);
+        }
         let id = self.begin("subscriptions/listen", json!({"notifications": wanted}))?;
         let acknowledged = self.hear(&|message| {
             message["method"] == "notifications/subscriptions/acknowledged"
@@ -195,6 +199,9 @@ impl Capable {
                 (None, Some(answered)) if *answered == id => return Ok(message),
                 // The answer to a request that nobody waits for any more.
                 (None, _) => {}
+                (Some(method), None) if method == "notifications/progress" && source == Source::Get => {
+                    return Err(format!("progress on the GET stream: {message}"));
+                }
                 (Some(_), None) => {
                     self.heard.push_back(message.clone());
                     events.push(message);
@@ -203,8 +210,11 @@ impl Capable {
                     return Err(format!("a modern client was sent a request: {message}"));
                 }
                 (Some(_), Some(number)) => {
-                    if !matches!(source, Source::Connection) && source != Source::Post(id) {
+                    if source != Source::Connection && source != Source::Post(id) {
                         return Err(format!("a request on the wrong stream, {source:?}: {message}"));
+                    }
+                    if !self.numbers.insert(number.to_string()) {
+                        return Err(format!("a request with an id that was there before: {message}"));
                     }
                     let answer = json!({"jsonrpc": "2.0", "id": number, "result": reply(&message)});
                     asked.push(message);
@@ -212,6 +222,15 @@ impl Capable {
                 }
             }
         }
+    }
+}
+
+/// Gives a member a value, or takes it away.
+fn set(params: &mut Value, name: &str, value: Option<Value>) {
+    let members = params.as_object_mut().expect("parameters are an object");
+    match value {
+        Some(value) => drop(members.insert(name.to_owned(), value)),
+        None => drop(members.remove(name)),
     }
 }
 

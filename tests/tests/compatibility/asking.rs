@@ -42,6 +42,26 @@ pub(crate) fn three_rounds(client: &mut Capable, cell: &Cell) -> Result<(), Stri
     asked(client, cell, &[&["sample"], &["roots"], &["sample"]])
 }
 
+pub(crate) fn prompt(client: &mut Capable, cell: &Cell) -> Result<(), String> {
+    let params = json!({"name": cell.name("ask"), "arguments": {"who": cell.tag}});
+    let outcome = client.converse("prompts/get", params, &|request| reply(cell, request))?;
+    let text = &outcome.result()?["messages"][0]["content"]["text"];
+    same("the prompt", text, &json!(spoken(cell)))?;
+    same("questions", outcome.asked.len(), 1)
+}
+
+pub(crate) fn resource(client: &mut Capable, cell: &Cell) -> Result<(), String> {
+    let params = json!({"uri": cell.uri(&format!("ask-{}", cell.tag))});
+    let outcome = client.converse("resources/read", params, &|request| reply(cell, request))?;
+    same("the resource", &outcome.result()?["contents"][0]["text"], &json!(spoken(cell)))?;
+    same("questions", outcome.asked.len(), 1)
+}
+
+/// What the client's model says.
+fn spoken(cell: &Cell) -> String {
+    format!("You are \"{}\".", cell.tag)
+}
+
 fn params(cell: &Cell, rounds: Rounds<'_>) -> Value {
     cell.call("ask", json!({"rounds": rounds}))
 }
@@ -78,8 +98,8 @@ fn method(kind: &str) -> &'static str {
 fn reply(cell: &Cell, request: &Value) -> Value {
     match request["method"].as_str() {
         Some("sampling/createMessage") => {
-            let text = format!("You are \"{}\".", cell.tag);
-            json!({"role": "assistant", "model": "none", "content": {"type": "text", "text": text}})
+            let content = json!({"type": "text", "text": spoken(cell)});
+            json!({"role": "assistant", "model": "none", "content": content})
         }
         Some("roots/list") => json!({"roots": [{"uri": format!("file:///{}", cell.tag), "name": "grüße"}]}),
         _ if request["params"]["mode"] == "url" => json!({"action": "accept"}),
@@ -121,11 +141,23 @@ fn check(cell: &Cell, request: &Value, kind: &str, rounds: Rounds<'_>) -> Result
 pub(crate) fn refused(client: &mut Capable, cell: &Cell, kind: &str) -> Result<(), String> {
     let outcome = client.ask("tools/call", params(cell, &[&[kind]]))?;
     let said = outcome.failure()?;
-    if !said.contains(kind) && !said.contains("elicitation") {
+    // A legacy server learns that its request is refused; a modern one sees beforehand what it may not ask.
+    let reason = match (cell.backend.era, kind) {
+        ("legacy", _) => format!("the client cannot be asked for {kind}"),
+        (_, "form" | "url") => "elicitation".to_owned(),
+        (_, "sample") => "sampling".to_owned(),
+        _ => kind.to_owned(),
+    };
+    if !said.contains(&reason) {
         return Err(format!("this does not say that the client cannot be asked: {said}"));
     }
-    same("what the server noted", cell.seen(client, "answers")?, Vec::new())?;
-    declared(client, cell)
+    same("what the server noted", cell.seen(client, "answers")?, Vec::new())
+}
+
+/// A legacy server that asks for roots is told of none where the client has none to tell.
+pub(crate) fn no_roots(client: &mut Capable, cell: &Cell) -> Result<(), String> {
+    let outcome = client.ask("tools/call", params(cell, &[&["roots"]]))?;
+    same("what the server got", outcome.text()?, r#"[{"roots": {"roots": []}}]"#)
 }
 
 /// Whether the server was told of no kind of question that the client does not know. A connection that clients share declares

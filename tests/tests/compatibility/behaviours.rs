@@ -31,7 +31,7 @@ pub(crate) struct Cell {
     pub(crate) tag: String,
 }
 
-pub(crate) const BEHAVIOURS: [Behaviour; 17] = [
+pub(crate) const BEHAVIOURS: [Behaviour; 19] = [
     plain("list", "tools, prompts, resources and templates are listed", list),
     plain("call", "`tools/call`, `prompts/get` and `resources/read`", call),
     plain("big result", "a result of 1 MiB", big_result),
@@ -45,6 +45,8 @@ pub(crate) const BEHAVIOURS: [Behaviour; 17] = [
     asks("roots", "the client's roots are asked for", "roots", asking::roots),
     plain("two inputs", "two questions at once", asking::two_at_once),
     plain("three rounds", "three questions, one after the other", asking::three_rounds),
+    plain("prompt asks", "`prompts/get` asks the client's model", asking::prompt),
+    plain("resource asks", "`resources/read` asks the client's model", asking::resource),
     plain("list changed", "the client hears that a list changed, and sees the change", list_changed),
     plain("resource update", "the client hears that a resource changed", resource_update),
     plain("completion", "an argument of a prompt is completed", completion),
@@ -79,7 +81,8 @@ impl Cell {
         format!("{}_{own}", self.backend.name)
     }
 
-    fn uri(&self, path: &str) -> String {
+    /// The URI of a resource.
+    pub(crate) fn uri(&self, path: &str) -> String {
         format!("doc-{}:///{path}", self.backend.name)
     }
 

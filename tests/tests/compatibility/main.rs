@@ -9,7 +9,8 @@ mod verdict;
 
 use behaviours::{BEHAVIOURS, Behaviour, Cell};
 use parking_lot::{Mutex, RwLock};
-use parties::{CLIENTS, COLUMNS, Client, Column, Site, Transport};
+use parties::{CLIENTS, COLUMNS, Client, Column, MIXED, Site, Transport};
+use serde_json::{Value, json};
 use std::thread::scope;
 use verdict::{Verdict, expected};
 use weir_tests::{Capable, Weir};
@@ -22,45 +23,70 @@ fn every_client_speaks_to_every_server() {
     let complaints = Complaints::default();
     scope(|threads| {
         for column in &COLUMNS {
-            for client in &CLIENTS {
-                if client.transport == Transport::Stdio {
-                    threads.spawn(|| start_and_try(client, column, &complaints));
-                }
-            }
-            threads.spawn(|| connect_and_try(column, &complaints));
-        }
-    });
-    let mut complaints = complaints.into_inner();
-    complaints.sort();
-    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
-    page::check();
-}
-
-/// A client that starts a gateway of its own.
-fn start_and_try(client: &'static Client, column: &'static Column, complaints: &Complaints) {
-    let site = Site::start(column);
-    let mut capable = client.start(site.config.clone());
-    try_all(client, &mut capable, column, &RwLock::default(), complaints);
-}
-
-/// All clients of one gateway, side by side.
-fn connect_and_try(column: &'static Column, complaints: &Complaints) {
-    let site = Site::start(column);
-    let weir = Weir::serve(site.config.clone());
-    let quiet = RwLock::default();
-    scope(|threads| {
-        for client in CLIENTS.iter().filter(|client| client.transport != Transport::Stdio) {
-            let (weir, quiet) = (&weir, &quiet);
-            threads.spawn(move || {
-                let mut capable = client.connect(&weir.endpoint());
-                try_all(client, &mut capable, column, quiet, complaints);
+            threads.spawn(|| {
+                with_clients(column, Client::capabilities, |client, capable, quiet| {
+                    try_all(client, capable, column, quiet, &complaints);
+                })
             });
         }
     });
+    none(complaints);
+    page::check();
 }
 
-/// Tries everything with one client. Messages of the log belong to a call only where it runs alone, so that one takes `quiet`
-/// for itself.
+#[test]
+fn a_client_is_asked_for_nothing_that_it_did_not_declare() {
+    let complaints = Complaints::default();
+    with_clients(
+        &MIXED,
+        |_| json!({}),
+        |client, capable, _| {
+            for backend in MIXED.backends {
+                for kind in ["form", "url", "sample", "roots"] {
+                    let cell = Cell::new(client, backend);
+                    let done = match (backend.era, kind) {
+                        ("legacy", "roots") => asking::no_roots(capable, &cell),
+                        _ => asking::refused(capable, &cell, kind),
+                    };
+                    complain(&complaints, &cell, kind, done);
+                }
+            }
+        },
+    );
+    none(complaints);
+}
+
+/// Runs every client before an endpoint, side by side: those that connect before one gateway, those that start one before
+/// their own. What runs alone takes the lock of its gateway.
+fn with_clients(
+    column: &'static Column,
+    capabilities: impl Fn(&Client) -> Value + Sync,
+    run: impl Fn(&'static Client, &mut Capable, &RwLock<()>) + Sync,
+) {
+    let (capabilities, run) = (&capabilities, &run);
+    scope(|threads| {
+        for client in CLIENTS.iter().filter(|client| client.transport == Transport::Stdio) {
+            threads.spawn(move || {
+                let site = Site::start(column);
+                let mut capable = client.start(site.config.clone(), capabilities(client));
+                run(client, &mut capable, &RwLock::default());
+            });
+        }
+        let site = Site::start(column);
+        let (weir, quiet) = (Weir::serve(site.config.clone()), RwLock::default());
+        scope(|inner| {
+            for client in CLIENTS.iter().filter(|client| client.transport != Transport::Stdio) {
+                let (weir, quiet) = (&weir, &quiet);
+                inner.spawn(move || {
+                    let mut capable = client.connect(&weir.endpoint(), capabilities(client));
+                    run(client, &mut capable, quiet);
+                });
+            }
+        });
+    });
+}
+
+/// Tries everything with one client.
 fn try_all(
     client: &'static Client,
     capable: &mut Capable,
@@ -71,15 +97,13 @@ fn try_all(
     for backend in column.backends {
         for behaviour in &BEHAVIOURS {
             let cell = Cell::new(client, backend);
-            if let Err(complaint) = try_one(behaviour, capable, &cell, quiet) {
-                let place =
-                    format!("{} | {} {} | {}", client.name, column.name, backend.name, behaviour.name);
-                complaints.lock().push(format!("{place}: {complaint:.600}"));
-            }
+            let done = try_one(behaviour, capable, &cell, quiet);
+            complain(complaints, &cell, &format!("{} | {}", column.name, behaviour.name), done);
         }
     }
 }
 
+/// Messages of a program's log belong to a call only where it runs alone, so that `log` takes `quiet` for itself.
 fn try_one(
     behaviour: &Behaviour,
     capable: &mut Capable,
@@ -95,4 +119,18 @@ fn try_one(
         (Verdict::Told(_), Some(kind)) => asking::refused(capable, cell, kind),
         _ => (behaviour.attempt)(capable, cell),
     }
+}
+
+fn complain(complaints: &Complaints, cell: &Cell, what: &str, done: Result<(), String>) {
+    if let Err(complaint) = done {
+        let place = format!("{} | {} | {what}", cell.client.name, cell.backend.name);
+        complaints.lock().push(format!("{place}: {complaint:.600}"));
+    }
+}
+
+/// Fails with all complaints at once.
+fn none(complaints: Complaints) {
+    let mut complaints = complaints.into_inner();
+    complaints.sort();
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }

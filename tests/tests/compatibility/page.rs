@@ -8,10 +8,17 @@ use std::path::Path;
 
 const HEAD: &str = "# Compatibility
 
-Every kind of client speaks to every kind of server: legacy or modern, over HTTP, HTTP+SSE or standard input and output. These
-tables are written by a test that tries each cell with the real binary.
+Every kind of client speaks to every kind of server: of the legacy or the modern era, over HTTP, HTTP+SSE or standard input and
+output. A test tries each cell of these tables with the real binary, and writes this page.
 
-**✓** it works. **A number** it cannot work, for the reason below, and the caller is told so.
+**✓** means that it works. **A number** means that it cannot work, for the reason under [Reasons](#reasons); who calls is told.
+
+- What a server asks reaches the client in the way of the client's revision: as a request on the stream of its call, or as
+  `input_required`. The message of an elicitation begins with the backend's name, such as `[github] Who are you?`.
+- A client is asked for nothing that it did not declare. A modern server, and a legacy one over streamable HTTP, sees what the
+  client of the call declared. Clients share the other connections, so those declare all that weir can relay; a request that the
+  client of the call cannot answer is refused with an error. `roots/list` is then answered without roots.
+- Log messages of a program belong to a call only while no other runs in it: see [Logging](logging.md#whose-message-is-it).
 ";
 
 /// Checks the page; with `WEIR_BLESS` it is written first.

@@ -57,7 +57,7 @@ impl Client {
     }
 
     /// All that a client of its revision can declare.
-    fn capabilities(&self) -> Value {
+    pub(crate) fn capabilities(&self) -> Value {
         let mut capabilities = json!({"sampling": {}, "roots": {}});
         if self.knows("url") {
             capabilities["elicitation"] = json!({"form": {}, "url": {}});
@@ -67,22 +67,22 @@ impl Client {
         capabilities
     }
 
-    /// Connects to a gateway that serves HTTP.
-    pub(crate) fn connect(&self, endpoint: &Endpoint) -> Capable {
+    /// Connects to a gateway that serves HTTP, and declares these capabilities.
+    pub(crate) fn connect(&self, endpoint: &Endpoint, capabilities: Value) -> Capable {
         match self.transport {
-            Transport::Sse => Capable::paired(endpoint, self.capabilities()),
-            _ if self.is_modern() => Capable::modern(endpoint.clone(), self.capabilities()),
-            _ => Capable::legacy(endpoint.clone(), self.revision, self.capabilities()),
+            Transport::Sse => Capable::paired(endpoint, capabilities),
+            _ if self.is_modern() => Capable::modern(endpoint.clone(), capabilities),
+            _ => Capable::legacy(endpoint.clone(), self.revision, capabilities),
         }
     }
 
-    /// Starts a gateway of its own.
-    pub(crate) fn start(&self, config: Value) -> Capable {
+    /// Starts a gateway of its own, and declares these capabilities.
+    pub(crate) fn start(&self, config: Value, capabilities: Value) -> Capable {
         let weir = Stdio::serve(config);
         if self.is_modern() {
-            return Capable::stdio_modern(weir, self.capabilities());
+            return Capable::stdio_modern(weir, capabilities);
         }
-        Capable::stdio_legacy(weir, self.revision, self.capabilities())
+        Capable::stdio_legacy(weir, self.revision, capabilities)
     }
 }
 
@@ -117,6 +117,10 @@ pub(crate) struct Column {
     pub(crate) backends: &'static [Backend],
 }
 
+/// The endpoint over all of them.
+pub(crate) const MIXED: Column =
+    Column { name: "mixed", about: "one endpoint over all five, each of them tried", backends: &BACKENDS };
+
 /// Every endpoint.
 pub(crate) const COLUMNS: [Column; 6] = [
     Column {
@@ -132,7 +136,7 @@ pub(crate) const COLUMNS: [Column; 6] = [
         backends: of(3),
     },
     Column { name: "HTTP modern", about: "a server of 2026-07-28 over HTTP", backends: of(4) },
-    Column { name: "mixed", about: "one endpoint over all five, each of them tried", backends: &BACKENDS },
+    MIXED,
 ];
 
 const fn of(number: usize) -> &'static [Backend] {
