@@ -1,6 +1,6 @@
 //! The behaviours in which a server asks the client.
 
-use crate::behaviours::{Cell, progressed, same};
+use crate::behaviours::{Cell, progressed, same, until_noted};
 use crate::parties::Transport;
 use serde_json::{Value, json};
 use weir_tests::Capable;
@@ -135,6 +135,18 @@ fn check(cell: &Cell, request: &Value, kind: &str, rounds: Rounds<'_>) -> Result
             same("the form", &schema["required"], &json!(["name"]))
         }
     }
+}
+
+/// Cancels a call in place of an answer. A legacy server waits for the answer and is told; a modern one waits for nothing.
+pub(crate) fn cancelled(client: &mut Capable, cell: &Cell) -> Result<(), String> {
+    let id = client.begin("tools/call", params(cell, &[&["sample"]]))?;
+    client.hear(&|message| message["method"] == "sampling/createMessage")?;
+    client.cancel(id)?;
+    if cell.backend.era == "legacy" {
+        until_noted(client, cell, "refused")?;
+    }
+    // Whoever is asked next is asked as if nothing had been.
+    sample(client, &Cell::new(cell.client, cell.backend))
 }
 
 /// The client is not asked, and its caller is told why nothing came of it.

@@ -189,17 +189,17 @@ fn cancel(client: &mut Capable, cell: &Cell) -> Result<(), String> {
     let id = client.begin("tools/call", cell.call("wait", json!({})))?;
     client.hear(&|message| message["params"]["progressToken"] == cell.tag.as_str())?;
     client.cancel(id)?;
-    until_cancelled(client, cell)
+    until_noted(client, cell, "cancelled")
 }
 
-/// Waits until the server has on record that the call under the cell's tag was cancelled.
-fn until_cancelled(client: &mut Capable, cell: &Cell) -> Result<(), String> {
-    let mut asked = || match cell.seen(client, "cancelled") {
+/// Waits until the server has a thing of this kind on record under the cell's tag.
+pub(crate) fn until_noted(client: &mut Capable, cell: &Cell, what: &str) -> Result<(), String> {
+    let mut asked = || match cell.seen(client, what) {
         Ok(notes) if notes.is_empty() => None,
         Ok(_) => Some(Ok(())),
         Err(complaint) => Some(Err(complaint)),
     };
-    wait::poll(wait::DEADLINE, &mut asked).unwrap_or_else(|| Err("the server is not told".to_owned()))
+    wait::poll(wait::DEADLINE, &mut asked).unwrap_or_else(|| Err(format!("the server has nothing `{what}`")))
 }
 
 fn list_changed(client: &mut Capable, cell: &Cell) -> Result<(), String> {

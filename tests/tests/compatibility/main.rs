@@ -56,6 +56,22 @@ fn a_client_is_asked_for_nothing_that_it_did_not_declare() {
     none(complaints);
 }
 
+#[test]
+fn a_call_is_cancelled_while_its_client_is_asked() {
+    let complaints = Complaints::default();
+    with_clients(&MIXED, Client::capabilities, |client, capable, _| {
+        // A modern client is asked by an answer; there is no call to be cancelled then.
+        if client.is_modern() {
+            return;
+        }
+        for backend in MIXED.backends {
+            let cell = Cell::new(client, backend);
+            complain(&complaints, &cell, "cancel while asked", asking::cancelled(capable, &cell));
+        }
+    });
+    none(complaints);
+}
+
 /// Runs every client before an endpoint, side by side: those that connect before one gateway, those that start one before
 /// their own. What runs alone takes the lock of its gateway.
 fn with_clients(
