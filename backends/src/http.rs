@@ -229,11 +229,14 @@ impl Backend for HttpBackend {
             .try_acquire_owned()
             .map_err(|_| BackendError::Busy { limit, what: "calls are under way" })?;
         let era = self.shared.verdict.find(&self.shared).await?;
-        let client = match self.scope {
-            SessionScope::Client => call.session,
-            SessionScope::Shared => SessionKey::Shared,
+        let key = match self.scope {
+            SessionScope::Client => {
+                let capabilities = call.capabilities.without(ClientCapabilities::TASKS);
+                Key { client: call.session, capabilities }
+            }
+            // The operator wants one for all. What a call's client cannot be asked is refused call by call.
+            SessionScope::Shared => Key::OWN,
         };
-        let key = Key { client, capabilities: call.capabilities.without(ClientCapabilities::TASKS) };
         let begun = Instant::now();
         // A lost connection and a lost session are each made good once.
         let (mut was_gone, mut was_lost) = (false, false);

@@ -49,7 +49,9 @@ pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
         splice.replace(token, number());
     }
     if let Some(params) = &call.envelope.params {
-        put_input(&mut splice, body, params, call.input.as_deref());
+        // Legacy servers ask in another way, and know neither.
+        let input = call.input.as_deref().filter(|_| era == Era::Modern);
+        put_input(&mut splice, body, params, input);
     }
     match (era, &call.meta, &call.envelope.params) {
         (Era::Legacy, Some(meta), _) => meta.strip_hop(&mut splice, body),

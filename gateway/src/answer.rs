@@ -1,5 +1,7 @@
 //! A backend's outcome in the words of the client: its id, its era, its progress token.
 
+mod required;
+
 use crate::rescue::{self, Fault};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -56,13 +58,20 @@ impl Asker {
             Outcome::InputRequired(_) if self.era == Era::Legacy => {
                 Err(BackendError::Protocol("it asks for input, which was not offered to it".to_owned()))
             }
-            Outcome::Complete(message) | Outcome::InputRequired(message) => self.result(&message),
+            Outcome::Complete(message) | Outcome::InputRequired(message) => {
+                self.result(&message, Splice::new(&message.body), self.cacheable)
+            }
         }
     }
 
-    fn result(&self, message: &Message) -> Result<Answer, BackendError> {
+    /// The result of a backend, with the changes that `splice` has already.
+    fn result<'a>(
+        &'a self,
+        message: &'a Message,
+        mut splice: Splice<'a>,
+        cacheable: bool,
+    ) -> Result<Answer, BackendError> {
         let body = &message.body;
-        let mut splice = Splice::new(body);
         if let Some(id) = message.envelope.id {
             splice.replace(id, &self.id[..]);
         }
@@ -75,7 +84,7 @@ impl Asker {
             }
             match self.era {
                 Era::Modern => head
-                    .make_modern(&mut splice, body, self.cacheable, SERVER_INFO)
+                    .make_modern(&mut splice, body, cacheable, SERVER_INFO)
                     .map_err(|error| BackendError::Protocol(error.to_string()))?,
                 // Only a modern server says what type a result is; a legacy one's members are its own affair.
                 Era::Legacy if head.result_type.is_some() => head.make_legacy(&mut splice, body),

@@ -4,6 +4,7 @@ mod batch;
 pub(crate) mod legacy;
 mod listing;
 pub(crate) mod modern;
+mod retry;
 pub(crate) mod sse;
 
 pub(crate) use batch::Batch;
@@ -14,7 +15,7 @@ use crate::catalog::{Catalog, Offers};
 use crate::client::{Client, Gone};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
-use crate::pump::{self, Running, Terms};
+use crate::pump::{self, Terms};
 use crate::rescue::Fault;
 use crate::session::{Cancellable, Session};
 use crate::snapshot::Snapshot;
@@ -112,12 +113,18 @@ impl Post {
             logs: manner.logs,
             uris: None,
         };
-        let routed = self.route(&manner, None);
-        match routed.and_then(|routed| modern::mirrored(routed, era, self, client.headers())) {
-            Ok(routed) => {
-                asker.uris = routed.uri_prefix.clone().map(|prefix| (manner.method, prefix));
+        let begun = if self.is_retry(&manner) {
+            // Boxed, so that what is rare does not make the future of every call larger.
+            Box::pin(self.retry(&manner, client.headers())).await
+        } else {
+            let routed = self.route(&manner, None);
+            routed.and_then(|routed| modern::mirrored(routed, era, self, client.headers())).map(retry::begin)
+        };
+        match begun {
+            Ok((running, uri_prefix)) => {
+                asker.uris = uri_prefix.map(|prefix| (manner.method, prefix));
                 let terms = Terms { asker, post: self, manner: &manner };
-                pump::carry(client, Running::start(routed), &terms, cancellable).await
+                pump::carry(client, running, &terms, cancellable).await
             }
             Err(fault) => {
                 tracing::debug!(kind = fault.kind.as_str(), code = fault.code, fault.message, "call refused");

@@ -6,7 +6,9 @@ use crate::error::GatewayError;
 use crate::fleet::Fleet;
 use crate::listener::tls::Certificate;
 use crate::listener::{self, Service};
+use crate::pump::Parking;
 use crate::reload::{self, Order, Reloader};
+use crate::seal::Seal;
 use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
 use crate::stdio;
@@ -32,6 +34,10 @@ pub(crate) struct Core {
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) sessions: Sessions,
     pub(crate) drain: Arc<Drain>,
+    /// For what clients are given to bring back.
+    pub(crate) seal: Seal,
+    /// Calls that wait for what their modern clients were asked.
+    pub(crate) parking: Parking,
     /// Who calls, on endpoints without authentication.
     pub(crate) principal: Arc<Principal>,
 }
@@ -147,6 +153,8 @@ impl Gateway {
             snapshot: ArcSwap::new(snapshot),
             sessions: Sessions::new(Arc::new(session::allowance(&config))),
             drain: Arc::new(Drain::new()),
+            seal: Seal::new()?,
+            parking: Parking::default(),
             principal: Arc::new(Principal::anonymous()),
         });
         drop(entered);

@@ -4,6 +4,7 @@
 
 use crate::client::Outbox;
 use crate::inbox::Inbox;
+use crate::inquiry::Questions;
 use crate::replay::{Allowance, Replays};
 use crate::watchers::Watches;
 use arc_swap::ArcSwap;
@@ -39,6 +40,8 @@ pub(crate) struct Session {
     logs: Mutex<Logs>,
     /// Calls under way that the client may cancel.
     calls: Mutex<Vec<OpenCall>>,
+    /// What the client is asked.
+    pub(crate) questions: Questions,
     /// The resources that the client watches, by the URI that it knows.
     pub(crate) watches: Watches,
     /// What waits for its stream.
@@ -85,7 +88,7 @@ impl Drop for Visit {
 /// A call that `notifications/cancelled` reaches as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Cancellable {
-    session: Arc<Session>,
+    pub(crate) session: Arc<Session>,
     pub(crate) cancelled: Arc<Notify>,
 }
 
@@ -281,6 +284,7 @@ impl Sessions {
             last_used: AtomicU64::new(millis(self.epoch)),
             open: AtomicU32::new(1),
             logs: Mutex::new(Logs::Unsaid),
+            questions: Questions::default(),
             watches: Watches::default(),
             inbox: Arc::default(),
             calls: Mutex::default(),
@@ -311,6 +315,7 @@ impl Sessions {
             stream.notify_one();
         }
         session.watches.clear();
+        session.questions.end();
         Some(session)
     }
 
@@ -346,6 +351,7 @@ impl Sessions {
                 stream.notify_one();
             }
             session.watches.clear();
+            session.questions.end();
         }
         ended
     }

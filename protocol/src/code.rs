@@ -23,6 +23,8 @@ pub const RESOURCE_NOT_FOUND: i32 = -32002;
 pub const HEADER_MISMATCH: i32 = -32020;
 /// The client lacks a capability that the call needs (2026-07-28).
 pub const MISSING_CAPABILITY: i32 = -32021;
+/// The user has to visit a URL first (2025-11-25).
+pub const URL_ELICITATION_REQUIRED: i32 = -32042;
 /// The asked revision is not spoken (2026-07-28).
 pub const UNSUPPORTED_VERSION: i32 = -32022;
 

@@ -47,6 +47,13 @@ impl Report {
         events.iter().filter_map(|event| event["progress"].as_f64()).collect()
     }
 
+    /// What the client was asked during a step: the methods, and the messages of elicitations.
+    pub fn asked(&self, step: usize) -> Vec<(String, String)> {
+        let asked = self.steps[step]["asked"].as_array().expect("every step says what was asked");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        asked.iter().map(|question| (text(&question[0]), text(&question[1]))).collect()
+    }
+
     /// The text of the first content block of a call's result.
     pub fn text(&self, step: usize) -> &str {
         let text = self.ok(step)["content"][0]["text"].as_str();
@@ -56,13 +63,22 @@ impl Report {
 
 /// Connects a client to `target` in `mode` and takes it through the steps, both described in `peers/drivers/session.py`.
 pub fn session(sdk: Sdk, mode: &str, target: &str, steps: &[Value]) -> Report {
+    run_session(sdk, &[target, mode], steps)
+}
+
+/// The same with a client that can be asked everything, and answers as described there.
+pub fn asked_session(sdk: Sdk, mode: &str, target: &str, steps: &[Value]) -> Report {
+    run_session(sdk, &[target, mode, "asked"], steps)
+}
+
+fn run_session(sdk: Sdk, arguments: &[&str], steps: &[Value]) -> Report {
     let (mut command, script) = match sdk {
         Sdk::Python => (peers::python(), "session.py"),
         Sdk::TypeScript => (peers::node(), "session.mjs"),
     };
-    command.arg(peers::peers().join("drivers").join(script)).args([target, mode]);
+    command.arg(peers::peers().join("drivers").join(script)).args(arguments);
     let exit = Process::run(&mut command, &json!(steps).to_string());
-    assert!(exit.status.success(), "{sdk:?} {mode}: {}\n{}", exit.status, exit.stderr);
+    assert!(exit.status.success(), "{sdk:?} {arguments:?}: {}\n{}", exit.status, exit.stderr);
     let mut report = parse(&exit);
     let version = report["version"].as_str().expect("a version was negotiated").to_owned();
     let Value::Array(steps) = report["steps"].take() else {
@@ -115,6 +131,11 @@ pub fn tools() -> Value {
 /// A step: call a tool.
 pub fn call(name: &str, arguments: Value) -> Value {
     json!({"do": "call", "name": name, "arguments": arguments})
+}
+
+/// A step: call a tool and answer what the user is asked with `action`.
+pub fn call_answering(name: &str, arguments: Value, action: &str) -> Value {
+    json!({"do": "call", "name": name, "arguments": arguments, "action": action})
 }
 
 /// A step: call a tool and collect its progress.

@@ -24,8 +24,19 @@ impl BackendDefaults {
 }
 
 pub(super) fn front(written: file::Limits) -> Limits {
-    let file::Limits { body, headers, depth, requests, sessions, replay, replays, batch, subscriptions } =
-        written;
+    let file::Limits {
+        body,
+        headers,
+        depth,
+        requests,
+        sessions,
+        replay,
+        replays,
+        batch,
+        subscriptions,
+        rounds,
+        parked,
+    } = written;
     let defaults = Limits::default();
     Limits {
         body: body.map_or(defaults.body, |size| size.0),
@@ -37,11 +48,14 @@ pub(super) fn front(written: file::Limits) -> Limits {
         replays: replays.map_or(defaults.replays, |size| size.0),
         batch: batch.unwrap_or(defaults.batch),
         subscriptions: subscriptions.unwrap_or(defaults.subscriptions),
+        rounds: rounds.unwrap_or(defaults.rounds),
+        parked: parked.unwrap_or(defaults.parked),
     }
 }
 
 pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts) -> Timeouts {
-    let file::Timeouts { read, write, connection, session, keep_alive, replay, start, drain } = written;
+    let file::Timeouts { read, write, connection, session, keep_alive, replay, start, input, inputs, drain } =
+        written;
     let defaults = Timeouts::default();
     let here = Path::root("timeouts");
     let mut some = |key, span, default| positive(checker, &here.key(key), span, default);
@@ -53,6 +67,8 @@ pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts)
         keep_alive: some("keep_alive", keep_alive, defaults.keep_alive),
         replay: any(replay, defaults.replay),
         start: any(start, defaults.start),
+        input: some("input", input, defaults.input),
+        inputs: some("inputs", inputs, defaults.inputs),
         drain: any(drain, defaults.drain),
     }
 }

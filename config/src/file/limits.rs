@@ -36,6 +36,13 @@ pub(crate) struct Limits {
     /// Resources that one client session, or one `subscriptions/listen` request, may be subscribed to.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = model::Limits::default().subscriptions))]
     pub(crate) subscriptions: Option<usize>,
+    /// How often one call may be made again with the answers of its client; a server that asks once more fails the call.
+    #[schemars(range(min = 1, max = 1000), extend("default" = model::Limits::default().rounds))]
+    pub(crate) rounds: Option<usize>,
+    /// Calls at once that legacy backends carry out for modern clients and that have asked them something; what one more
+    /// asks is refused.
+    #[schemars(range(min = 1, max = 10_000_000), extend("default" = model::Limits::default().parked))]
+    pub(crate) parked: Option<usize>,
 }
 
 /// Bounds on time at the front.
@@ -64,6 +71,13 @@ pub(crate) struct Timeouts {
     /// How long the first lists of the backends are waited for at start; `0s` does not wait.
     #[schemars(extend("default" = TimeSpan(model::Timeouts::default().start)))]
     pub(crate) start: Option<TimeSpan>,
+    /// How long a client may take to answer what a backend asks it during a call. The backend's own timeouts stand still
+    /// meanwhile.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().input)))]
+    pub(crate) input: Option<TimeSpan>,
+    /// How long one call may wait for answers of its client in all.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().inputs)))]
+    pub(crate) inputs: Option<TimeSpan>,
     /// How long running calls may take after SIGTERM; `0s` ends them at once.
     #[schemars(extend("default" = TimeSpan(model::Timeouts::default().drain)))]
     pub(crate) drain: Option<TimeSpan>,

@@ -23,6 +23,10 @@ pub struct Limits {
     pub batch: usize,
     /// Resources that one client session, or one `subscriptions/listen` request, may be subscribed to. Default 256.
     pub subscriptions: usize,
+    /// How often one call may be made again with the answers of its client. Default 8.
+    pub rounds: usize,
+    /// Calls of modern clients at once that have asked them something and are kept for their answers. Default 1024.
+    pub parked: usize,
 }
 
 /// Bounds on time at the front.
@@ -42,6 +46,10 @@ pub struct Timeouts {
     pub replay: Duration,
     /// The first lists of the backends are waited for at start. Default 10 s.
     pub start: Duration,
+    /// A client may take to answer a round of questions. Default 10 min.
+    pub input: Duration,
+    /// One call may wait for answers of its client in all. Default 30 min.
+    pub inputs: Duration,
     /// Running calls may take after SIGTERM. Default 30 s.
     pub drain: Duration,
 }
@@ -58,6 +66,8 @@ impl Default for Limits {
             replays: 256 << 20,
             batch: 100,
             subscriptions: 256,
+            rounds: 8,
+            parked: 1024,
         }
     }
 }
@@ -72,6 +82,8 @@ impl Default for Timeouts {
             keep_alive: Duration::from_secs(15),
             replay: Duration::from_secs(60),
             start: Duration::from_secs(10),
+            input: Duration::from_secs(10 * 60),
+            inputs: Duration::from_secs(30 * 60),
             drain: Duration::from_secs(30),
         }
     }

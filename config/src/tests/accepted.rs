@@ -157,7 +157,9 @@ fn every_key_reaches_the_model() {
             replay: 6,
             replays: 7,
             batch: 8,
-            subscriptions: 9
+            subscriptions: 9,
+            rounds: 10,
+            parked: 11
         }
     );
     assert_eq!(
@@ -170,6 +172,8 @@ fn every_key_reaches_the_model() {
             keep_alive: Duration::from_millis(500),
             replay: seconds(5),
             start: Duration::ZERO,
+            input: Duration::from_secs(6),
+            inputs: Duration::from_secs(7),
             drain: Duration::ZERO,
         }
     );

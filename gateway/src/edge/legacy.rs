@@ -17,7 +17,7 @@ use crate::snapshot::Snapshot;
 use crate::watchers;
 use http::HeaderMap;
 use std::borrow::Cow;
-use weir_backends::SessionKey;
+use weir_backends::{Message, SessionKey};
 use weir_protocol::{ClientCapabilities, Era, Kind, Level, Method, Revision, code, headers, json};
 
 /// Answers one POST.
@@ -48,8 +48,11 @@ pub(crate) async fn post(post: &Post, client: &mut Client<'_>) -> Result<(), Gon
             }
             client.close().await
         }
-        // weir asks legacy clients nothing yet, so there is nothing that this could answer.
-        Kind::Response => client.close().await,
+        Kind::Response => {
+            let (body, envelope) = (post.body.clone(), post.envelope.clone());
+            visit.session.questions.answer(Message { body, envelope });
+            client.close().await
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-// Drives the TypeScript SDK's client: `session.mjs TARGET MODE`, steps as a JSON array on standard input.
+// Drives the TypeScript SDK's client: `session.mjs TARGET MODE [asked]`, steps as a JSON array on standard input.
 //
 // TARGET is as for session.py. MODE is `legacy`, `auto` or a modern revision. The steps and the report are those of session.py.
 
@@ -50,16 +50,43 @@ const verbs = {
   call: (client, step, options) => client.callTool({ name: step.name, arguments: step.arguments }, options),
 };
 
+// What servers ask is answered as session.py says.
+let action = "accept";
+let asked = [];
+const VALUES = { string: "Ada", boolean: true, integer: 7, number: 7 };
+
+function answerQuestions(client) {
+  client.setRequestHandler("elicitation/create", async ({ params }) => {
+    asked.push(["elicitation/create", params.message]);
+    if (action !== "accept" || !params.requestedSchema) {
+      return { action };
+    }
+    const { properties, required = [] } = params.requestedSchema;
+    return { action, content: Object.fromEntries(required.map((name) => [name, VALUES[properties[name].type]])) };
+  });
+  client.setRequestHandler("sampling/createMessage", async ({ params }) => {
+    asked.push(["sampling/createMessage", null]);
+    const content = { type: "text", text: `sampled: ${params.messages.at(-1).content.text}` };
+    return { role: "assistant", model: "none", content, stopReason: "endTurn" };
+  });
+  client.setRequestHandler("roots/list", async () => {
+    asked.push(["roots/list", null]);
+    return { roots: [{ uri: "file:///work", name: "work" }] };
+  });
+}
+
 async function attempt(client, step) {
+  action = step.action ?? "accept";
+  asked = [];
   const progress = [];
   const options = { timeout: STEP_DEADLINE };
   if (step.progress) {
     options.onprogress = (event) => progress.push(event);
   }
   try {
-    return { ok: await verbs[step.do](client, step, options), progress };
+    return { ok: await verbs[step.do](client, step, options), progress, asked };
   } catch (error) {
-    return { error: { code: error.code ?? null, message: String(error.message) } };
+    return { error: { code: error.code ?? null, message: String(error.message) }, asked };
   }
 }
 
@@ -74,10 +101,14 @@ function transport(target) {
   return new StreamableHTTPClientTransport(new URL(target));
 }
 
-const [target, mode] = process.argv.slice(2);
+const [target, mode, isAsked] = process.argv.slice(2);
 const steps = JSON.parse(await text(process.stdin));
 const negotiation = mode === "legacy" || mode === "auto" ? mode : { pin: mode };
-const client = new Client({ name: "weir-tests", version: "1" }, { versionNegotiation: { mode: negotiation } });
+const capabilities = isAsked ? { elicitation: { form: {}, url: {} }, sampling: { tools: {} }, roots: {} } : {};
+const client = new Client({ name: "weir-tests", version: "1" }, { versionNegotiation: { mode: negotiation }, capabilities });
+if (isAsked) {
+  answerQuestions(client);
+}
 client.setNotificationHandler("notifications/message", ({ params }) => void messages.push(params));
 await client.connect(transport(target));
 

@@ -1,9 +1,13 @@
-"""Drives the Python SDK's client: `session.py TARGET MODE`, steps as a JSON array on standard input.
+"""Drives the Python SDK's client: `session.py TARGET MODE [asked]`, steps as a JSON array on standard input.
 
 TARGET is the URL of streamable HTTP, `sse:` and the URL of HTTP+SSE, or a program and its arguments as a JSON array.
 
 MODE is `legacy`, `auto` or a modern revision. Every step is `{"do": verb, ...}`; standard output gets one JSON object:
 the revision spoken, the server's name, and per step `{"ok": result, "progress": [...]}` or `{"error": {code, message}}`.
+
+With `asked` the client declares that it can be asked everything, and answers: to forms and URLs with the `action` of the step,
+`accept` if it names none, each required field with a value of its type; to sampling with the prompt; to roots with one. Each step
+then reports as `asked` what was asked, a list of `[method, what]`, where what is the message of an elicitation or null.
 """
 
 import asyncio
@@ -13,7 +17,18 @@ import sys
 from mcp import MCPError, StdioServerParameters
 from mcp.client.client import Client
 from mcp.client.sse import sse_client
-from mcp.types import PromptReference, ResourceTemplateReference, ResourceUpdatedNotification
+from mcp.types import (
+    CreateMessageResult,
+    ElicitResult,
+    ListRootsResult,
+    PromptReference,
+    ResourceTemplateReference,
+    ResourceUpdatedNotification,
+    Root,
+    SamplingCapability,
+    SamplingToolsCapability,
+    TextContent,
+)
 
 MODERN = "2026-07-28"
 STEP_DEADLINE = 60
@@ -97,11 +112,48 @@ async def perform(client, step, messages, updates):
             raise ValueError(f"no such step: {unknown}")
 
 
-async def attempt(client, step, messages, updates):
+async def attempt(client, step, messages, updates, answerer):
+    answerer.begin(step)
     try:
-        return await asyncio.wait_for(perform(client, step, messages, updates), STEP_DEADLINE)
+        done = await asyncio.wait_for(perform(client, step, messages, updates), STEP_DEADLINE)
     except MCPError as error:
-        return {"error": {"code": error.code, "message": error.message}}
+        done = {"error": {"code": error.code, "message": error.message}}
+    return {**done, "asked": answerer.asked}
+
+
+class Answerer:
+    """Answers what servers ask."""
+
+    def begin(self, step):
+        self.action, self.asked = step.get("action", "accept"), []
+
+    async def elicit(self, context, params):
+        self.asked.append(["elicitation/create", params.message])
+        form = getattr(params, "requested_schema", None)
+        if self.action != "accept" or form is None:
+            return ElicitResult(action=self.action)
+        values = {"string": "Ada", "boolean": True, "integer": 7, "number": 7}
+        fields = form["properties"]
+        content = {name: values[fields[name]["type"]] for name in form.get("required", [])}
+        return ElicitResult(action="accept", content=content)
+
+    async def sample(self, context, params):
+        self.asked.append(["sampling/createMessage", None])
+        text = TextContent(type="text", text=f"sampled: {params.messages[-1].content.text}")
+        return CreateMessageResult(role="assistant", model="none", content=text, stop_reason="endTurn")
+
+    async def roots(self, context):
+        self.asked.append(["roots/list", None])
+        return ListRootsResult(roots=[Root(uri="file:///work", name="work")])
+
+    def handlers(self):
+        tools = SamplingCapability(tools=SamplingToolsCapability())
+        return {
+            "elicitation_callback": self.elicit,
+            "sampling_callback": self.sample,
+            "sampling_capabilities": tools,
+            "list_roots_callback": self.roots,
+        }
 
 
 def server(target):
@@ -113,7 +165,7 @@ def server(target):
     return target
 
 
-async def main(target, mode):
+async def main(target, mode, asked=None):
     steps = json.load(sys.stdin)
     messages, updates = [], asyncio.Queue()
 
@@ -126,11 +178,14 @@ async def main(target, mode):
 
     level = next((step["level"] for step in steps if "level" in step), None)
     handlers = {"logging_callback": on_log, "message_handler": on_message, "log_level": level}
+    answerer = Answerer()
+    if asked:
+        handlers |= answerer.handlers()
     async with Client(server(target), mode=mode, **handlers) as client:
         report = {
             "version": client.protocol_version,
             "server": client.server_info.name if client.server_info else None,
-            "steps": [await attempt(client, step, messages, updates) for step in steps],
+            "steps": [await attempt(client, step, messages, updates, answerer) for step in steps],
         }
     json.dump(report, sys.stdout)
 

@@ -147,7 +147,7 @@ fn cases() -> Vec<(&'static str, Vec<Value>, Expect)> {
         (
             "a request whose refusal is waited for",
             vec![
-                write("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"roots/list\"}\n"),
+                write("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"sampling/createMessage\"}\n"),
                 json!(["await", r#""id":7,"error""#]),
                 write(line(GOOD)),
             ],

@@ -1,0 +1,125 @@
+//! Calls that end with a question open: nobody is left waiting, neither the server nor the user.
+
+use super::{answer, asking, begin, client, form, question, responses};
+use serde_json::{Value, json};
+use weir_tests::weir::config;
+use weir_tests::{Scripted, Weir, wait};
+
+/// Asks a form and waits until its call is over.
+fn endless() -> Scripted {
+    asking(|_, reply| {
+        reply.open_events();
+        reply.event(form("\"q-1\"", "Who?"));
+        reply.wait_for_close();
+    })
+}
+
+fn until_cancelled(server: &Scripted) {
+    wait::until_true("the server hears of the end", || {
+        !server.received_of("notifications/cancelled").is_empty()
+    });
+}
+
+/// Checks that the question is taken back.
+fn taken_back(message: &Value, number: &Value) {
+    assert_eq!(message["method"], "notifications/cancelled", "{message}");
+    assert_eq!(message["params"]["requestId"], *number, "{message}");
+}
+
+#[test]
+fn a_cancelled_call_takes_its_question_back() {
+    let server = endless();
+    let weir = Weir::over(json!({"server": server.backend()}));
+    let client = client(&weir);
+    let (mut stream, id) = begin(&client, "ask");
+    let number = question(&mut stream)["id"].clone();
+    client.tell("notifications/cancelled", json!({"requestId": id}));
+    taken_back(&stream.message(), &number);
+    assert_eq!(stream.find(|event| !event.data.is_empty()), None, "nobody wants an answer");
+    until_cancelled(&server);
+    client.reply(&number, json!({"action": "accept", "content": {}}));
+    assert!(responses(&server).is_empty());
+}
+
+#[test]
+fn the_end_of_a_session_ends_what_waits_for_its_answers() {
+    let server = endless();
+    let weir = Weir::over(json!({"server": server.backend()}));
+    let client = client(&weir);
+    let (mut stream, id) = begin(&client, "ask");
+    question(&mut stream);
+    assert_eq!(client.delete().status, 204);
+    let error = answer(&mut stream, &id);
+    assert!(
+        error["error"]["message"].as_str().is_some_and(|text| text.contains("session has ended")),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_answer_must_come_in_time() {
+    for (key, told) in [("input", "0.3 s"), ("inputs", "0.3 s")] {
+        let server = endless();
+        let mut config = config(json!({"server": server.backend()}), json!({"conflicts": "none"}));
+        config["timeouts"][key] = json!("300ms");
+        let weir = Weir::serve(config);
+        let client = client(&weir);
+        let (mut stream, id) = begin(&client, "ask");
+        let number = question(&mut stream)["id"].clone();
+        taken_back(&stream.message(), &number);
+        let error = answer(&mut stream, &id)["error"]["message"].clone();
+        let error = error.as_str().expect("an error");
+        assert!(error.contains("backend `server`") && error.contains(told), "{error}");
+        until_cancelled(&server);
+    }
+}
+
+#[test]
+fn what_the_server_does_not_wait_for_is_taken_back() {
+    let server = asking(|request, reply| {
+        reply.open_events();
+        reply.event(form("\"q-1\"", "Who?"));
+        reply.event(super::done(request));
+        reply.close();
+    });
+    let weir = Weir::over(json!({"server": server.backend()}));
+    let client = client(&weir);
+    let (mut stream, id) = begin(&client, "ask");
+    let number = question(&mut stream)["id"].clone();
+    taken_back(&stream.message(), &number);
+    assert!(answer(&mut stream, &id).get("result").is_some());
+    client.reply(&number, json!({"action": "accept", "content": {}}));
+    assert!(responses(&server).is_empty());
+}
+
+#[test]
+fn weir_stops_though_a_question_is_open() {
+    let server = endless();
+    let mut config = config(json!({"server": server.backend()}), json!({"conflicts": "none"}));
+    config["timeouts"]["drain"] = json!("0s");
+    let weir = Weir::serve(config);
+    let client = client(&weir);
+    let (mut stream, id) = begin(&client, "ask");
+    let number = question(&mut stream)["id"].clone();
+    weir.terminate();
+    taken_back(&stream.message(), &number);
+    assert_eq!(answer(&mut stream, &id)["error"]["message"], "the gateway is stopping");
+    until_cancelled(&server);
+    assert!(weir.finish().status.success());
+}
+
+#[test]
+fn a_silent_stream_with_a_question_is_kept_alive() {
+    let server = endless();
+    let mut config = config(json!({"server": server.backend()}), json!({"conflicts": "none"}));
+    config["timeouts"]["keep_alive"] = json!("100ms");
+    config["timeouts"]["input"] = json!("1s");
+    let weir = Weir::serve(config);
+    let client = client(&weir);
+    let (request, _) =
+        weir_tests::Speak::prepare(&client, "tools/call", json!({"name": "ask", "arguments": {}}));
+    let body = request.send(client.endpoint()).text();
+    let (_, after) = body.split_once("Who?").expect("a question");
+    let (silence, _) = after.split_once("notifications/cancelled").expect("its end");
+    assert!(silence.lines().any(|line| line.starts_with(':')), "{body}");
+}
