@@ -182,14 +182,21 @@ impl ClientCapabilities {
         format!("{{{}}}", members.join(","))
     }
 
-    /// Whether the client may be sent `request`, a server's request for input; its method and parameters are read.
+    /// Whether the client may be sent `request`, a server's request for input; its method and parameters are read. What
+    /// cannot be read, such as a mode that stands there twice, may not be sent.
     pub fn allows(self, body: &[u8], request: &Envelope) -> bool {
-        let params = request.params.as_ref().and_then(|params| {
+        let read = |start: usize| {
             // Right behind the `{`, to the end of the message: the value ends where it ends.
-            let rest = body.get(params.start.checked_sub(1)?..)?;
+            let rest = body.get(start.checked_sub(1)?..)?;
             serde_json::Deserializer::from_slice(rest).into_iter::<Asked<'_>>().next()?.ok()
-        });
-        let asked = params.unwrap_or_default();
+        };
+        let asked = match &request.params {
+            None => Asked::default(),
+            Some(params) => match read(params.start) {
+                Some(asked) => asked,
+                None => return false,
+            },
+        };
         match request.method(body) {
             Method::Elicit if asked.mode.as_deref() == Some("url") => self.has(Self::URL),
             Method::Elicit => self.has(Self::FORM),
@@ -282,7 +289,14 @@ mod tests {
                 assert!(!C(u8::MAX).without(bit).allows(body.as_bytes(), &envelope), "{request}");
             }
         }
-        let other = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
-        assert!(!C(u8::MAX).allows(other.as_bytes(), &Envelope::parse(other.as_bytes()).unwrap()));
+        for other in [
+            r#""method":"tools/list""#,
+            r#""method":"elicitation/create","params":{"mode":"form","mode":"url"}"#,
+            r#""method":"elicitation/create","params":{"mode":["url"]}"#,
+        ] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,{other}}}"#);
+            let envelope = Envelope::parse(body.as_bytes()).unwrap();
+            assert!(!C(u8::MAX).allows(body.as_bytes(), &envelope), "{other}");
+        }
     }
 }

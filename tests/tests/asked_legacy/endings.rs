@@ -123,3 +123,54 @@ fn a_silent_stream_with_a_question_is_kept_alive() {
     let (silence, _) = after.split_once("notifications/cancelled").expect("its end");
     assert!(silence.lines().any(|line| line.starts_with(':')), "{body}");
 }
+
+#[test]
+fn a_session_has_so_many_questions_open_and_no_more() {
+    let server = asking(|request, reply| {
+        reply.open_events();
+        for number in 0..66 {
+            reply.event(form(&number.to_string(), "Who?"));
+        }
+        reply.wait_for("\"id\":65");
+        reply.event(super::done(request));
+        reply.close();
+    });
+    let weir = Weir::over(json!({"server": server.backend()}));
+    let client = client(&weir);
+    let (mut stream, id) = begin(&client, "ask");
+    let mut events = Vec::new();
+    loop {
+        let message = stream.message();
+        if message["id"] == id && message.get("method").is_none() {
+            break;
+        }
+        events.push(message);
+    }
+    let count = |method: &str| events.iter().filter(|message| message["method"] == method).count();
+    assert_eq!((count("elicitation/create"), count("notifications/cancelled")), (64, 64));
+    assert!(responses(&server).iter().all(|refusal| refusal.contains("64 other questions")));
+    // All places are free again.
+    let (mut stream, _) = begin(&client, "ask");
+    question(&mut stream);
+}
+
+#[test]
+fn a_server_that_dies_takes_its_question_along() {
+    let server = asking(|_, reply| {
+        reply.open_events();
+        reply.event(form("1", "Who?"));
+        reply.wait_for("it may die");
+        reply.close();
+    });
+    let weir = Weir::over(json!({"server": server.backend()}));
+    let client = client(&weir);
+    let (mut stream, id) = begin(&client, "ask");
+    let number = question(&mut stream)["id"].clone();
+    weir_tests::Request::post("it may die").send(&weir_tests::Endpoint::parse(&server.url()));
+    taken_back(&stream.message(), &number);
+    let error = answer(&mut stream, &id);
+    assert!(
+        error["error"]["message"].as_str().is_some_and(|text| text.contains("backend `server`")),
+        "{error}"
+    );
+}

@@ -192,3 +192,20 @@ fn a_client_that_left_comes_back_and_answers() {
     client.reply(&asked["id"], json!({"action": "decline"}));
     assert!(answer(&mut stream, &id).get("result").is_some());
 }
+
+#[test]
+fn a_call_is_decided_anew_with_every_round() {
+    let server = server(&[r#"{"resultType":"input_required","inputRequests":{"a":$FORM}}"#]);
+    let backends = json!({"server": {"url": server.url(), "era": "modern"}});
+    let weir = Weir::serve(config(backends.clone(), json!({"conflicts": "none"})));
+    let client = client(&weir);
+    let (mut stream, id) = begin(&client, "ask");
+    let first = question(&mut stream);
+    weir.reconfigure(config(backends, json!({"conflicts": "none", "tools": {"deny": ["ask"]}})));
+    weir.hang_up();
+    wait::until_true("the tool is denied", || client.tool_names().is_empty());
+    client.reply(&first["id"], json!({"action": "accept", "content": {}}));
+    let end = answer(&mut stream, &id);
+    assert_eq!(end["error"]["message"], "unknown tool: ask", "{end}");
+    assert_eq!(server.received_of("tools/call").len(), 1, "the answers went nowhere");
+}

@@ -1,10 +1,12 @@
 //! Parked calls while something else happens: many of them, abandoned ones, and the end of whoever they need.
 
 use super::asker::{Asker, answered, begin, call, client, form, retry};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::json;
 use std::path::Path;
 use weir_tests::process::{children, is_running};
-use weir_tests::{Answer, Modern, Speak, Weir, peers, wait};
+use weir_tests::{Answer, Modern, Speak, Weir, peers, wait, weir};
 
 fn message(answer: &Answer) -> &str {
     answer.message["error"]["message"].as_str().unwrap_or_default()
@@ -46,6 +48,40 @@ fn a_backend_that_dies_meanwhile_is_named() {
     };
     assert_eq!(done.error(), -32603, "{}", done.message);
     assert!(message(&done).contains("`asker`"), "{}", done.message);
+}
+
+#[test]
+fn a_program_that_dies_meanwhile_is_named_and_started_again() {
+    let question = r#"{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"message":"m","requestedSchema":{}}}"#;
+    let scripts = json!({"tools/call bad": [["write", format!("{question}\n")], ["await", "no such text"]]});
+    let weir = Weir::over(json!({"puppet": peers::fixture("puppet.py", &[&scripts.to_string()])}));
+    let client = client(&weir);
+    let params = json!({"name": "bad", "arguments": {}});
+    let asked = begin(&client, &params);
+    let is_puppet = |pid: &i32| {
+        std::fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains("puppet.py"))
+    };
+    let puppet = children(weir.pid()).into_iter().find(is_puppet).expect("the program runs");
+    nix::sys::signal::kill(Pid::from_raw(puppet), Signal::SIGKILL).expect("it can be killed");
+    wait::until_true("it is gone", || !is_running(puppet));
+    let done = client.ask("tools/call", answered(&params, &asked));
+    assert_eq!(done.error(), -32603, "{}", done.message);
+    assert!(message(&done).contains("`puppet`"), "{}", done.message);
+    wait::until_true("it is started again", || !client.call("good", json!({})).failed());
+}
+
+#[test]
+fn a_program_whose_question_was_abandoned_can_ask_again() {
+    let mut config =
+        weir::config(json!({"everything": peers::everything_stdio()}), json!({"conflicts": "none"}));
+    config["timeouts"]["input"] = json!("1s");
+    let weir = Weir::serve(config);
+    let client = client(&weir);
+    let params = json!({"name": "trigger-elicitation-request", "arguments": {}});
+    begin(&client, &params);
+    wait::until_true("its time is over", || weir.log().contains("never answered"));
+    begin(&client, &params);
 }
 
 #[test]

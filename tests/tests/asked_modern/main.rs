@@ -95,9 +95,9 @@ fn rounds_follow_each_other_and_what_is_missing_is_asked_again() {
     let first = begin(&client, &params);
     let [one, two] = &keys(&first)[..] else { panic!("two questions, not {}", first.message) };
     let partly = client.ask("tools/call", retry(&params, &first, json!({one: accept(1)})));
-    assert_eq!(keys(&partly), [two.clone()], "only what is missing, under its key: {}", partly.message);
+    assert_eq!(keys(&partly), [two.as_str()], "only what is missing, under its key: {}", partly.message);
     let again = client.ask("tools/call", retry(&params, &partly, json!({})));
-    assert_eq!(keys(&again), [two.clone()]);
+    assert_eq!(keys(&again), [two.as_str()]);
     let second = client.ask("tools/call", retry(&params, &again, json!({two: accept(2)})));
     assert!(keys(&second).iter().all(|key| key != one && key != two), "a key is used once");
     let third = client.ask("tools/call", answered(&params, &second));
