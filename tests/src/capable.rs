@@ -171,16 +171,18 @@ impl Capable {
         if *accepted == wanted { Ok(()) } else { Err(format!("expected {wanted}, got {accepted}")) }
     }
 
-    /// Waits for a notification for which `wanted` holds, be it one that came while something else was waited for. Those
-    /// before it are forgotten.
+    /// Waits for a notification or request for which `wanted` holds, be it one that came while something else was waited for.
+    /// Those before it are forgotten. The answer to the last request is a mistake.
     pub fn hear(&mut self, wanted: &dyn Fn(&Value) -> bool) -> Result<Value, String> {
         loop {
             let message = match self.heard.pop_front() {
                 Some(message) => message,
                 None => self.wire.receive()?.1,
             };
-            if message.get("method").is_some() && wanted(&message) {
-                return Ok(message);
+            match message.get("method") {
+                Some(_) if wanted(&message) => return Ok(message),
+                None if message["id"] == self.last_id => return Err(format!("an answer came: {message}")),
+                _ => {}
             }
         }
     }

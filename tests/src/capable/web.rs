@@ -99,13 +99,17 @@ fn read(stream: TcpStream, id: u64, sender: &Sender<(Source, Value)>) {
     let put = |message: Value| sender.send((Source::Post(id), message));
     let lost = |what: String| json!({"jsonrpc": "2.0", "id": id, "error": {"code": 0, "message": what}});
     if streams && exchange.status == 200 {
+        let mut answered = false;
         for event in exchange.events().filter(|event| !event.data.is_empty()) {
-            if put(event.json()).is_err() {
+            let message = event.json();
+            answered |= message["id"] == id && message.get("method").is_none();
+            if put(message).is_err() {
                 return;
             }
         }
-        // Of no use to anybody where the answer came.
-        let _ = put(lost("the stream ended before the answer".to_owned()));
+        if !answered {
+            let _ = put(lost("the stream ended before the answer".to_owned()));
+        }
         return;
     }
     let response = exchange.finish();
