@@ -61,6 +61,9 @@ pub enum BackendError {
     /// Its session is no longer known to it.
     #[error("lost its session")]
     SessionLost,
+    /// What the call's client answered to its request did not reach it.
+    #[error("did not take the client's answer to what it asked: {0}")]
+    NotTaken(Box<BackendError>),
     /// The client session that the call belongs to has ended.
     #[error("was not asked: the client's session has ended")]
     SessionEnded,
@@ -75,6 +78,7 @@ impl BackendError {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::Unreachable(cause) | Self::Gone(cause) => cause.detail(),
+            Self::NotTaken(cause) => cause.detail(),
             _ => None,
         }
     }

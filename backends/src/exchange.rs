@@ -96,7 +96,12 @@ pub struct Exchange {
     source: Source,
     /// Frees the backend's place for this call when the exchange ends.
     _place: Option<OwnedSemaphorePermit>,
+    /// What the call has to itself; freed behind the source, which still says how the call ended.
+    _held: Option<Box<dyn Held>>,
 }
+
+/// What a call has to itself until it ends.
+pub(crate) trait Held: std::fmt::Debug + Send + Sync {}
 
 #[derive(Debug)]
 #[expect(
@@ -111,15 +116,20 @@ enum Source {
 
 impl Exchange {
     pub(crate) fn ready(outcome: Outcome) -> Self {
-        Self { source: Source::Ready(Some(outcome)), _place: None }
+        Self { source: Source::Ready(Some(outcome)), _place: None, _held: None }
     }
 
     pub(crate) fn http(events: Box<HttpEvents>, place: OwnedSemaphorePermit) -> Self {
-        Self { source: Source::Http(events), _place: Some(place) }
+        Self { source: Source::Http(events), _place: Some(place), _held: None }
     }
 
     pub(crate) fn pending(call: Box<PendingCall>, place: OwnedSemaphorePermit) -> Self {
-        Self { source: Source::Pending(call), _place: Some(place) }
+        Self { source: Source::Pending(call), _place: Some(place), _held: None }
+    }
+
+    /// The exchange, with what its call has to itself.
+    pub(crate) fn holding(self, held: Option<Box<dyn Held>>) -> Self {
+        Self { _held: held, ..self }
     }
 
     /// The outcome, where it is known already.

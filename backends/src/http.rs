@@ -11,13 +11,16 @@ mod post;
 mod requester;
 mod resumption;
 mod session;
+mod sessions;
 mod sse;
 
 pub(crate) use events::HttpEvents;
 
 use crate::changes::Announcer;
-use crate::exchange::{Event, Exchange};
+use crate::exchange::{Event, Exchange, Held};
 use crate::inventory::Lists;
+use crate::message::Roots;
+use crate::pool::Pool;
 use crate::subscriptions::Subscriptions;
 use crate::{
     Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey, Subscribed,
@@ -32,15 +35,20 @@ use mirroring::Relisting;
 use parking_lot::Mutex;
 use post::Attempt;
 use requester::InSession;
-use session::{Key, Sessions, UpstreamSession};
+use session::{Key, UpstreamSession};
+use sessions::Sessions;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio::time::Instant;
 use weir_config::SessionScope;
 use weir_policies::Permit;
 use weir_protocol::{ClientCapabilities, Era};
+
+/// How long a call that was given up has to end before its session is replaced for the next that may be asked something.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What every part of one HTTP backend shares.
 #[derive(Debug)]
@@ -57,8 +65,12 @@ pub(crate) struct Shared {
     endings: Semaphore,
     /// Places for answers to the server's own requests.
     replies: Arc<Semaphore>,
+    /// What it is told of roots where no client says which.
+    roots: Roots,
     /// Places for the event streams of client sessions, over HTTP+SSE.
     streams: Arc<Semaphore>,
+    /// Streams that clients share and that a call has to itself while its client can be asked, over HTTP+SSE.
+    lanes: Arc<sse::Lanes>,
     changes: Announcer,
     subscriptions: Arc<Subscriptions>,
     closed: AtomicBool,
@@ -109,6 +121,8 @@ pub(crate) struct HttpBackend {
     shared: Arc<Shared>,
     scope: SessionScope,
     places: Arc<Semaphore>,
+    /// Deals out the one event stream of `session: shared`, over HTTP+SSE.
+    pool: Arc<Pool>,
     lists: Arc<Lists>,
     relisting: Relisting,
     listener: Mutex<Option<Listener>>,
@@ -144,7 +158,9 @@ impl HttpBackend {
             sessions: Sessions::default(),
             endings: Semaphore::new(session::ENDINGS),
             replies: Arc::new(Semaphore::new(session::REPLIES)),
+            roots: Roots::new(&spec.roots),
             streams: Arc::new(Semaphore::new(spec.limits.calls)),
+            lanes: Arc::default(),
             changes: Announcer::default(),
             subscriptions: Arc::new(Subscriptions::new(spec.limits.subscriptions)),
             closed: AtomicBool::new(false),
@@ -155,6 +171,7 @@ impl HttpBackend {
             shared,
             scope: spec.session,
             places: Arc::new(Semaphore::new(spec.limits.calls)),
+            pool: Pool::new(1, "event stream (`session: shared`) has other calls"),
             lists: Arc::new(Lists::new(&spec.name, spec.limits.items)),
             relisting: Relisting::default(),
             listener: Mutex::new(None),
@@ -178,6 +195,57 @@ impl HttpBackend {
         *listener = Some(Listener { transport, task });
     }
 
+    /// The session that a call belongs to and, where clients share an event stream, its right to that. A request of the
+    /// server there does not say which call it belongs to, so a call whose client can be asked has the stream to itself.
+    async fn key(&self, call: &Call, era: Era) -> Result<(Key, Option<Box<dyn Held>>), BackendError> {
+        let shared = &self.shared;
+        let is_stream = era == Era::Legacy && shared.verdict.transport() == Some(Transport::Sse);
+        let asks = call.capabilities.can_be_asked();
+        if self.scope == SessionScope::Shared {
+            // The operator wants one for all. What a call's client cannot be asked is refused call by call.
+            if !is_stream {
+                return Ok((Key::OWN, None));
+            }
+            let ticket = self.pool.enter(asks, shared.timeouts.idle.min(shared.timeouts.call)).await?;
+            return Ok((Key::OWN, Some(Box::new(ticket))));
+        }
+        let capabilities = call.capabilities.without(ClientCapabilities::TASKS);
+        let key = Key { client: call.session, capabilities, lane: 0 };
+        if !(is_stream && asks && key.client == SessionKey::Shared) {
+            return Ok((key, None));
+        }
+        let limit = shared.limits.calls;
+        let busy = BackendError::Busy { limit, what: "event streams are in use" };
+        let taken = shared.lanes.take(capabilities, limit).ok_or(busy)?;
+        let key = Key { lane: taken.lane, ..key };
+        if let Some(capabilities) = taken.before {
+            let before = shared.sessions.take_one(Key { capabilities, ..key });
+            before.into_iter().for_each(|session| shared.end(session));
+        }
+        Ok((key, Some(Box::new(taken))))
+    }
+
+    /// The session for `key`. One in which a call was given up that may still ask something is ended first: nobody could
+    /// tell that from what the next call asks.
+    async fn session(&self, key: Key, asks: bool) -> Result<Arc<UpstreamSession>, BackendError> {
+        let shared = &self.shared;
+        let session = shared.sessions.open(shared, key).await?;
+        let is_shared = key.client == SessionKey::Shared;
+        let Some(line) =
+            session.line.as_ref().filter(|line| is_shared && asks && line.pending().may_ask_late())
+        else {
+            return Ok(session);
+        };
+        // The one that the operator wants for all may hold more than a stream that is one of many.
+        let grace = if key == Key::OWN { GRACE } else { Duration::ZERO };
+        if line.pending().cleared(grace).await {
+            return Ok(session);
+        }
+        shared.sessions.forget(key, &session);
+        shared.end(session);
+        shared.sessions.open(shared, key).await
+    }
+
     /// Sends a call that began at `begun`.
     async fn send(&self, call: &Call, era: Era, key: Key, begun: Instant) -> Result<Attempt, BackendError> {
         let shared = &self.shared;
@@ -195,7 +263,7 @@ impl HttpBackend {
                 sent
             }
             Era::Legacy => {
-                let session = shared.sessions.open(shared, key).await?;
+                let session = self.session(key, call.capabilities.can_be_asked()).await?;
                 if session.features.logging
                     && let Some(level) = session.verbosity.lacks(call.logs)
                 {
@@ -229,14 +297,7 @@ impl Backend for HttpBackend {
             .try_acquire_owned()
             .map_err(|_| BackendError::Busy { limit, what: "calls are under way" })?;
         let era = self.shared.verdict.find(&self.shared).await?;
-        let key = match self.scope {
-            SessionScope::Client => {
-                let capabilities = call.capabilities.without(ClientCapabilities::TASKS);
-                Key { client: call.session, capabilities }
-            }
-            // The operator wants one for all. What a call's client cannot be asked is refused call by call.
-            SessionScope::Shared => Key::OWN,
-        };
+        let (key, held) = self.key(&call, era).await?;
         let begun = Instant::now();
         // A lost connection and a lost session are each made good once.
         let (mut was_gone, mut was_lost) = (false, false);
@@ -266,7 +327,7 @@ impl Backend for HttpBackend {
             Attempt::Done(outcome) => Exchange::ready(outcome),
             Attempt::Unplaced(own) => Exchange::ready(own?),
             Attempt::Stream(events) => Exchange::http(events, place),
-            Attempt::Pending(call) => Exchange::pending(call, place),
+            Attempt::Pending(call) => Exchange::pending(call, place).holding(held),
         })
     }
 

@@ -16,6 +16,8 @@ mod message;
 mod notice;
 mod oversize;
 mod pending;
+mod pool;
+mod questions;
 mod stdio;
 mod subscriptions;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The messages that weir writes to backends: a client's call in the backend's dialect, and requests of weir's own.
 
-use crate::{Call, Input, Message};
+use crate::{Call, Input, Message, SessionKey};
 use bytes::Bytes;
 use weir_protocol::object::Object;
 use weir_protocol::{
@@ -152,12 +152,42 @@ pub(crate) fn cancelled(id: u64) -> Bytes {
     .into()
 }
 
+/// What a server is told that asks for roots and no client says which: the result of `roots/list`.
+#[derive(Debug, Clone)]
+pub(crate) struct Roots {
+    result: Bytes,
+    are_configured: bool,
+}
+
+impl Roots {
+    pub(crate) fn new(roots: &[weir_config::Root]) -> Self {
+        let written = roots.iter().map(|root| {
+            let name = root.name.as_ref().map(|name| format!(r#","name":{}"#, text(name)));
+            format!(r#"{{"uri":{}{}}}"#, text(&root.uri), name.unwrap_or_default())
+        });
+        let result = format!(r#"{{"roots":[{}]}}"#, written.collect::<Vec<_>>().join(","));
+        Self { result: result.into(), are_configured: !roots.is_empty() }
+    }
+
+    /// Whether they answer `request`, which came where clients share a process or a stream. Servers keep what they are told
+    /// for all calls that follow, so that one client's folders must not replace what the operator says.
+    pub(crate) fn answer_for_all(&self, key: SessionKey, request: &Message) -> bool {
+        self.are_configured
+            && key == SessionKey::Shared
+            && request.envelope.method(&request.body) == Method::ListRoots
+    }
+}
+
+fn text(text: &str) -> String {
+    String::from_utf8_lossy(&json::string(text)).into_owned()
+}
+
 /// weir's own answer to a request that a server sends and that no client is there for.
-pub(crate) fn answer_to(message: &Message) -> Option<Bytes> {
+pub(crate) fn answer_to(message: &Message, roots: &Roots) -> Option<Bytes> {
     let id = message.envelope.id?.of(&message.body);
     Some(match message.envelope.method(&message.body) {
         Method::Ping => code::result_answer(id, b"{}"),
-        Method::ListRoots => code::result_answer(id, br#"{"roots":[]}"#),
+        Method::ListRoots => code::result_answer(id, &roots.result),
         _ => code::error_answer(
             Some(id),
             code::METHOD_NOT_FOUND,

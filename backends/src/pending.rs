@@ -1,94 +1,22 @@
 //! Requests whose answers come on one stream with many others: the output of a child process, or a server's event stream.
 
+mod mailbox;
+
 use crate::deadlines::Deadlines;
 use crate::exchange::{Event, Message, Outcome};
 use crate::{BackendError, SessionKey};
 use bytes::Bytes;
+use mailbox::Mailbox;
 use parking_lot::Mutex;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
-use weir_protocol::{ClientCapabilities, Logs};
-
-/// Events that wait for a slow client. Beyond that the oldest are dropped: later progress replaces earlier, and the end of
-/// a log says more than its beginning.
-const EVENTS: usize = 256;
-/// So many bytes of them wait; a larger one waits alone.
-const BYTES: usize = 1 << 20;
+use tokio::time::{Instant, timeout_at};
+use weir_protocol::{ClientCapabilities, Logs, Method};
 
 /// So many calls that were given up are known by their ids. Beyond that nobody can tell any more when the last has ended.
 const GIVEN_UP: usize = 64;
-
-/// What arrived for one request.
-#[derive(Debug, Default)]
-struct Mailbox {
-    arrived: Mutex<Arrived>,
-    news: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Arrived {
-    events: VecDeque<Event>,
-    /// How large they are together.
-    bytes: usize,
-    dropped: usize,
-    answer: Option<Result<Message, BackendError>>,
-}
-
-impl Arrived {
-    fn pop(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
-        self.bytes -= size(&event);
-        Some(event)
-    }
-}
-
-fn size(event: &Event) -> usize {
-    match event {
-        Event::Progress(message) | Event::Log(message) | Event::Asked(message) => message.body.len(),
-        // An answer is not kept among the events.
-        Event::Outcome(_) => 0,
-    }
-}
-
-impl Mailbox {
-    fn answer(&self, answer: Result<Message, BackendError>) {
-        self.arrived.lock().answer = Some(answer);
-        self.news.notify_one();
-    }
-
-    fn event(&self, event: Event) {
-        {
-            let mut arrived = self.arrived.lock();
-            arrived.bytes += size(&event);
-            arrived.events.push_back(event);
-            while arrived.events.len() > EVENTS || (arrived.bytes > BYTES && arrived.events.len() > 1) {
-                arrived.pop();
-                arrived.dropped += 1;
-            }
-        }
-        self.news.notify_one();
-    }
-
-    /// What comes next: the events that came before the answer, then the answer. Cancel-safe.
-    async fn next(&self) -> Result<Event, Result<Message, BackendError>> {
-        loop {
-            {
-                let mut arrived = self.arrived.lock();
-                if let Some(event) = arrived.pop() {
-                    return Ok(event);
-                }
-                if let Some(answer) = arrived.answer.take() {
-                    if arrived.dropped > 0 {
-                        tracing::debug!(dropped = arrived.dropped, "a client was too slow for all events");
-                    }
-                    return Err(answer);
-                }
-            }
-            self.news.notified().await;
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Waiter {
@@ -106,8 +34,9 @@ pub(crate) trait Debtor: std::fmt::Debug + Send + Sync {
     /// Nobody waits for the answer to `id` any longer.
     fn release(self: Arc<Self>, id: u64);
 
-    /// Sends the answer to a request of its own.
-    fn reply(self: Arc<Self>, body: Bytes);
+    /// Sends the answer of the client of the call `id` to a request of its own. Where that does not reach it, the call has
+    /// failed: it would wait for good.
+    fn reply(self: Arc<Self>, id: u64, body: Bytes);
 }
 
 /// All requests under way on one stream.
@@ -115,12 +44,16 @@ pub(crate) trait Debtor: std::fmt::Debug + Send + Sync {
 pub(crate) struct Pending {
     /// An error once the stream has ended.
     open: Mutex<Result<Open, BackendError>>,
+    /// The last call that was given up has ended.
+    cleared: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Open {
     waiters: HashMap<u64, Waiter>,
     given_up: GivenUp,
+    /// The server has asked some client for input.
+    asks: bool,
 }
 
 /// The calls that nobody waits for any more and that the server may still be busy with: it may never say when it has heard
@@ -130,10 +63,13 @@ struct GivenUp {
     ids: HashSet<u64>,
     /// There were too many to know them all.
     overflowed: bool,
+    /// When the last one was given up.
+    last: Option<Instant>,
 }
 
 impl GivenUp {
     fn add(&mut self, id: u64) {
+        self.last = Some(Instant::now());
         if self.ids.len() < GIVEN_UP {
             self.ids.insert(id);
         } else {
@@ -148,7 +84,7 @@ impl GivenUp {
 
 impl Default for Pending {
     fn default() -> Self {
-        Self { open: Mutex::new(Ok(Open::default())) }
+        Self { open: Mutex::new(Ok(Open::default())), cleared: Notify::new() }
     }
 }
 
@@ -201,8 +137,8 @@ impl Pending {
     pub(crate) fn answer(&self, id: u64, answer: Result<Message, BackendError>) -> bool {
         let waiter = self.open.lock().as_mut().ok().and_then(|open| {
             let waiter = open.waiters.remove(&id);
-            if waiter.is_none() {
-                open.given_up.ids.remove(&id);
+            if waiter.is_none() && open.given_up.ids.remove(&id) {
+                self.cleared.notify_waiters();
             }
             waiter
         });
@@ -260,24 +196,58 @@ impl Pending {
         }
     }
 
-    /// Hands over a request of the server, which does not say what call it belongs to, where just one call is under way and
-    /// its client may be sent it. Else nobody can tell whose it is, and the message comes back.
-    pub(crate) fn ask(&self, message: Message) -> Option<Message> {
-        let open = self.open.lock();
-        let Ok(open) = open.as_ref() else {
+    /// Hands over a request of the server in the session of `key`; it comes back where it is for nobody. It does not say
+    /// which call it belongs to.
+    ///
+    /// Where clients share the session, it is for the only call under way, and only as long as no call was given up that may
+    /// be asking still: in doubt it would reach a stranger. Where one client has the session for itself, whatever is asked
+    /// is for that client, so that the oldest call takes it that may be asked this.
+    pub(crate) fn ask(&self, key: SessionKey, message: Message) -> Option<Message> {
+        let mut open = self.open.lock();
+        let Ok(open) = open.as_mut() else {
             return Some(message);
         };
-        let mut calls = open.waiters.values().filter(|waiter| waiter.call);
-        match (calls.next(), calls.next()) {
-            (Some(only), None)
-                if !open.given_up.is_any()
-                    && only.capabilities.can_be_asked()
-                    && only.capabilities.allows(&message.body, &message.envelope) =>
-            {
-                only.mailbox.event(Event::Asked(message));
-                None
+        let asks = matches!(
+            message.envelope.method(&message.body),
+            Method::Elicit | Method::CreateMessage | Method::ListRoots
+        );
+        if !asks {
+            return Some(message);
+        }
+        // Roots are asked for at the start as well, and for the server's own sake.
+        open.asks |= message.envelope.method(&message.body) != Method::ListRoots;
+        let is_shared = key == SessionKey::Shared;
+        let mut calls = open.waiters.iter().filter(|(_, waiter)| waiter.call);
+        let whose = if is_shared && (open.given_up.is_any() || calls.clone().count() != 1) {
+            None
+        } else {
+            let may_be_asked = |waiter: &Waiter| waiter.capabilities.allows(&message.body, &message.envelope);
+            calls.by_ref().filter(|(_, waiter)| may_be_asked(waiter)).min_by_key(|(id, _)| **id)
+        };
+        match whose {
+            Some((_, waiter)) => waiter.mailbox.ask(message),
+            None => Some(message),
+        }
+    }
+
+    /// Whether the server may still ask something for a call that was given up, so that whatever it asks now is refused:
+    /// only where it asks at all is that worth more than a thought.
+    pub(crate) fn may_ask_late(&self) -> bool {
+        self.open.lock().as_ref().is_ok_and(|open| open.asks && open.given_up.is_any())
+    }
+
+    /// Waits until every call that was given up has ended, at most for `grace` from when the last one was.
+    pub(crate) async fn cleared(&self, grace: Duration) -> bool {
+        let last = self.open.lock().as_ref().ok().and_then(|open| open.given_up.last);
+        let end = last.unwrap_or_else(Instant::now) + grace;
+        loop {
+            let cleared = self.cleared.notified();
+            if !self.may_ask_late() {
+                return true;
             }
-            _ => Some(message),
+            if timeout_at(end, cleared).await.is_err() {
+                return !self.may_ask_late();
+            }
         }
     }
 
@@ -323,10 +293,12 @@ impl PendingCall {
         self.first = Some(event);
     }
 
-    /// Sends the answer of the call's client to a request of the server.
+    /// Sends the answer of the call's client to a request of the server, where that waits for one.
     pub(crate) fn reply(&mut self, body: Bytes) {
-        self.deadlines.answered();
-        self.debtor.clone().reply(body);
+        if self.waiting.0.settle(&body) {
+            self.deadlines.answered();
+            self.debtor.clone().reply(self.id, body);
+        }
     }
 
     /// The next event of the call. Cancel-safe.
@@ -351,6 +323,10 @@ impl PendingCall {
 
 impl Drop for PendingCall {
     fn drop(&mut self) {
+        // Before the cancellation: what the server still says of the call then shows that it has ended.
+        for refusal in self.waiting.0.refusals() {
+            self.debtor.clone().reply(self.id, refusal);
+        }
         if !self.ended {
             self.debtor.clone().release(self.id);
         }
@@ -358,98 +334,4 @@ impl Drop for PendingCall {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use futures_util::FutureExt;
-
-    fn message(method: &str) -> Message {
-        let body = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"level":"info"}}}}"#);
-        Message::parse(Bytes::from(body)).unwrap()
-    }
-
-    fn log() -> Message {
-        message("notifications/message")
-    }
-
-    #[test]
-    fn a_log_message_goes_to_the_only_call() {
-        for key in [SessionKey::Shared, SessionKey::Client(1)] {
-            let pending = Pending::default();
-            assert!(pending.log(key, log()).is_some(), "nobody is there");
-            let _own = pending.insert(1).unwrap();
-            let first = pending.insert_call(2, false, Logs::Unsaid, ClientCapabilities::NONE).unwrap();
-            assert!(pending.log(key, log()).is_none());
-            assert!(matches!(first.0.next().now_or_never(), Some(Ok(Event::Log(_)))));
-            let second = pending.insert_call(3, false, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
-            assert!(pending.log(key, log()).is_some(), "it may be either's");
-            assert!(pending.answer(2, Err(BackendError::Stopping)));
-            assert!(pending.log(key, log()).is_none(), "the only call wants none, so nobody gets it");
-            assert!(second.0.next().now_or_never().is_none());
-        }
-    }
-
-    #[test]
-    fn what_a_call_logs_that_was_given_up_is_nobody_elses() {
-        let pending = Pending::default();
-        let call = |id| pending.insert_call(id, false, Logs::Unsaid, ClientCapabilities::NONE).unwrap();
-        let is_passed_on = |key| pending.log(key, log()).is_none();
-        let shared = || is_passed_on(SessionKey::Shared);
-        let _own = pending.insert(1).unwrap();
-        let (_cancelled, _lost, _refused, _current) = (call(2), call(3), call(4), call(5));
-        pending.remove(1);
-        pending.give_up(4, BackendError::Refused { status: 500 });
-        pending.give_up(3, BackendError::gone("x"));
-        pending.remove(2);
-        pending.remove(2);
-        assert!(!shared());
-        assert!(is_passed_on(SessionKey::Client(1)), "it is the same client's");
-        assert!(!pending.answer(2, Err(BackendError::Stopping)), "late");
-        assert!(!shared(), "another one is left");
-        assert!(!pending.answer(3, Err(BackendError::Stopping)), "late");
-        assert!(shared());
-
-        let many = 10..=(10 + GIVEN_UP as u64);
-        many.clone().for_each(|id| {
-            call(id);
-            pending.remove(id);
-        });
-        many.for_each(|id| assert!(!pending.answer(id, Err(BackendError::Stopping))));
-        assert!(!shared(), "there were too many to know");
-    }
-
-    #[test]
-    fn events_come_before_the_answer_and_are_bounded() {
-        let pending = Pending::default();
-        let call = pending.insert_call(1, true, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
-        let unwanted = pending.insert_call(2, false, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
-        for _ in 0..=EVENTS {
-            pending.progress(1, message("notifications/progress"));
-            pending.progress(2, message("notifications/progress"));
-        }
-        assert!(
-            pending.answer(1, Err(BackendError::Stopping)) && !pending.answer(1, Err(BackendError::Stopping))
-        );
-        let mut events = 0;
-        let answer = loop {
-            match call.0.next().now_or_never().unwrap() {
-                Ok(_) => events += 1,
-                Err(answer) => break answer,
-            }
-        };
-        assert_eq!((events, answer.err()), (EVENTS, Some(BackendError::Stopping)));
-        assert!(unwanted.0.next().now_or_never().is_none());
-    }
-
-    #[test]
-    fn large_events_are_bounded_by_their_size() {
-        let pending = Pending::default();
-        let call = pending.insert_call(1, true, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
-        let drain = || std::iter::from_fn(|| call.0.next().now_or_never()).count();
-        for (size, kept) in [(BYTES / 4, 3), (2 * BYTES, 1), (BYTES / 4, 3)] {
-            for _ in 0..10 {
-                pending.progress(1, message(&"x".repeat(size)));
-            }
-            assert_eq!(drain(), kept, "of {size} bytes each");
-        }
-    }
-}
+mod tests;

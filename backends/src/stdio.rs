@@ -4,16 +4,18 @@ mod child;
 pub(crate) mod lines;
 mod listening;
 mod probe;
+mod slots;
 
 use crate::changes::Announcer;
-use crate::departed::Departed;
 use crate::inventory::Lists;
+use crate::message::Roots;
+use crate::pool::{Pool, Ticket};
 use crate::subscriptions::Subscriptions;
 use crate::{Backend, BackendError, Call, Changes, Exchange, Inventory, Notice, SessionKey, Subscribed};
 use async_trait::async_trait;
 use child::{Child, Recipe};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use slots::{Key, Slot, Slots};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -22,16 +24,21 @@ use tokio::time::Instant;
 use weir_config::{EraSetting, SessionScope};
 use weir_policies::Permit;
 use weir_protocol::Era;
-use weir_runtime::{Backoff, Guardian, ProcessSpec};
+use weir_runtime::{Guardian, ProcessSpec};
 
 /// A call waits this long for a child that is about to be started again; beyond that it fails at once.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
 
-/// A server that runs as a child process: one for everybody, or one for each client session.
+/// How long a call that was given up has to end before its child is replaced for the next that may be asked something.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A server that runs as a child process: one or some for everybody, or one for each client session.
 #[derive(Debug)]
 pub(crate) struct StdioBackend {
     core: Arc<Core>,
     scope: SessionScope,
+    /// Deals out the children that serve everybody.
+    pool: Arc<Pool>,
     places: Arc<Semaphore>,
     handle: Handle,
 }
@@ -45,60 +52,6 @@ struct Core {
     processes: Arc<Semaphore>,
     slots: Mutex<Slots>,
     lists: Lists,
-}
-
-#[derive(Debug, Default)]
-struct Slots {
-    of: HashMap<SessionKey, Arc<Slot>>,
-    departed: Departed,
-    closed: bool,
-}
-
-/// The place of one child, which is filled when first needed and again after the child ended.
-#[derive(Debug)]
-struct Slot {
-    key: SessionKey,
-    /// Nothing is started here any more. Beside the lock, so that a start under way ends at once.
-    closed: watch::Sender<bool>,
-    state: tokio::sync::Mutex<SlotState>,
-}
-
-#[derive(Debug)]
-struct SlotState {
-    child: Option<Arc<Child>>,
-    started: Instant,
-    backoff: Backoff,
-    not_before: Instant,
-}
-
-impl Slot {
-    fn new(key: SessionKey) -> Self {
-        let now = Instant::now();
-        let backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
-        let state = SlotState { child: None, started: now, backoff, not_before: now };
-        Self { key, closed: watch::Sender::new(false), state: tokio::sync::Mutex::new(state) }
-    }
-
-    /// Stops the child, also one that is just being started, for good.
-    async fn stop(&self) {
-        self.closed.send_replace(true);
-        let child = self.state.lock().await.child.take();
-        if let Some(child) = child {
-            child.stop().await;
-        }
-    }
-}
-
-impl Slots {
-    fn get(&mut self, key: SessionKey) -> Result<Arc<Slot>, BackendError> {
-        if self.closed {
-            return Err(BackendError::Stopping);
-        }
-        if self.departed.contains(key) {
-            return Err(BackendError::SessionEnded);
-        }
-        Ok(self.of.entry(key).or_insert_with(|| Arc::new(Slot::new(key))).clone())
-    }
 }
 
 impl StdioBackend {
@@ -126,6 +79,8 @@ impl StdioBackend {
             changes: Arc::new(Announcer::default()),
             subscriptions: Arc::new(Subscriptions::new(spec.limits.subscriptions)),
             running: Arc::default(),
+            roots: Roots::new(&spec.roots),
+            handle: handle.clone(),
             probe: false,
         });
         let core = Core {
@@ -137,13 +92,18 @@ impl StdioBackend {
             lists: Lists::new(&spec.name, spec.limits.items),
         };
         let places = Arc::new(Semaphore::new(spec.limits.calls));
-        Arc::new(Self { core: Arc::new(core), scope: spec.session, places, handle })
+        let pool = Pool::new(stdio.instances, "of its processes (`instances`) have other calls");
+        Arc::new(Self { core: Arc::new(core), scope: spec.session, pool, places, handle })
     }
 
     /// The child of `key`. It is started on the background runtime, so that neither a serving thread nor a client that
     /// goes away ends it.
-    async fn child(&self, key: SessionKey) -> Result<Arc<Child>, BackendError> {
+    async fn child(&self, key: Key) -> Result<Arc<Child>, BackendError> {
         let slot = self.core.slots.lock().get(key)?;
+        self.child_in(slot).await
+    }
+
+    async fn child_in(&self, slot: Arc<Slot>) -> Result<Arc<Child>, BackendError> {
         if let Ok(state) = slot.state.try_lock()
             && let Some(child) = state.child.as_ref().filter(|child| !child.has_ended())
         {
@@ -153,6 +113,45 @@ impl StdioBackend {
         let start = self.handle.spawn(async move { core.ensure(&slot).await });
         start.await.unwrap_or(Err(BackendError::Stopping))
     }
+
+    /// A child that serves everybody, for a call whose client can be asked, or cannot, and the right to call it.
+    async fn shared_child(&self, asks: bool) -> Result<(Arc<Child>, Ticket), BackendError> {
+        let timeouts = &self.core.recipe.timeouts;
+        // To its client a call that waits is a silent one.
+        let ticket = self.pool.enter(asks, timeouts.idle.min(timeouts.call)).await?;
+        let slot =
+            self.core.slots.lock().get(Key { client: SessionKey::Shared, instance: ticket.instance })?;
+        let child = self.child_in(slot.clone()).await?;
+        if !(asks && child.pending().may_ask_late()) {
+            return Ok((child, ticket));
+        }
+        // The ticket goes along: whatever becomes of this client, nobody else may meet the child that is replaced.
+        let core = self.core.clone();
+        let renewal = self.handle.spawn(async move { Ok((core.renew(&slot, child).await?, ticket)) });
+        renewal.await.unwrap_or(Err(BackendError::Stopping))
+    }
+
+    async fn fetch(&self) -> Result<Inventory, BackendError> {
+        let child = self.child(Key::OWN).await?;
+        let features = child.features().ok_or(BackendError::Stopping)?;
+        self.core.lists.fetch(&*child, features).await
+    }
+
+    /// The era, which the first who asks for it finds out.
+    async fn era(&self) -> Result<Era, BackendError> {
+        match self.core.setting {
+            EraSetting::Legacy => return Ok(Era::Legacy),
+            EraSetting::Modern => return Ok(Era::Modern),
+            EraSetting::Auto => {}
+        }
+        if let Ok(known) = self.core.era.try_lock()
+            && let Some(era) = *known
+        {
+            return Ok(era);
+        }
+        // The start of a child finds it out, and waits where the last one failed.
+        self.child(Key::OWN).await.map(|child| child.era())
+    }
 }
 
 impl Core {
@@ -161,7 +160,7 @@ impl Core {
         let mut closed = slot.closed.subscribe();
         tokio::select! {
             biased;
-            _ = closed.wait_for(|closed| *closed) => Err(match slot.key {
+            _ = closed.wait_for(|closed| *closed) => Err(match slot.key.client {
                 SessionKey::Shared => BackendError::Stopping,
                 SessionKey::Client(_) => BackendError::SessionEnded,
             }),
@@ -187,12 +186,12 @@ impl Core {
             )));
         }
         tokio::time::sleep(wait).await;
-        let place = self.place(slot.key)?;
+        let place = self.place(slot.key.client)?;
         state.started = Instant::now();
-        match self.start(place, slot.key).await {
+        match self.start(place, slot.key.client).await {
             Ok(child) => {
                 state.child = Some(child.clone());
-                if slot.key == SessionKey::Shared {
+                if slot.key == Key::OWN {
                     child.keep_subscriptions();
                 }
                 Ok(child)
@@ -202,6 +201,28 @@ impl Core {
                 Err(error)
             }
         }
+    }
+
+    /// Puts another child in the place of `child`, in which a call was given up that may still ask something: nobody could
+    /// tell that from what the next call asks. The ends of such calls are waited for, but a server need not tell them
+    /// (2025-11-25 `basic/utilities/cancellation`), and no wait would be long enough for one that goes on in secret.
+    async fn renew(&self, slot: &Slot, child: Arc<Child>) -> Result<Arc<Child>, BackendError> {
+        if child.pending().cleared(GRACE).await {
+            return Ok(child);
+        }
+        tracing::info!(
+            backend = self.recipe.process.name,
+            "started anew: a call that was cancelled may still ask its client something"
+        );
+        {
+            let mut state = slot.state.lock().await;
+            if state.child.as_ref().is_some_and(|present| Arc::ptr_eq(present, &child)) {
+                state.child = None;
+                child.stop().await;
+            }
+        }
+        self.recipe.changes.suspect();
+        self.ensure(slot).await
     }
 
     /// A place for the process of a client session. The one that serves everybody always has its own.
@@ -262,17 +283,23 @@ impl Backend for StdioBackend {
             SessionScope::Client => call.session,
             SessionScope::Shared => SessionKey::Shared,
         };
-        self.child(key).await?.call(&call, place).await
+        if key == SessionKey::Shared && self.era().await? == Era::Legacy {
+            let (child, ticket) = self.shared_child(call.capabilities.can_be_asked()).await?;
+            return Ok(child.call(&call, place).await?.holding(Some(Box::new(ticket))));
+        }
+        self.child(Key::first(key)).await?.call(&call, place).await
     }
 
     async fn inventory(&self) -> Result<Inventory, BackendError> {
-        let child = self.child(SessionKey::Shared).await?;
-        let features = child.features().ok_or(BackendError::Stopping)?;
-        self.core.lists.fetch(&*child, features).await
+        match self.fetch().await {
+            // The child was replaced meanwhile.
+            Err(BackendError::Stopping) if !self.core.slots.lock().closed => self.fetch().await,
+            fetched => fetched,
+        }
     }
 
     async fn subscribe(&self, _permit: Permit, uri: Arc<str>) -> Result<Subscribed, BackendError> {
-        let child = self.child(SessionKey::Shared).await?;
+        let child = self.child(Key::OWN).await?;
         child.features().ok_or(BackendError::Stopping)?.can_subscribe()?;
         let recipe = &self.core.recipe;
         recipe.subscriptions.subscribe(uri, recipe.timeouts.list).await
@@ -293,7 +320,7 @@ impl Backend for StdioBackend {
         let slot = {
             let mut slots = self.core.slots.lock();
             slots.departed.add(key);
-            slots.of.remove(&key)
+            slots.of.remove(&Key::first(key))
         };
         if let Some(slot) = slot {
             self.handle.spawn(async move { slot.stop().await });

@@ -1,10 +1,11 @@
 //! What the tests of both transports share: calls as the core would make them.
 
-use crate::{Backend, BackendError, Call, Event, Outcome, SessionKey};
+use crate::message::{Roots, answer_to};
+use crate::{Backend, BackendError, Call, Event, Exchange, Message, Outcome, SessionKey};
 use bytes::Bytes;
 use std::sync::Arc;
 use weir_policies::{Action, Policies, Principal};
-use weir_protocol::{Envelope, Method};
+use weir_protocol::{ClientCapabilities, Envelope, Method};
 
 /// The key of a client session.
 pub(crate) const CLIENT: SessionKey = SessionKey::Client(1);
@@ -20,34 +21,73 @@ pub(crate) async fn call_tool(
     session: SessionKey,
     repeatable: bool,
 ) -> Result<String, BackendError> {
-    let body = br#"{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"t","arguments":{}}}"#;
-    let body = Bytes::from_static(body);
-    let envelope = Envelope::parse(&body).unwrap();
-    let principal = Arc::new(Principal::anonymous());
-    let permit = Policies::anonymous().permit(&principal, Action::CallTool, "t").unwrap();
-    let call = Box::new(Call {
-        meta: None,
-        method: Method::ToolsCall,
-        target: Some("t".into()),
-        rename: None,
-        arguments: None,
-        session,
-        repeatable,
-        mirrors: None,
-        logs: weir_protocol::Logs::Unwanted,
-        capabilities: weir_protocol::ClientCapabilities::LISTING,
-        input: None,
-        envelope,
-        body,
-    });
-    let mut exchange = backend.clone().call(permit, call).await?;
+    let call = Call { repeatable, ..tool_call(session, ClientCapabilities::LISTING, "t", "{}") };
+    finish(&mut send(backend, call).await?).await
+}
+
+/// Calls `tool` with raw JSON `arguments`, for a client that has `capabilities`.
+pub(crate) async fn begin(
+    backend: &Arc<dyn Backend>,
+    session: SessionKey,
+    capabilities: ClientCapabilities,
+    tool: &str,
+    arguments: &str,
+) -> Result<Exchange, BackendError> {
+    send(backend, tool_call(session, capabilities, tool, arguments)).await
+}
+
+/// The next question to the call's client.
+pub(crate) async fn asked(exchange: &mut Exchange) -> Message {
+    match exchange.next().await.unwrap() {
+        Event::Asked(message) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Answers a question with the raw JSON `result`.
+pub(crate) fn reply(exchange: &mut Exchange, question: &Message, result: &str) {
+    let id = question.envelope.id.unwrap().of(&question.body);
+    exchange.reply(weir_protocol::code::result_answer(id, result.as_bytes()));
+}
+
+/// What a call ends with; whatever is asked before is refused.
+pub(crate) async fn finish(exchange: &mut Exchange) -> Result<String, BackendError> {
     loop {
         match exchange.next().await? {
             Event::Outcome(
                 Outcome::Complete(message) | Outcome::InputRequired(message) | Outcome::Error(message),
             ) => return Ok(String::from_utf8(message.body.to_vec()).unwrap()),
-            Event::Asked(message) => exchange.reply(crate::message::answer_to(&message).unwrap()),
+            Event::Asked(message) => exchange.reply(answer_to(&message, &Roots::new(&[])).unwrap()),
             Event::Progress(_) | Event::Log(_) => {}
         }
     }
+}
+
+fn tool_call(session: SessionKey, capabilities: ClientCapabilities, tool: &str, arguments: &str) -> Call {
+    let params = format!(r#"{{"name":"{tool}","arguments":{arguments}}}"#);
+    let body =
+        Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{params}}}"#));
+    let envelope = Envelope::parse(&body).unwrap();
+    Call {
+        meta: None,
+        method: Method::ToolsCall,
+        target: Some(tool.into()),
+        rename: None,
+        arguments: None,
+        session,
+        repeatable: false,
+        mirrors: None,
+        logs: weir_protocol::Logs::Unwanted,
+        capabilities,
+        input: None,
+        envelope,
+        body,
+    }
+}
+
+async fn send(backend: &Arc<dyn Backend>, call: Call) -> Result<Exchange, BackendError> {
+    let principal = Arc::new(Principal::anonymous());
+    let tool = call.target.clone().unwrap();
+    let permit = Policies::anonymous().permit(&principal, Action::CallTool, &tool).unwrap();
+    backend.clone().call(permit, Box::new(call)).await
 }

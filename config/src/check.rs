@@ -7,6 +7,7 @@ mod listener;
 mod names;
 mod parameter;
 mod prefix;
+mod roots;
 
 pub(crate) use backend::backend;
 pub(crate) use limits::BackendDefaults;

@@ -7,7 +7,7 @@ mod limits;
 mod listener;
 mod text;
 
-pub(crate) use backend::Backend;
+pub(crate) use backend::{Backend, Root, RootTable};
 pub(crate) use endpoint::{Conflicts, Endpoint, Override, Overrides, Strategy};
 pub(crate) use limits::{BackendLimits, BackendTimeouts, Limits, Timeouts};
 pub(crate) use listener::Listener;

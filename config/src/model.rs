@@ -7,7 +7,8 @@ mod listener;
 mod secret;
 
 pub use backend::{
-    Backend, BackendLimits, BackendTimeouts, EraSetting, HttpBackend, SessionScope, StdioBackend, Transport,
+    Backend, BackendLimits, BackendTimeouts, EraSetting, HttpBackend, Root, SessionScope, StdioBackend,
+    Transport,
 };
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};

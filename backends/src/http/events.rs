@@ -7,9 +7,13 @@ use crate::BackendError;
 use crate::deadlines::Deadlines;
 use crate::exchange::{Event, Message, Outcome};
 use crate::message::answer_to;
+use crate::questions::Questions;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use weir_protocol::sse::Decoder;
 use weir_protocol::{Kind, Method};
 
@@ -28,6 +32,41 @@ pub(crate) struct HttpEvents {
     deadlines: Deadlines,
     guard: Option<CancelGuard>,
     resumption: Resumption,
+    questions: Questions,
+    /// Tells of an answer that did not reach the server; there from the first answer on.
+    undelivered: Option<Arc<Undelivered>>,
+}
+
+/// Why an answer did not reach the server, once that is so.
+#[derive(Debug, Default)]
+struct Undelivered {
+    error: Mutex<Option<BackendError>>,
+    told: Notify,
+}
+
+impl Undelivered {
+    fn tell(&self, error: BackendError) {
+        *self.error.lock() = Some(error);
+        self.told.notify_one();
+    }
+
+    async fn wait(&self) -> BackendError {
+        loop {
+            if let Some(error) = self.error.lock().take() {
+                return error;
+            }
+            self.told.notified().await;
+        }
+    }
+}
+
+impl Drop for HttpEvents {
+    fn drop(&mut self) {
+        // Before the cancellation, which the guard sends.
+        for refusal in self.questions.refusals() {
+            self.send(refusal);
+        }
+    }
 }
 
 impl HttpEvents {
@@ -46,12 +85,19 @@ impl HttpEvents {
             deadlines,
             guard,
             resumption: Resumption::default(),
+            questions: Questions::default(),
+            undelivered: None,
         }
     }
 
     /// The next event of the call. Cancel-safe: what was read stays in the decoder.
     pub(crate) async fn next(&mut self) -> Result<Event, BackendError> {
-        let next = self.read().await;
+        let next = self.read_unless_failed().await;
+        if matches!(next, Ok(Event::Outcome(_)) | Err(BackendError::Gone(_))) {
+            for refusal in self.questions.refusals() {
+                self.send(refusal);
+            }
+        }
         if matches!(next, Ok(Event::Outcome(_)) | Err(BackendError::Gone(_)))
             && let Some(guard) = self.guard.take()
         {
@@ -63,6 +109,17 @@ impl HttpEvents {
             finish(body);
         }
         next
+    }
+
+    /// The next event, unless the server cannot go on since it was not reached by an answer.
+    async fn read_unless_failed(&mut self) -> Result<Event, BackendError> {
+        let Some(undelivered) = self.undelivered.clone() else {
+            return self.read().await;
+        };
+        tokio::select! {
+            error = undelivered.wait() => Err(error),
+            next = self.read() => next,
+        }
     }
 
     async fn read(&mut self) -> Result<Event, BackendError> {
@@ -78,7 +135,7 @@ impl HttpEvents {
                     ));
                 }
                 Kind::Request => {
-                    if self.may_ask(&message) {
+                    if self.may_ask(&message) && self.questions.add(&message) {
                         self.deadlines.asked();
                         return Ok(Event::Asked(message));
                     }
@@ -166,17 +223,36 @@ impl HttpEvents {
         capabilities.can_be_asked() && capabilities.allows(&message.body, &message.envelope)
     }
 
-    /// Sends the answer of the call's client to a request of the server.
+    /// Sends the answer of the call's client to a request of the server, where that waits for one.
     pub(crate) fn reply(&mut self, body: Bytes) {
-        self.deadlines.answered();
-        if let Some(guard) = &self.guard {
-            guard.session().reply(body);
+        if self.questions.settle(&body) {
+            self.deadlines.answered();
+            self.send(body);
         }
+    }
+
+    fn send(&mut self, body: Bytes) {
+        let Some(session) = self.guard.as_ref().map(|guard| guard.session().clone()) else {
+            return;
+        };
+        let Some(shared) = session.shared() else {
+            return;
+        };
+        let undelivered = self.undelivered.get_or_insert_default().clone();
+        let handle = shared.handle.clone();
+        handle.spawn(async move {
+            if let Err(error) = session.deliver(&shared, body).await {
+                undelivered.tell(error);
+            }
+        });
     }
 
     /// Answers a request of the server that is not for the call's client.
     fn refuse(&self, message: &Message) {
-        if let (Some(guard), Some(body)) = (&self.guard, answer_to(message)) {
+        if let Some(guard) = &self.guard
+            && let Some(shared) = guard.session().shared()
+            && let Some(body) = answer_to(message, &shared.roots)
+        {
             guard.session().reply(body);
         }
     }

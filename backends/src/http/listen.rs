@@ -232,7 +232,7 @@ async fn watch(
             // A modern server may send none (2026-07-28 `basic/patterns/mrtr`).
             (Kind::Request, _) => {
                 if let Some(session) = session.and_then(Weak::upgrade)
-                    && let Some(answer) = message::answer_to(&message)
+                    && let Some(answer) = message::answer_to(&message, &shared.roots)
                 {
                     session.reply(answer);
                 }

@@ -2,17 +2,14 @@
 
 use super::Shared;
 use super::client::{HttpClient, Incoming, Outgoing, Verb};
-use super::post::{self, Attempt};
+use super::post;
 use super::sse::{self, Failure, Line};
-use crate::departed::Departed;
-use crate::flight::{Flight, launch};
 use crate::pending::Debtor;
 use crate::verbosity::Verbosity;
 use crate::{BackendError, Features, Message, SessionKey, Transport, message};
 use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -24,8 +21,10 @@ use weir_protocol::{ClientCapabilities, Era, Method, Revision, headers};
 pub(crate) const ENDINGS: usize = 16;
 /// So many answers to a server's own requests may be on their way.
 pub(crate) const REPLIES: usize = 64;
+/// How long a session that clients without sessions share is kept unused.
+pub(crate) const IDLE: Duration = Duration::from_secs(600);
 /// How long a server has to end a session.
-const ENDING: Duration = Duration::from_secs(5);
+pub(super) const ENDING: Duration = Duration::from_secs(5);
 /// How long the end of a session may wait for the ends of others.
 const ENDING_QUEUE: Duration = Duration::from_secs(60);
 
@@ -34,12 +33,15 @@ const ENDING_QUEUE: Duration = Duration::from_secs(60);
 pub(crate) struct Key {
     pub(crate) client: SessionKey,
     pub(crate) capabilities: ClientCapabilities,
+    /// Over HTTP+SSE: the stream that a call has to itself while its client can be asked, among those that clients share;
+    /// 0 is for all others.
+    pub(crate) lane: usize,
 }
 
 impl Key {
     /// The session of weir's own requests: lists and subscriptions.
     pub(crate) const OWN: Self =
-        Self { client: SessionKey::Shared, capabilities: ClientCapabilities::LISTING };
+        Self { client: SessionKey::Shared, capabilities: ClientCapabilities::LISTING, lane: 0 };
 }
 
 /// The headers that place a request in a session.
@@ -58,8 +60,10 @@ pub(crate) struct UpstreamSession {
     pub(crate) verbosity: Verbosity,
     /// When it was opened.
     pub(crate) since: Instant,
+    /// When it was last wanted.
+    pub(super) used: Mutex<Instant>,
     /// Nobody uses it for new requests, but the server may still keep it.
-    abandoned: AtomicBool,
+    pub(super) abandoned: AtomicBool,
     shared: Weak<Shared>,
 }
 
@@ -102,22 +106,40 @@ impl UpstreamSession {
         }
     }
 
-    fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.line.as_ref().is_some_and(|line| line.has_ended())
     }
 
     /// Whether the server keeps nothing apart for it, so that it serves everybody.
-    fn is_stateless(&self) -> bool {
+    pub(super) fn is_stateless(&self) -> bool {
         self.id.is_none() && self.line.is_none()
     }
 
-    /// Answers a request of the server in the background. One that asks faster than it takes the answers gets no more.
+    /// weir's own answer to a request of the server, in the background. One that asks faster than it takes the answers gets no more.
     pub(crate) fn reply(self: &Arc<Self>, body: Bytes) {
         if let Some(shared) = self.shared.upgrade()
             && let Ok(place) = shared.replies.clone().try_acquire_owned()
         {
             self.post(shared, body, Some(place));
         }
+    }
+
+    /// Sends what a client answered to a request of the server, which waits for it. So the answer waits for a place among
+    /// others, too.
+    pub(crate) async fn deliver(&self, shared: &Shared, body: Bytes) -> Result<(), BackendError> {
+        let limit = shared.timeouts.list;
+        let late = BackendError::Timeout { what: "a place for an answer", after: limit };
+        let sent = async {
+            let place = timeout(limit, shared.replies.acquire()).await.map_err(|_| late)?;
+            let _place = place.map_err(|_| BackendError::Stopping)?;
+            send_plain(shared, self.outgoing(Verb::Post, body)).await
+        };
+        sent.await.map_err(|error| BackendError::NotTaken(Box::new(error)))
+    }
+
+    /// The server this session is with, where weir still knows it.
+    pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
+        self.shared.upgrade()
     }
 
     /// Sends a notification in the background; nobody waits for it.
@@ -171,166 +193,53 @@ impl Debtor for UpstreamSession {
         self.notify(message::cancelled(id));
     }
 
-    fn reply(self: Arc<Self>, body: Bytes) {
-        UpstreamSession::reply(&self, body);
-    }
-}
-
-/// The sessions of one backend.
-#[derive(Debug, Default)]
-pub(crate) struct Sessions(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    places: HashMap<Key, Place>,
-    /// The session of a server that keeps none; it serves everybody.
-    stateless: Option<Arc<UpstreamSession>>,
-    departed: Departed,
-    /// Counts the handshakes, so that each knows its own place again.
-    handshakes: u64,
-    closed: bool,
-}
-
-#[derive(Debug)]
-enum Place {
-    /// The handshake with this number is under way.
-    Opening(u64, Flight<Arc<UpstreamSession>>),
-    Open(Arc<UpstreamSession>),
-}
-
-impl Sessions {
-    /// The session for `key`, opened where there is none. However many wait for it, one handshake is made; whoever
-    /// leaves meanwhile does not stop it.
-    pub(crate) async fn open(
-        &self,
-        shared: &Arc<Shared>,
-        key: Key,
-    ) -> Result<Arc<UpstreamSession>, BackendError> {
-        let opening = {
-            let mut state = self.0.lock();
-            if state.closed {
-                return Err(BackendError::Stopping);
-            }
-            if let Some(session) = &state.stateless {
-                return Ok(session.clone());
-            }
-            match state.places.get(&key) {
-                Some(Place::Open(session)) if !session.has_ended() => return Ok(session.clone()),
-                Some(Place::Opening(_, opening)) => opening.clone(),
-                _ if state.departed.contains(key.client) => return Err(BackendError::SessionEnded),
-                _ => {
-                    state.handshakes += 1;
-                    let number = state.handshakes;
-                    let opening = launch(&shared.handle, open(shared.clone(), key, number));
-                    state.places.insert(key, Place::Opening(number, opening.clone()));
-                    opening
-                }
-            }
+    fn reply(self: Arc<Self>, id: u64, body: Bytes) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
         };
-        opening.await
-    }
-
-    /// Takes in what the handshake `number` ended with; `false` where nobody wants the session any more.
-    fn settle(&self, key: Key, number: u64, session: Option<&Arc<UpstreamSession>>) -> bool {
-        let mut state = self.0.lock();
-        let ours = matches!(state.places.get(&key), Some(Place::Opening(present, _)) if *present == number);
-        if ours {
-            state.places.remove(&key);
-        }
-        match session {
-            Some(session) if session.is_stateless() && !state.closed => {
-                state.stateless = Some(session.clone());
-                true
-            }
-            Some(session) if ours => {
-                state.places.insert(key, Place::Open(session.clone()));
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// The server no longer knows `lost`; the next call opens another.
-    pub(crate) fn forget(&self, key: Key, lost: &Arc<UpstreamSession>) {
-        let mut state = self.0.lock();
-        if state.stateless.as_ref().is_some_and(|session| Arc::ptr_eq(session, lost)) {
-            state.stateless = None;
-        }
-        if matches!(state.places.get(&key), Some(Place::Open(session)) if Arc::ptr_eq(session, lost)) {
-            state.places.remove(&key);
-        }
-    }
-
-    /// As [`Sessions::forget`], where what was `sent` in `session` says so. Answers whether it does. Where that is but a
-    /// guess, the session is ended once no request runs in it any more.
-    pub(crate) fn forget_if_lost(
-        &self,
-        key: Key,
-        session: &Arc<UpstreamSession>,
-        sent: &Result<Attempt, BackendError>,
-    ) -> bool {
-        match sent {
-            Err(BackendError::SessionLost) => {}
-            Ok(Attempt::Unplaced(_)) => session.abandoned.store(true, Ordering::Relaxed),
-            _ => return false,
-        }
-        self.forget(key, session);
-        true
-    }
-
-    /// Takes the sessions of `client` out. A handshake under way ends what it opens.
-    pub(crate) fn take(&self, client: SessionKey) -> Vec<Arc<UpstreamSession>> {
-        let taken = self.0.lock().places.extract_if(|key, _| key.client == client).collect::<Vec<_>>();
-        let open = |place| match place {
-            Place::Open(session) => Some(session),
-            Place::Opening(..) => None,
-        };
-        taken.into_iter().filter_map(|(_, place)| open(place)).collect()
-    }
-
-    /// As [`Sessions::take`], for good: a late call of the same client opens nothing any more.
-    pub(crate) fn take_for_good(&self, client: SessionKey) -> Vec<Arc<UpstreamSession>> {
-        self.0.lock().departed.add(client);
-        self.take(client)
-    }
-
-    /// Takes out what is everybody's, since whatever answers at this address next may be another program. Requests that
-    /// run in it go on.
-    pub(crate) fn abandon_shared(&self) {
-        self.0.lock().stateless = None;
-        for session in self.take(SessionKey::Shared) {
-            session.abandoned.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Ends everything, for good.
-    pub(crate) async fn close(&self, shared: &Shared) {
-        let places = {
-            let mut state = self.0.lock();
-            state.closed = true;
-            state.stateless = None;
-            std::mem::take(&mut state.places)
-        };
-        let ended = places.into_values().map(|place| async move {
-            match place {
-                Place::Open(session) => end(shared, &session).await,
-                // Finding its place gone, it ends what it opened.
-                Place::Opening(_, opening) => drop(opening.await),
+        let handle = shared.handle.clone();
+        handle.spawn(async move {
+            if let Err(error) = self.deliver(&shared, body).await
+                && let Some(line) = &self.line
+            {
+                line.pending().give_up(id, error);
             }
         });
-        let _ = timeout(2 * ENDING, futures_util::future::join_all(ended)).await;
     }
 }
 
-async fn open(shared: Arc<Shared>, key: Key, number: u64) -> Result<Arc<UpstreamSession>, BackendError> {
+pub(super) async fn open(
+    shared: Arc<Shared>,
+    key: Key,
+    number: u64,
+) -> Result<Arc<UpstreamSession>, BackendError> {
     let opened = handshake(&shared, key).await;
     let wanted = shared.sessions.settle(key, number, opened.as_ref().ok());
+    if let Ok(session) = &opened
+        && key.client == SessionKey::Shared
+        && key != Key::OWN
+    {
+        shared.handle.spawn(end_when_idle(Arc::downgrade(&shared), key, Arc::downgrade(session)));
+    }
     match opened {
         Ok(session) if !wanted => {
             end(&shared, &session).await;
             Err(BackendError::SessionEnded)
         }
         opened => opened,
+    }
+}
+
+/// Ends a session of clients without sessions of their own, which nothing else ends, once it is out of use.
+async fn end_when_idle(shared: Weak<Shared>, key: Key, session: Weak<UpstreamSession>) {
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let (Some(shared), Some(session)) = (shared.upgrade(), session.upgrade()) else {
+            return;
+        };
+        if shared.sessions.take_idle(key, &session) {
+            return end(&shared, &session).await;
+        }
     }
 }
 
@@ -388,6 +297,7 @@ async fn initialized(
         features,
         verbosity: Verbosity::default(),
         since: Instant::now(),
+        used: Mutex::new(Instant::now()),
         abandoned: AtomicBool::new(false),
         shared: shared.myself.clone(),
     });

@@ -3,9 +3,11 @@
 //! S: MCP 2024-11-05 `basic/transports` "HTTP with SSE"; 2025-11-25 `basic/transports` "Backwards Compatibility".
 
 mod keep;
+mod lanes;
 mod line;
 
 pub(crate) use keep::run as keep;
+pub(crate) use lanes::Lanes;
 pub(crate) use line::Line;
 
 use super::Shared;

@@ -1,5 +1,6 @@
 //! HTTP backends against servers whose every answer is scripted.
 
+mod asking;
 mod listen;
 mod loss;
 mod server;
@@ -8,7 +9,6 @@ mod sse;
 use super::*;
 use crate::trial::{CLIENT, call, call_tool};
 use server::{Answer, Request, Server, error, event_stream, json, refusal};
-use std::time::Duration;
 
 fn backend(server: &Server, change: impl FnOnce(&mut weir_config::Backend)) -> Arc<dyn Backend> {
     let mut spec = weir_config::Backend::http("scripted", server.url.parse().unwrap());

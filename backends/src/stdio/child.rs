@@ -5,6 +5,7 @@ use super::listening::Listening;
 use crate::changes::Announcer;
 use crate::deadlines::Deadlines;
 use crate::inventory::Requester;
+use crate::message::Roots;
 use crate::pending::{Debtor, Pending, PendingCall};
 use crate::subscriptions::{Subscriptions, Uris};
 use crate::verbosity::Verbosity;
@@ -18,6 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, ChildStdout};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 use weir_config::{BackendLimits, BackendTimeouts};
@@ -38,6 +41,10 @@ pub(crate) struct Recipe {
     pub(crate) subscriptions: Arc<Subscriptions>,
     /// How many processes there are, probes and those being stopped among them.
     pub(crate) running: Arc<watch::Sender<usize>>,
+    /// What it is told of roots where no client says which.
+    pub(crate) roots: Roots,
+    /// Where what nobody waits for is done.
+    pub(crate) handle: Handle,
     /// The child only finds something out; its end is no event.
     pub(crate) probe: bool,
 }
@@ -233,9 +240,12 @@ impl Child {
                 }
             }
             (Kind::Request, _) => {
-                if let Some(answer) =
-                    self.pending.ask(message).and_then(|message| message::answer_to(&message))
-                {
+                let roots = &self.recipe.roots;
+                let left = match roots.answer_for_all(self.key, &message) {
+                    true => Some(message),
+                    false => self.pending.ask(self.key, message),
+                };
+                if let Some(answer) = left.and_then(|message| message::answer_to(&message, roots)) {
                     self.post(answer);
                 }
             }
@@ -261,8 +271,16 @@ impl Debtor for Child {
         self.post(message::cancelled(id));
     }
 
-    fn reply(self: Arc<Self>, body: Bytes) {
-        self.post(json::single_line(body));
+    fn reply(self: Arc<Self>, id: u64, body: Bytes) {
+        // With a full queue it waits: the child waits for it, too.
+        if let Err(TrySendError::Full(body)) = self.queue.try_send(json::single_line(body)) {
+            let handle = self.recipe.handle.clone();
+            handle.spawn(async move {
+                if let Err(error) = self.send(body).await {
+                    self.pending.give_up(id, BackendError::NotTaken(Box::new(error)));
+                }
+            });
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) async fn era(recipe: &Recipe) -> Result<Era, BackendError> {
         changes: Arc::default(),
         subscriptions: recipe.subscriptions.clone(),
         running: recipe.running.clone(),
+        roots: recipe.roots.clone(),
+        handle: recipe.handle.clone(),
         probe: true,
     });
     match Child::start(&probe, Era::Modern, None, SessionKey::Shared).await {

@@ -1,5 +1,7 @@
 //! Backends of real child processes.
 
+mod asking;
+
 use super::*;
 use crate::trial::{CLIENT, call};
 use std::path::Path;
@@ -37,7 +39,12 @@ impl Trial {
 
     /// Waits until the server has written down `line`.
     async fn until(&self, line: &str) {
-        while !self.log().iter().any(|present| present == line) {
+        self.until_some(|present| present == line).await;
+    }
+
+    /// Waits until the server has written down such a line.
+    async fn until_some(&self, is: impl Fn(&str) -> bool) {
+        while !self.log().iter().any(|line| is(line)) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

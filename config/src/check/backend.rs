@@ -1,9 +1,10 @@
 //! One of `backends`.
 
 use super::limits::{self, BackendDefaults};
+use super::roots;
 use super::{Checker, reason, resolve};
 use crate::file::{self, SecretText};
-use crate::model::{Backend, HttpBackend, Secret, StdioBackend, Transport};
+use crate::model::{Backend, HttpBackend, Secret, SessionScope, StdioBackend, Transport};
 use crate::report::quote;
 use crate::tree::Path;
 use std::collections::{BTreeMap, HashMap};
@@ -40,8 +41,22 @@ pub(crate) fn backend(
     defaults: &BackendDefaults,
 ) -> Option<Backend> {
     let fits = fitting(checker, here, &written);
-    let file::Backend { command, args, env, cwd, url, headers, ca, http2, era, session, limits, timeouts } =
-        written;
+    let file::Backend {
+        command,
+        args,
+        env,
+        cwd,
+        url,
+        headers,
+        ca,
+        http2,
+        era,
+        session,
+        instances,
+        roots,
+        limits,
+        timeouts,
+    } = written;
     let limits = limits::of_backend(limits, &defaults.limits);
     let timeouts = limits::timeouts_of_backend(checker, here, timeouts, &defaults.timeouts);
 
@@ -49,6 +64,7 @@ pub(crate) fn backend(
     let headers = self::headers(checker, &here.key("headers"), headers.unwrap_or_default());
     let cwd = cwd.map(|written| folder(checker, &here.key("cwd"), &written));
     let ca = ca.map(|written| checker.existing_file(&here.key("ca"), &written));
+    let roots = roots::roots(checker, &here.key("roots"), roots.unwrap_or_default());
     let args: Vec<_> = args.unwrap_or_default().into_iter().map(|text| text.0).collect();
     for (index, argument) in args.iter().enumerate() {
         if argument.contains('\0') {
@@ -63,13 +79,23 @@ pub(crate) fn backend(
         checker.error(checker.at(&here.key("command"), "expected the name or path of a program"));
     }
     let url = url.map(|text| self::url(checker, &here.key("url"), &text, ca.is_some()));
+    if instances.is_some() && command.is_some() && session == Some(SessionScope::Client) {
+        let finding = checker.at_key(&here.key("instances"), "`instances` fits `session: shared` alone");
+        checker.error(finding.help("with `session: client` each client session has a process of its own"));
+    }
     if !fits {
         return None;
     }
     let mut backend = match (command, url) {
         (Some(command), _) => {
             let mut backend = Backend::stdio(name, "", args.iter().map(String::as_str));
-            backend.transport = Transport::Stdio(StdioBackend { command, args, env, cwd });
+            backend.transport = Transport::Stdio(StdioBackend {
+                command,
+                args,
+                env,
+                cwd,
+                instances: instances.unwrap_or(StdioBackend::INSTANCES),
+            });
             backend
         }
         (None, Some(Some(url))) => {
@@ -84,7 +110,7 @@ pub(crate) fn backend(
     };
     backend.era = era.unwrap_or(backend.era);
     backend.session = session.unwrap_or(backend.session);
-    Some(Backend { limits, timeouts, ..backend })
+    Some(Backend { roots, limits, timeouts, ..backend })
 }
 
 /// Reports what does not fit the way the backend is reached; whether exactly one way is named.
@@ -94,6 +120,7 @@ fn fitting(checker: &mut Checker<'_>, here: &Path, written: &file::Backend) -> b
         ("args", written.args.is_some()),
         ("env", written.env.is_some()),
         ("cwd", written.cwd.is_some()),
+        ("instances", written.instances.is_some()),
         ("timeouts.stop", stop),
     ];
     let of_url = [

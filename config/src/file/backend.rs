@@ -1,7 +1,7 @@
 //! `backends`.
 
 use super::{BackendLimits, BackendTimeouts, SecretText, Text};
-use crate::model::{EraSetting, SessionScope};
+use crate::model::{EraSetting, SessionScope, StdioBackend};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -36,8 +36,36 @@ pub(crate) struct Backend {
     pub(crate) era: Option<EraSetting>,
     /// Whom a session with the server belongs to. Default: `client` with `url`, `shared` with `command`.
     pub(crate) session: Option<SessionScope>,
+    /// With `command` and `session: shared`: processes that the calls of clients which can be asked for input are
+    /// dealt out to. Each runs one such call at a time; they are started when first needed.
+    #[schemars(range(min = 1, max = 64), extend("default" = StdioBackend::INSTANCES))]
+    pub(crate) instances: Option<usize>,
+    /// Folders that the server is told it may work in, where it asks for none of a call's client or that client names
+    /// none: `file:` URIs, alone or with a name. Default: none.
+    pub(crate) roots: Option<Vec<Root>>,
     /// Bounds on what it may send and how much it is asked at once. Default: those of `defaults`.
     pub(crate) limits: Option<BackendLimits>,
     /// Bounds on the time that it may take. Default: those of `defaults`.
     pub(crate) timeouts: Option<BackendTimeouts>,
+}
+
+/// A folder or file that a server may work in: its URI alone, or with a name.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Root {
+    /// The URI alone.
+    Uri(String),
+    /// The URI with a name.
+    Table(RootTable),
+}
+
+/// A URI with a name.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NamedRoot")]
+pub(crate) struct RootTable {
+    /// The `file:` URI.
+    pub(crate) uri: String,
+    /// What people call it.
+    pub(crate) name: Option<String>,
 }

@@ -18,10 +18,21 @@ pub struct Backend {
     pub era: EraSetting,
     /// Whom an upstream session belongs to. Default `client` for HTTP, `shared` for stdio.
     pub session: SessionScope,
+    /// What it is told of folders where no client says which it works in. Default none.
+    pub roots: Vec<Root>,
     /// Bounds on what it may send and how much it is asked at once.
     pub limits: BackendLimits,
     /// Bounds on time.
     pub timeouts: BackendTimeouts,
+}
+
+/// A folder or file that a server may work in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// A `file:` URI, as it was written.
+    pub uri: String,
+    /// For people.
+    pub name: Option<String>,
 }
 
 /// How a backend is reached.
@@ -44,6 +55,8 @@ pub struct StdioBackend {
     pub env: Vec<(String, Secret)>,
     /// Its working directory; absent means weir's own.
     pub cwd: Option<PathBuf>,
+    /// Processes among which the calls of clients that can be asked for input are dealt out. Default 1.
+    pub instances: usize,
 }
 
 /// A remote server.
@@ -125,7 +138,13 @@ impl Backend {
         args: impl IntoIterator<Item = impl Into<String>>,
     ) -> Self {
         let args = args.into_iter().map(Into::into).collect();
-        let transport = StdioBackend { command: command.into(), args, env: Vec::new(), cwd: None };
+        let transport = StdioBackend {
+            command: command.into(),
+            args,
+            env: Vec::new(),
+            cwd: None,
+            instances: StdioBackend::INSTANCES,
+        };
         Self::new(name.into(), Transport::Stdio(transport), SessionScope::Shared)
     }
 
@@ -142,10 +161,16 @@ impl Backend {
             transport,
             era: EraSetting::default(),
             session,
+            roots: Vec::new(),
             limits: BackendLimits::default(),
             timeouts: BackendTimeouts::default(),
         }
     }
+}
+
+impl StdioBackend {
+    /// So many processes where nothing else is said.
+    pub const INSTANCES: usize = 1;
 }
 
 impl Default for BackendLimits {

@@ -25,6 +25,13 @@ fn a_file_of_one_backend_has_every_default() {
 }
 
 #[test]
+fn a_program_may_run_several_times() {
+    let config = config("backends: {a: {command: x, session: shared, instances: 3}}");
+    let Transport::Stdio(stdio) = &config.backends[0].transport else { panic!("{config:?}") };
+    assert_eq!(stdio.instances, 3);
+}
+
+#[test]
 fn keys_without_a_value_say_nothing() {
     let bare = config("backends: {a: {command: x}}\n");
     let empty =
@@ -71,9 +78,14 @@ fn every_key_reaches_the_model() {
                 ("A".to_owned(), Secret::new("true".to_owned())),
             ],
             cwd: Some(at(".")),
+            instances: 1,
         }),
         era: EraSetting::Modern,
         session: SessionScope::Client,
+        roots: vec![
+            Root { uri: "file:///srv/files".to_owned(), name: None },
+            Root { uri: "file:///srv/more".to_owned(), name: Some("More".to_owned()) },
+        ],
         limits: BackendLimits { message: 1 << 20, calls: 7, items: 10_000, subscriptions: 10_000 },
         timeouts: BackendTimeouts { connect: seconds(3), stop: Duration::ZERO, ..shared.clone() },
     };
@@ -87,6 +99,7 @@ fn every_key_reaches_the_model() {
         }),
         era: EraSetting::Legacy,
         session: SessionScope::Shared,
+        roots: Vec::new(),
         limits: BackendLimits { message: 1 << 20, calls: 256, items: 5, subscriptions: 6 },
         timeouts: BackendTimeouts { idle: seconds(4), call: seconds(5), refresh: seconds(6), ..shared },
     };

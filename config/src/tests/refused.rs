@@ -45,6 +45,19 @@ fn backends_that_cannot_work_are_refused() {
             ],
         ),
         (
+            backend(
+                "command: x, session: client, instances: 2, roots: [/srv, {uri: 'http://x'}, 'file:///x']",
+            ),
+            &[
+                "1:45 backends.a.instances: `instances` fits `session: shared` alone \
+                 (with `session: client` each client session has a process of its own)",
+                "1:67 backends.a.roots[0]: not a URI that begins with `file://` \
+                 (write a path such as `/srv/files` as `file:///srv/files`)",
+                "1:79 backends.a.roots[1].uri: not a URI that begins with `file://` \
+                 (write a path such as `/srv/files` as `file:///srv/files`)",
+            ],
+        ),
+        (
             backend("url: 'ftp://x'"),
             &["1:21 backends.a.url: the URL must begin with `http://` or `https://`"],
         ),

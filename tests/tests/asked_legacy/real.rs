@@ -30,9 +30,16 @@ fn check(report: &Report) {
     }
 }
 
+/// server-everything as a program. It asks for roots soon after its start, which is no question to a client.
+fn program() -> Value {
+    let mut backend = peers::everything_stdio();
+    backend["roots"] = json!(["file:///srv"]);
+    backend
+}
+
 #[test]
 fn clients_answer_a_legacy_program() {
-    let weir = Weir::over(json!({"everything": peers::everything_stdio()}));
+    let weir = Weir::over(json!({"everything": program()}));
     for sdk in SDKS {
         check(&driver::asked_session(sdk, "legacy", &weir.url(), &questions()));
         check(&driver::asked_session(sdk, "legacy", &format!("sse:{}/sse", weir.url()), &questions()));
@@ -50,7 +57,7 @@ fn clients_answer_a_legacy_server_over_http() {
 
 #[test]
 fn clients_that_start_weir_answer() {
-    let backends = json!({"everything": peers::everything_stdio()});
+    let backends = json!({"everything": program()});
     let (_directory, words) = stdio::command_line(config(backends, json!({"conflicts": "none"})));
     for sdk in SDKS {
         check(&driver::asked_session(sdk, "legacy", &json!(words).to_string(), &questions()));

@@ -55,9 +55,9 @@ impl Asker {
         self.server.received_of("tools/call").len()
     }
 
-    /// What the clients answered.
+    /// What the clients answered; refusals are not theirs.
     pub fn answers(&self) -> Vec<Value> {
-        self.heard.lock().iter().filter(|message| message.get("method").is_none()).cloned().collect()
+        self.heard.lock().iter().filter(|message| message.get("result").is_some()).cloned().collect()
     }
 
     /// How many calls were cancelled.

@@ -135,7 +135,7 @@ fn answers_that_are_none_are_refused_and_may_be_put_right() {
     for wrong in [json!([]), json!("x"), json!(7), json!({key.clone(): "yes"}), json!({key: null})] {
         is_refused(&client.ask("tools/call", retry(&params, &asked, wrong)), "`params.inputResponses` must");
     }
-    assert!(asker.answers().is_empty());
+    assert!(asker.answers().iter().all(|answer| answer.get("result").is_none()));
     assert!(!client.ask("tools/call", answered(&params, &asked)).failed());
 }
 
@@ -160,5 +160,5 @@ fn who_comes_too_late_finds_nothing() {
     wait::until_true("the backend's call is cancelled", || asker.cancelled() == 1);
     let late = client.ask("tools/call", answered(&params, &asked));
     is_refused(&late, "`params.requestState`");
-    assert!(asker.answers().is_empty());
+    assert!(asker.answers().iter().all(|answer| answer.get("result").is_none()));
 }

@@ -133,7 +133,7 @@ fn a_reload_that_takes_the_backend_away_ends_its_parked_calls() {
     assert!(gone.failed() && message(&gone).contains("ask"), "{}", gone.message);
     wait::until_true("both calls are cancelled", || asker.cancelled() == 2);
     assert!(client.ask("tools/call", answered(&params, &other)).failed());
-    assert!(asker.answers().is_empty());
+    assert!(asker.answers().iter().all(|answer| answer.get("result").is_none()));
 }
 
 #[test]

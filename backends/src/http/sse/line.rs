@@ -145,9 +145,12 @@ impl Line {
                 }
             }
             (Kind::Request, _) => {
-                if let Some(answer) =
-                    self.pending.ask(message).and_then(|message| message::answer_to(&message))
-                {
+                let roots = &shared.roots;
+                let left = match roots.answer_for_all(self.key, &message) {
+                    true => Some(message),
+                    false => self.pending.ask(self.key, message),
+                };
+                if let Some(answer) = left.and_then(|message| message::answer_to(&message, roots)) {
                     self.reply(&shared, answer);
                 }
             }
@@ -165,7 +168,7 @@ impl Line {
         }
     }
 
-    /// Answers a request of the server, in the background.
+    /// weir's own answer to a request of the server, in the background.
     fn reply(&self, shared: &Arc<Shared>, answer: Bytes) {
         // One that asks faster than it takes the answers gets no more.
         let Ok(place) = self.replies.clone().try_acquire_owned() else {

@@ -17,6 +17,8 @@ pub(super) struct Request {
     headers: HashMap<String, String>,
     method: String,
     id: String,
+    /// The body; `null` where it is no JSON.
+    pub(super) body: serde_json::Value,
 }
 
 impl Request {
@@ -252,6 +254,7 @@ async fn read(stream: &mut TcpStream, connection: usize) -> Option<Request> {
         headers,
         method: body["method"].as_str().unwrap_or_default().to_owned(),
         id: body["id"].to_string(),
+        body,
     })
 }
 

@@ -6,11 +6,11 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// What a script may do on a server's streams.
 #[derive(Debug, Default)]
-struct Streams(Mutex<Vec<Option<UnboundedSender<String>>>>);
+pub(super) struct Streams(Mutex<Vec<Option<UnboundedSender<String>>>>);
 
 impl Streams {
     /// Opens another stream whose first event names `endpoint`, to which the stream's number is added.
-    fn open(&self, endpoint: &str) -> Answer {
+    pub(super) fn open(&self, endpoint: &str) -> Answer {
         let (sender, feed) = unbounded_channel();
         let mut streams = self.0.lock();
         let _ = sender.send(format!("event: endpoint\ndata: {endpoint}?stream={}\n\n", streams.len()));
@@ -19,14 +19,14 @@ impl Streams {
     }
 
     /// Writes an event on the stream that `request` names.
-    fn say(&self, request: &Request, message: &str) {
+    pub(super) fn say(&self, request: &Request, message: &str) {
         let number: usize = request.target().split_once("stream=").unwrap().1.parse().unwrap();
         if let Some(Some(stream)) = self.0.lock().get(number) {
             let _ = stream.send(format!("event: message\ndata: {message}\n\n"));
         }
     }
 
-    fn result(&self, request: &Request, result: &str) -> Answer {
+    pub(super) fn result(&self, request: &Request, result: &str) -> Answer {
         self.say(request, &format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, request.id()));
         refusal(202, "Accepted")
     }
@@ -55,7 +55,7 @@ fn old(request: &Request, streams: &Streams) -> Answer {
 }
 
 /// A server of this transport that answers with `script` before it answers as [`old`] does.
-async fn start(
+pub(super) async fn start(
     script: impl Fn(&Request, &Streams) -> Option<Answer> + Send + Sync + 'static,
 ) -> (Server, Arc<Streams>) {
     let streams = Arc::new(Streams::default());
@@ -75,16 +75,16 @@ async fn each_client_session_has_a_stream_of_its_own() {
         assert_eq!(inventory.features.transport, Transport::Sse);
         assert_eq!(inventory.features.revision.as_str(), "2024-11-05");
         for _ in 0..2 {
-            assert!(call(&backend, SessionKey::Shared).await.unwrap().contains("/message?stream=0"));
-            assert!(call(&backend, CLIENT).await.unwrap().contains("/message?stream=1"));
+            assert!(call(&backend, SessionKey::Shared).await.unwrap().contains("/message?stream=1"));
+            assert!(call(&backend, CLIENT).await.unwrap().contains("/message?stream=2"));
         }
-        assert_eq!((server.count("GET"), server.count("initialize")), (2, 3), "one of them was refused");
-        assert_eq!(server.count("notifications/initialized"), 2);
+        assert_eq!((server.count("GET"), server.count("initialize")), (3, 4), "one of them was refused");
+        assert_eq!(server.count("notifications/initialized"), 3);
         backend.end_session(CLIENT);
         server.until("CLOSED", 1).await;
         assert_eq!(call(&backend, CLIENT).await, Err(BackendError::SessionEnded));
         backend.close().await;
-        server.until("CLOSED", 2).await;
+        server.until("CLOSED", 3).await;
         assert_eq!(server.count("DELETE"), 0);
     }
 }
@@ -266,7 +266,7 @@ async fn the_streams_of_client_sessions_are_bounded() {
     let busy = call(&backend, SessionKey::Client(2)).await.unwrap_err();
     assert_eq!(busy.to_string(), "is busy: 1 event streams serve other sessions, try again later");
     call(&backend, SessionKey::Shared).await.unwrap();
-    assert_eq!(server.count("GET"), 2);
+    assert_eq!(server.count("GET"), 3);
     backend.end_session(CLIENT);
     server.until("CLOSED", 1).await;
     call(&backend, SessionKey::Client(2)).await.unwrap();

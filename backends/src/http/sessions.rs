@@ -1,0 +1,180 @@
+//! Which sessions with a legacy backend there are, and which are being opened.
+
+use super::Shared;
+use super::post::Attempt;
+use super::session::{self, ENDING, IDLE, Key, UpstreamSession};
+use crate::departed::Departed;
+use crate::flight::{Flight, launch};
+use crate::{BackendError, SessionKey};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::time::{Instant, timeout};
+
+/// The sessions of one backend.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    places: HashMap<Key, Place>,
+    /// The session of a server that keeps none; it serves everybody.
+    stateless: Option<Arc<UpstreamSession>>,
+    departed: Departed,
+    /// Counts the handshakes, so that each knows its own place again.
+    handshakes: u64,
+    closed: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// The handshake with this number is under way.
+    Opening(u64, Flight<Arc<UpstreamSession>>),
+    Open(Arc<UpstreamSession>),
+}
+
+impl Sessions {
+    /// The session for `key`, opened where there is none. However many wait for it, one handshake is made; whoever
+    /// leaves meanwhile does not stop it.
+    pub(crate) async fn open(
+        &self,
+        shared: &Arc<Shared>,
+        key: Key,
+    ) -> Result<Arc<UpstreamSession>, BackendError> {
+        let opening = {
+            let mut state = self.0.lock();
+            if state.closed {
+                return Err(BackendError::Stopping);
+            }
+            if let Some(session) = &state.stateless {
+                return Ok(session.clone());
+            }
+            match state.places.get(&key) {
+                Some(Place::Open(session)) if !session.has_ended() => {
+                    *session.used.lock() = Instant::now();
+                    return Ok(session.clone());
+                }
+                Some(Place::Opening(_, opening)) => opening.clone(),
+                _ if state.departed.contains(key.client) => return Err(BackendError::SessionEnded),
+                _ => {
+                    state.handshakes += 1;
+                    let number = state.handshakes;
+                    let opening = launch(&shared.handle, session::open(shared.clone(), key, number));
+                    state.places.insert(key, Place::Opening(number, opening.clone()));
+                    opening
+                }
+            }
+        };
+        opening.await
+    }
+
+    /// Takes in what the handshake `number` ended with; `false` where nobody wants the session any more.
+    pub(super) fn settle(&self, key: Key, number: u64, session: Option<&Arc<UpstreamSession>>) -> bool {
+        let mut state = self.0.lock();
+        let ours = matches!(state.places.get(&key), Some(Place::Opening(present, _)) if *present == number);
+        if ours {
+            state.places.remove(&key);
+        }
+        match session {
+            Some(session) if session.is_stateless() && !state.closed => {
+                state.stateless = Some(session.clone());
+                true
+            }
+            Some(session) if ours => {
+                state.places.insert(key, Place::Open(session.clone()));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The server no longer knows `lost`; the next call opens another.
+    pub(crate) fn forget(&self, key: Key, lost: &Arc<UpstreamSession>) {
+        let mut state = self.0.lock();
+        if state.stateless.as_ref().is_some_and(|session| Arc::ptr_eq(session, lost)) {
+            state.stateless = None;
+        }
+        if matches!(state.places.get(&key), Some(Place::Open(session)) if Arc::ptr_eq(session, lost)) {
+            state.places.remove(&key);
+        }
+    }
+
+    /// As [`Sessions::forget`], where what was `sent` in `session` says so. Answers whether it does. Where that is but a
+    /// guess, the session is ended once no request runs in it any more.
+    pub(crate) fn forget_if_lost(
+        &self,
+        key: Key,
+        session: &Arc<UpstreamSession>,
+        sent: &Result<Attempt, BackendError>,
+    ) -> bool {
+        match sent {
+            Err(BackendError::SessionLost) => {}
+            Ok(Attempt::Unplaced(_)) => session.abandoned.store(true, Ordering::Relaxed),
+            _ => return false,
+        }
+        self.forget(key, session);
+        true
+    }
+
+    /// Takes the sessions of `client` out. A handshake under way ends what it opens.
+    pub(crate) fn take(&self, client: SessionKey) -> Vec<Arc<UpstreamSession>> {
+        let taken = self.0.lock().places.extract_if(|key, _| key.client == client).collect::<Vec<_>>();
+        let open = |place| match place {
+            Place::Open(session) => Some(session),
+            Place::Opening(..) => None,
+        };
+        taken.into_iter().filter_map(|(_, place)| open(place)).collect()
+    }
+
+    /// Takes one session out, where it is open.
+    pub(crate) fn take_one(&self, key: Key) -> Option<Arc<UpstreamSession>> {
+        match self.0.lock().places.remove(&key)? {
+            Place::Open(session) => Some(session),
+            Place::Opening(..) => None,
+        }
+    }
+
+    /// Takes `session` out where nobody uses it and has not for [`IDLE`].
+    pub(super) fn take_idle(&self, key: Key, session: &Arc<UpstreamSession>) -> bool {
+        let mut state = self.0.lock();
+        let present =
+            matches!(state.places.get(&key), Some(Place::Open(present)) if Arc::ptr_eq(present, session));
+        // One is held here and one by its place.
+        let is_idle = Arc::strong_count(session) <= 2 && session.used.lock().elapsed() >= IDLE;
+        present && is_idle && state.places.remove(&key).is_some()
+    }
+
+    /// As [`Sessions::take`], for good: a late call of the same client opens nothing any more.
+    pub(crate) fn take_for_good(&self, client: SessionKey) -> Vec<Arc<UpstreamSession>> {
+        self.0.lock().departed.add(client);
+        self.take(client)
+    }
+
+    /// Takes out what is everybody's, since whatever answers at this address next may be another program. Requests that
+    /// run in it go on.
+    pub(crate) fn abandon_shared(&self) {
+        self.0.lock().stateless = None;
+        for session in self.take(SessionKey::Shared) {
+            session.abandoned.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends everything, for good.
+    pub(crate) async fn close(&self, shared: &Shared) {
+        let places = {
+            let mut state = self.0.lock();
+            state.closed = true;
+            state.stateless = None;
+            std::mem::take(&mut state.places)
+        };
+        let ended = places.into_values().map(|place| async move {
+            match place {
+                Place::Open(session) => session::end(shared, &session).await,
+                // Finding its place gone, it ends what it opened.
+                Place::Opening(_, opening) => drop(opening.await),
+            }
+        });
+        let _ = timeout(2 * ENDING, futures_util::future::join_all(ended)).await;
+    }
+}

@@ -1,0 +1,96 @@
+//! What arrives, and whose it is.
+
+use super::mailbox::{BYTES, EVENTS};
+use super::*;
+use futures_util::FutureExt;
+
+fn message(method: &str) -> Message {
+    let body = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"level":"info"}}}}"#);
+    Message::parse(Bytes::from(body)).unwrap()
+}
+
+fn log() -> Message {
+    message("notifications/message")
+}
+
+#[test]
+fn a_log_message_goes_to_the_only_call() {
+    for key in [SessionKey::Shared, SessionKey::Client(1)] {
+        let pending = Pending::default();
+        assert!(pending.log(key, log()).is_some(), "nobody is there");
+        let _own = pending.insert(1).unwrap();
+        let first = pending.insert_call(2, false, Logs::Unsaid, ClientCapabilities::NONE).unwrap();
+        assert!(pending.log(key, log()).is_none());
+        assert!(matches!(first.0.next().now_or_never(), Some(Ok(Event::Log(_)))));
+        let second = pending.insert_call(3, false, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
+        assert!(pending.log(key, log()).is_some(), "it may be either's");
+        assert!(pending.answer(2, Err(BackendError::Stopping)));
+        assert!(pending.log(key, log()).is_none(), "the only call wants none, so nobody gets it");
+        assert!(second.0.next().now_or_never().is_none());
+    }
+}
+
+#[test]
+fn what_a_call_logs_that_was_given_up_is_nobody_elses() {
+    let pending = Pending::default();
+    let call = |id| pending.insert_call(id, false, Logs::Unsaid, ClientCapabilities::NONE).unwrap();
+    let is_passed_on = |key| pending.log(key, log()).is_none();
+    let shared = || is_passed_on(SessionKey::Shared);
+    let _own = pending.insert(1).unwrap();
+    let (_cancelled, _lost, _refused, _current) = (call(2), call(3), call(4), call(5));
+    pending.remove(1);
+    pending.give_up(4, BackendError::Refused { status: 500 });
+    pending.give_up(3, BackendError::gone("x"));
+    pending.remove(2);
+    pending.remove(2);
+    assert!(!shared());
+    assert!(is_passed_on(SessionKey::Client(1)), "it is the same client's");
+    assert!(!pending.answer(2, Err(BackendError::Stopping)), "late");
+    assert!(!shared(), "another one is left");
+    assert!(!pending.answer(3, Err(BackendError::Stopping)), "late");
+    assert!(shared());
+
+    let many = 10..=(10 + GIVEN_UP as u64);
+    many.clone().for_each(|id| {
+        call(id);
+        pending.remove(id);
+    });
+    many.for_each(|id| assert!(!pending.answer(id, Err(BackendError::Stopping))));
+    assert!(!shared(), "there were too many to know");
+}
+
+#[test]
+fn events_come_before_the_answer_and_are_bounded() {
+    let pending = Pending::default();
+    let call = pending.insert_call(1, true, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
+    let unwanted = pending.insert_call(2, false, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
+    for _ in 0..=EVENTS {
+        pending.progress(1, message("notifications/progress"));
+        pending.progress(2, message("notifications/progress"));
+    }
+    assert!(
+        pending.answer(1, Err(BackendError::Stopping)) && !pending.answer(1, Err(BackendError::Stopping))
+    );
+    let mut events = 0;
+    let answer = loop {
+        match call.0.next().now_or_never().unwrap() {
+            Ok(_) => events += 1,
+            Err(answer) => break answer,
+        }
+    };
+    assert_eq!((events, answer.err()), (EVENTS, Some(BackendError::Stopping)));
+    assert!(unwanted.0.next().now_or_never().is_none());
+}
+
+#[test]
+fn large_events_are_bounded_by_their_size() {
+    let pending = Pending::default();
+    let call = pending.insert_call(1, true, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
+    let drain = || std::iter::from_fn(|| call.0.next().now_or_never()).count();
+    for (size, kept) in [(BYTES / 4, 3), (2 * BYTES, 1), (BYTES / 4, 3)] {
+        for _ in 0..10 {
+            pending.progress(1, message(&"x".repeat(size)));
+        }
+        assert_eq!(drain(), kept, "of {size} bytes each");
+    }
+}
