@@ -9,11 +9,14 @@ mod verdict;
 
 use behaviours::{BEHAVIOURS, Behaviour, Cell};
 use parking_lot::{Mutex, RwLock};
-use parties::{CLIENTS, COLUMNS, Client, Column, MIXED, Site, Transport};
+use parties::{CLIENTS, COLUMNS, Client, Column, MIXED, Site, Transport, until_listed};
 use serde_json::{Value, json};
 use std::thread::scope;
 use verdict::{Verdict, expected};
 use weir_tests::{Capable, Weir};
+
+/// One gateway starts after the other: all of their servers at once would take so long that some are thought to be silent.
+static STARTING: Mutex<()> = Mutex::new(());
 
 /// Complaints of all trials.
 type Complaints = Mutex<Vec<String>>;
@@ -83,18 +86,24 @@ fn with_clients(
     scope(|threads| {
         for client in CLIENTS.iter().filter(|client| client.transport == Transport::Stdio) {
             threads.spawn(move || {
+                let starting = STARTING.lock();
                 let site = Site::start(column);
                 let mut capable = client.start(site.config.clone(), capabilities(client));
+                until_listed(&mut capable, column);
+                drop(starting);
                 run(client, &mut capable, &RwLock::default());
             });
         }
+        let starting = STARTING.lock();
         let site = Site::start(column);
         let (weir, quiet) = (Weir::serve(site.config.clone()), RwLock::default());
+        drop(starting);
         scope(|inner| {
             for client in CLIENTS.iter().filter(|client| client.transport != Transport::Stdio) {
                 let (weir, quiet) = (&weir, &quiet);
                 inner.spawn(move || {
                     let mut capable = client.connect(&weir.endpoint(), capabilities(client));
+                    until_listed(&mut capable, column);
                     run(client, &mut capable, quiet);
                 });
             }

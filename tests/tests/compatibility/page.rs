@@ -13,12 +13,13 @@ output. A test tries each cell of these tables with the real binary, and writes 
 
 **✓** means that it works. **A number** means that it cannot work, for the reason under [Reasons](#reasons); who calls is told.
 
-- What a server asks reaches the client in the way of the client's revision: as a request on the stream of its call, or as
-  `input_required`. The message of an elicitation begins with the backend's name, such as `[github] Who are you?`.
+- What a server asks reaches a legacy client as a request on the stream of its call, a modern one as `input_required`, whatever
+  the server's era: see [Questions of servers](questions.md).
 - A client is asked for nothing that it did not declare. A modern server, and a legacy one over streamable HTTP, sees what the
-  client of the call declared. Clients share the other connections, so those declare all that weir can relay; a request that the
-  client of the call cannot answer is refused with an error. `roots/list` is then answered without roots.
-- Log messages of a program belong to a call only while no other runs in it: see [Logging](logging.md#whose-message-is-it).
+  client of the call declared. Clients share a program, so it sees all that weir relays, and what the client of the call cannot
+  answer is refused with an error: see [Servers that ask](servers-that-ask.md).
+- A program's log messages belong to a call only while no other runs in it: see
+  [Logging](logging.md#whose-message-is-it).
 ";
 
 /// Checks the page; with `WEIR_BLESS` it is written first.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 use weir_tests::peers::{self, HttpPeer};
-use weir_tests::{Capable, Endpoint, Stdio, weir};
+use weir_tests::{Capable, Endpoint, Stdio, wait, weir};
 
 /// How long a call may take at the backends that are there for calls that take too long.
 const HURRY: Duration = Duration::from_millis(700);
@@ -84,6 +84,19 @@ impl Client {
         }
         Capable::stdio_legacy(weir, self.revision, capabilities)
     }
+}
+
+/// Waits until everything of these servers is listed; on a busy machine one may come later than the others.
+pub(crate) fn until_listed(client: &mut Capable, column: &Column) {
+    wait::until_true("all servers are there", || {
+        let listed = client.ask("tools/list", json!({})).expect("a list");
+        let listed = listed.message["result"]["tools"].as_array().cloned().unwrap_or_default();
+        let names = column
+            .backends
+            .iter()
+            .flat_map(|Backend { name, .. }| [format!("{name}_wait"), format!("{name}-hurried_wait")]);
+        names.into_iter().all(|name| listed.iter().any(|tool| tool["name"] == name.as_str()))
+    });
 }
 
 /// A kind of server.
@@ -167,10 +180,15 @@ impl Site {
                     backend
                 }
             };
-            let hurried = format!("{name}-hurried");
-            backends[&hurried] = peers::bounded(backend.clone(), &[("call", HURRY)]);
+            let mut hurried = peers::bounded(backend.clone(), &[("call", HURRY)]);
+            if *transport == Transport::Stdio {
+                // Clients do not wait for each other, or theirs would be up before the call begins.
+                hurried["instances"] = json!(CLIENTS.len());
+            }
+            let hurried_name = format!("{name}-hurried");
+            backends[&hurried_name] = hurried;
             backends[name] = backend;
-            names.extend([(*name).to_owned(), hurried]);
+            names.extend([(*name).to_owned(), hurried_name]);
         }
         Self { config: weir::config(backends, json!({"backends": names})), _listening: listening }
     }
