@@ -16,6 +16,13 @@ pub struct Changes {
     pub resources: u64,
 }
 
+impl Changes {
+    /// The reasons that were no announcement: something may have been missed.
+    pub fn suspicions(&self) -> u64 {
+        self.reasons.saturating_sub(self.tools + self.prompts + self.resources)
+    }
+}
+
 /// Counts [`Changes`].
 #[derive(Debug, Default)]
 pub(crate) struct Announcer(watch::Sender<Changes>);

@@ -115,7 +115,8 @@ enum Source {
 }
 
 impl Exchange {
-    pub(crate) fn ready(outcome: Outcome) -> Self {
+    /// One that has ended already.
+    pub fn ready(outcome: Outcome) -> Self {
         Self { source: Source::Ready(Some(outcome)), _place: None, _held: None }
     }
 

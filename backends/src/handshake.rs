@@ -1,6 +1,7 @@
 //! What a server says of itself in `initialize` or `server/discover`.
 
-use crate::{BackendError, Message};
+use crate::{BackendError, Freshness, Message};
+use tokio::time::Instant;
 use weir_protocol::{Era, Revision, json, meta};
 
 /// How messages travel to a server and back.
@@ -48,6 +49,8 @@ pub struct Features {
     pub instructions: Option<String>,
     /// The name and version that it gives itself, of at most 128 characters, for people to read.
     pub server: Option<String>,
+    /// How long all this is good, where a modern server says so.
+    pub freshness: Freshness,
 }
 
 impl Features {
@@ -109,6 +112,10 @@ impl Features {
             completions: has("completions"),
             instructions,
             server: server(answer),
+            freshness: match revision.era() {
+                Era::Modern => Freshness::of(head.hint(&answer.body), Instant::now()),
+                Era::Legacy => Freshness::STALE,
+            },
         })
     }
 }

@@ -1,12 +1,13 @@
 //! Everything a backend offers, fetched page by page.
 
 use crate::handshake::result_of;
-use crate::{BackendError, Features, Message};
+use crate::{BackendError, Features, Freshness, Message};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
+use tokio::time::Instant;
 use weir_protocol::item::{self, Item};
 use weir_protocol::mirror::AnnotationError;
-use weir_protocol::{Method, json};
+use weir_protocol::{Era, Method, json};
 
 /// Everything a backend offers at one time.
 #[derive(Debug, Clone)]
@@ -21,8 +22,23 @@ pub struct Inventory {
     pub resources: Vec<Item>,
     /// Its resource templates, in its order.
     pub templates: Vec<Item>,
+    /// How long each list is fresh, in the order of the lists above.
+    pub freshness: [Freshness; 4],
     /// What could not be fetched or was left out this time.
     pub faults: Vec<ListFault>,
+}
+
+impl Inventory {
+    /// Whether the lists hold the same items as those of `other`.
+    pub fn lists_the_same(&self, other: &Self) -> bool {
+        let same = |own: &[Item], other: &[Item]| {
+            own.iter().map(|item| &item.raw).eq(other.iter().map(|item| &item.raw))
+        };
+        same(&self.tools, &other.tools)
+            && same(&self.prompts, &other.prompts)
+            && same(&self.resources, &other.resources)
+            && same(&self.templates, &other.templates)
+    }
 }
 
 /// A list, or a part of one, that could not be used; the log says so too.
@@ -52,13 +68,25 @@ const PAGES: usize = 10_000;
 /// A server that lets so many lists time out before it answers one is not asked for more.
 const SILENCES: usize = 2;
 
+/// One whole list, and how long it is fresh.
+#[derive(Debug, Clone)]
+struct Listed {
+    items: Vec<Item>,
+    freshness: Freshness,
+}
+
+impl Listed {
+    /// Nothing, of which nobody said how long that holds.
+    const NOTHING: Self = Self { items: Vec::new(), freshness: Freshness::STALE };
+}
+
 /// Fetches the lists of one backend and keeps the last good ones.
 #[derive(Debug)]
 pub(crate) struct Lists {
     backend: String,
     /// Bounds the items of each list.
     items: usize,
-    last: Mutex<HashMap<Method, Vec<Item>>>,
+    last: Mutex<HashMap<Method, Listed>>,
     /// The tools that were last left out for their annotations, and why.
     rejected: Mutex<BTreeMap<String, AnnotationError>>,
     /// What was wrong with them this time; at most one fault for each page.
@@ -100,11 +128,17 @@ impl Lists {
             let list = if wanted {
                 fetch_list(requester, method, self).await.inspect(|_| fetched = true)
             } else {
-                Ok(Vec::new())
+                Ok(Listed::NOTHING)
             };
             match list {
-                Ok(list) => {
-                    let list = if method == Method::ToolsList { self.admitted(list) } else { list };
+                Ok(mut list) => {
+                    if method == Method::ToolsList {
+                        list.items = self.admitted(list.items);
+                    }
+                    // What an older server calls a time to live is its own affair.
+                    if features.revision.era() == Era::Legacy {
+                        list.freshness = Freshness::STALE;
+                    }
                     self.last.lock().insert(method, list);
                 }
                 Err(error) if error.concerns_one_list() => {
@@ -112,6 +146,9 @@ impl Lists {
                     tracing::warn!(backend = self.backend, list, %error, "the last known list stays");
                     let text = error.explained();
                     self.faults.lock().push(ListFault { method, whole: true, text });
+                    if let Some(list) = self.last.lock().get_mut(&method) {
+                        list.freshness = Freshness { until: None, ..list.freshness };
+                    }
                     silences += usize::from(matches!(error, BackendError::Timeout { .. }));
                     let error = failed.get_or_insert(error);
                     // Of a server that is silent altogether not every list is waited for.
@@ -126,12 +163,14 @@ impl Lists {
             return Err(error);
         }
         let last = self.last.lock();
-        let list = |method| last.get(&method).cloned().unwrap_or_default();
+        let list = |method| last.get(&method).map(|list| list.items.clone()).unwrap_or_default();
+        let fresh = |(method, _)| last.get(&method).map_or(Freshness::STALE, |list| list.freshness);
         Ok(Inventory {
             tools: list(Method::ToolsList),
             prompts: list(Method::PromptsList),
             resources: list(Method::ResourcesList),
             templates: list(Method::TemplatesList),
+            freshness: wanted.map(fresh),
             faults: std::mem::take(&mut self.faults.lock()),
             features,
         })
@@ -139,7 +178,7 @@ impl Lists {
 
     /// The tools as they are now, asked for alone.
     pub(crate) async fn tools(&self, requester: &(impl Requester + Sync)) -> Result<Vec<Item>, BackendError> {
-        fetch_list(requester, Method::ToolsList, self).await
+        fetch_list(requester, Method::ToolsList, self).await.map(|list| list.items)
     }
 
     /// The tools without those whose annotations break a rule: a client must not see them (2026-07-28 `server/tools`
@@ -189,8 +228,9 @@ async fn fetch_list(
     requester: &(impl Requester + Sync),
     method: Method,
     lists: &Lists,
-) -> Result<Vec<Item>, BackendError> {
+) -> Result<Listed, BackendError> {
     let mut all: Vec<Item> = Vec::new();
+    let mut freshness: Option<Freshness> = None;
     let mut cursor: Option<String> = None;
     for _ in 0..PAGES {
         let members = cursor.as_ref().map(|raw| format!("\"cursor\":{raw}")).unwrap_or_default();
@@ -200,10 +240,14 @@ async fn fetch_list(
             Err(BackendError::Answered { code, .. })
                 if code == i64::from(weir_protocol::code::METHOD_NOT_FOUND) =>
             {
-                return Ok(all);
+                return Ok(Listed { items: all, freshness: Freshness::STALE });
             }
             head => head?,
         };
+        // Each page has a life of its own, which begins as it comes.
+        let page_freshness = Freshness::of(head.hint(&answer.body), Instant::now());
+        let freshness =
+            *freshness.insert(freshness.map_or(page_freshness, |before| before.and(page_freshness)));
         let Some(page) = head.items else {
             return Err(BackendError::Protocol(format!("the result of {} has no list", method.as_str())));
         };
@@ -218,7 +262,7 @@ async fn fetch_list(
         // An empty string is a valid cursor; only a missing or null one is the end.
         let next = head.next_cursor.map(|member| member.value.text(&answer.body).to_owned());
         match next.filter(|raw| raw != "null") {
-            None => return Ok(all),
+            None => return Ok(Listed { items: all, freshness }),
             Some(raw) if json::as_str(raw.as_bytes()).is_none() || Some(&raw) == cursor.as_ref() => {
                 return Err(BackendError::Protocol(format!(
                     "{} yields a cursor that leads nowhere",
@@ -230,3 +274,6 @@ async fn fetch_list(
     }
     Err(BackendError::Protocol(format!("{} has more than {PAGES} pages", method.as_str())))
 }
+
+#[cfg(test)]
+mod tests;

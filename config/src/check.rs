@@ -95,7 +95,7 @@ pub(crate) fn config(checker: &mut Checker<'_>, file: file::File) -> Config {
         Some(written) => endpoint::endpoints(checker, written, &names),
         None => vec![default_endpoint(checker, &here, names, Conflicts::default())],
     };
-    let limits = limits::front(limits.unwrap_or_default());
+    let limits = limits::front(checker, limits.unwrap_or_default());
     let timeouts = limits::front_timeouts(checker, timeouts.unwrap_or_default());
     Config { listener, backends: checked, endpoints, limits, timeouts }
 }

@@ -1,11 +1,13 @@
 //! A backend as the gateway holds it: as long as anybody may still call it, it is not closed.
 
+use crate::cache::Reads;
 use crate::icons::Album;
 use parking_lot::Mutex;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
-use weir_backends::{Backend, BackendError, Inventory};
+use weir_backends::{Backend, BackendError, Changes, Inventory};
 use weir_config::Transport;
 use weir_runtime::Guardian;
 
@@ -20,6 +22,12 @@ pub(crate) struct Attached {
     authorities: Option<Vec<u8>>,
     /// Its last good lists; `None` while it has never answered.
     inventory: Mutex<Option<Arc<Inventory>>>,
+    /// A change of its lists was announced, or may have been missed, since they were fetched.
+    outdated: AtomicBool,
+    /// The changes that were taken in.
+    heeded: Mutex<Changes>,
+    /// What is known of the reads of its resources.
+    pub(crate) reads: Arc<Reads>,
     /// Its icons, as far as an endpoint embeds them.
     pub(crate) icons: Album,
     /// Becomes true when calls that still run must be given up. The other side sees when the last holder has let go.
@@ -50,6 +58,9 @@ impl Attached {
             backend: weir_backends::connect(spec, guardian, background)?,
             spec: spec.clone(),
             inventory: Mutex::default(),
+            outdated: AtomicBool::new(false),
+            heeded: Mutex::default(),
+            reads: Arc::default(),
             icons: Album::default(),
             given_up,
         };
@@ -74,6 +85,28 @@ impl Attached {
     /// Takes in new lists.
     pub(crate) fn put(&self, inventory: Inventory) {
         *self.inventory.lock() = Some(Arc::new(inventory));
+    }
+
+    /// Takes in that there are reasons to list again: nothing that depends on the lists or the resources is good any more.
+    pub(crate) fn heed(&self, now: Changes) {
+        let mut heeded = self.heeded.lock();
+        if now.reasons > heeded.reasons {
+            self.outdated.store(true, Ordering::Relaxed);
+            if now.resources > heeded.resources || now.suspicions() > heeded.suspicions() {
+                self.reads.all_changed();
+            }
+            *heeded = now;
+        }
+    }
+
+    /// Its lists are those of now, unless there are `more` reasons already to fetch them again.
+    pub(crate) fn catch_up(&self, more: bool) {
+        self.outdated.store(more, Ordering::Relaxed);
+    }
+
+    /// Whether its lists may have changed since they were fetched.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Relaxed)
     }
 
     /// Whether calls that still run must end now.

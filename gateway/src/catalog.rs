@@ -3,6 +3,7 @@
 mod build;
 mod exposure;
 mod filter;
+mod freshness;
 mod names;
 mod parameters;
 mod template;
@@ -18,6 +19,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use template::Template;
+use weir_backends::Freshness;
 use weir_protocol::list::write_page;
 use weir_protocol::parameters::Parameters;
 use weir_protocol::{Era, Mirrors};
@@ -135,6 +137,10 @@ pub(crate) struct Catalog {
     shelves: [Shelf; 4],
     pub(crate) offers: Offers,
     pub(crate) instructions: Option<String>,
+    /// How long each list is fresh, in the order of [`List::ALL`], as far as the backends say.
+    fresh: [Freshness; 4],
+    /// The same for what the backends say of themselves.
+    pub(crate) discovered: Freshness,
     templates: Vec<(Template, usize)>,
     /// Scheme of a URI → the first backend that lists a resource or template with it.
     schemes: HashMap<String, usize>,
@@ -196,6 +202,17 @@ impl Shelf {
 impl Catalog {
     pub(crate) fn shelf(&self, list: List) -> &Shelf {
         let [tools, prompts, resources, templates] = &self.shelves;
+        match list {
+            List::Tools => tools,
+            List::Prompts => prompts,
+            List::Resources => resources,
+            List::Templates => templates,
+        }
+    }
+
+    /// How long a list is fresh, as far as the backends say.
+    pub(crate) fn freshness(&self, list: List) -> Freshness {
+        let [tools, prompts, resources, templates] = self.fresh;
         match list {
             List::Tools => tools,
             List::Prompts => prompts,

@@ -1,6 +1,7 @@
 //! Where a client's dialect is taken off: `modern` and `legacy`; what both share stands here.
 
 mod batch;
+mod hints;
 pub(crate) mod legacy;
 mod listing;
 pub(crate) mod modern;
@@ -10,6 +11,7 @@ pub(crate) mod sse;
 pub(crate) use batch::Batch;
 
 use crate::answer::{Asker, SERVER_INFO};
+use crate::cache;
 use crate::call::{self, Manner, Request, Routed};
 use crate::catalog::{Catalog, Offers};
 use crate::client::{Client, Gone};
@@ -22,7 +24,7 @@ use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use std::sync::Arc;
 use weir_backends::Input;
-use weir_protocol::{Envelope, Kind, Meta, Revision, code, json};
+use weir_protocol::{Envelope, Kind, Meta, Method, Revision, code, json};
 
 /// A message that was read and understood, over whatever transport it came.
 #[derive(Clone)]
@@ -97,6 +99,17 @@ impl Post {
         call::route(&self.endpoint, request)
     }
 
+    /// Sends a call that was decided for the first time, or finds its answer among what is kept.
+    fn begin(&self, manner: &Manner, routed: Routed) -> retry::Begun {
+        match manner.method {
+            Method::ResourcesRead => {
+                let prefix = routed.uri_prefix.clone();
+                (cache::start(&self.snapshot.cache, routed), prefix)
+            }
+            _ => retry::begin(routed),
+        }
+    }
+
     /// Routes a call and carries it to its end.
     async fn call(
         &self,
@@ -118,7 +131,9 @@ impl Post {
             Box::pin(self.retry(&manner, client.headers())).await
         } else {
             let routed = self.route(&manner, None);
-            routed.and_then(|routed| modern::mirrored(routed, era, self, client.headers())).map(retry::begin)
+            routed
+                .and_then(|routed| modern::mirrored(routed, era, self, client.headers()))
+                .map(|routed| self.begin(&manner, routed))
         };
         match begun {
             Ok((running, uri_prefix)) => {
@@ -253,12 +268,14 @@ fn initialize_result(catalog: &Catalog, revision: Revision) -> String {
     )
 }
 
-/// The result of `server/discover`. What is offered may change at any time, so nobody is told to keep it.
-fn discover_result(catalog: &Catalog) -> String {
+/// The result of `server/discover`.
+fn discover_result(endpoint: &Endpoint) -> String {
+    let catalog = &endpoint.catalog();
     format!(
-        r#"{{"resultType":"complete","supportedVersions":["{}"],"capabilities":{},"serverInfo":{SERVER_INFO},"ttlMs":0,"cacheScope":"private","_meta":{{"{}":{SERVER_INFO}}}{}}}"#,
+        r#"{{"resultType":"complete","supportedVersions":["{}"],"capabilities":{},"serverInfo":{SERVER_INFO},{},"_meta":{{"{}":{SERVER_INFO}}}{}}}"#,
         Revision::LATEST.as_str(),
         capabilities(catalog.offers),
+        hints::of(endpoint, catalog, catalog.discovered).members(),
         weir_protocol::meta::SERVER_INFO,
         instructions(catalog)
     )

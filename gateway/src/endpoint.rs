@@ -77,6 +77,11 @@ impl Endpoint {
         self.catalog.load_full()
     }
 
+    /// Whether this is what it shows now.
+    pub(crate) fn is_current(&self, catalog: &Catalog) -> bool {
+        self.catalog.load().generation == catalog.generation
+    }
+
     /// Whether one made of these would be the same.
     pub(crate) fn is_of(&self, spec: &weir_config::Endpoint, backends: &[Arc<Attached>]) -> bool {
         self.spec == *spec

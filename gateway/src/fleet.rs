@@ -159,8 +159,8 @@ impl Fleet {
             let answered = watch::Sender::new(false);
             answers.push((member.attached.clone(), answered.subscribe()));
             let keep = refresh::keep(member.attached.clone(), self.depot.clone(), answered);
-            let follow =
-                watchers::follow(self.core.clone(), member.attached.number, member.attached.notices());
+            let (number, reads) = (member.attached.number, member.attached.reads.clone());
+            let follow = watchers::follow(self.core.clone(), number, reads, member.attached.notices());
             member.tasks = vec![tokio::spawn(keep).abort_handle(), tokio::spawn(follow).abort_handle()];
         }
         let all = async {
@@ -207,7 +207,7 @@ impl Fleet {
     ) -> Reloaded {
         let patience = config.timeouts.drain;
         self.core.sessions.allow(session::allowance(&config));
-        let (snapshot, hold) = Snapshot::new(config, self.address, backends, endpoints);
+        let (snapshot, hold) = Snapshot::new(config, self.address, backends, endpoints, Some(current));
         self.core.snapshot.store(snapshot.clone());
         let before = std::mem::replace(&mut self.hold, hold);
         let mut gone = Vec::new();
@@ -237,6 +237,7 @@ impl Fleet {
         let reloaded = Reloaded { changed: true, started: names(&fresh), ended: names(&leave) };
         self.members.extend(fresh);
         for member in leave {
+            snapshot.cache.forget(member.attached.number);
             self.leaving.spawn(retire(member, patience, self.core.drain.clone()));
         }
         reloaded

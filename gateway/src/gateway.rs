@@ -148,7 +148,7 @@ impl Gateway {
         let address = front.as_ref().map_or(config.listener.address, |front| front.address);
         // The first configuration takes the place of one that serves nothing.
         let nothing = Config { backends: Vec::new(), endpoints: Vec::new(), ..config.clone() };
-        let (snapshot, hold) = Snapshot::new(nothing, address, Vec::new(), Vec::new());
+        let (snapshot, hold) = Snapshot::new(nothing, address, Vec::new(), Vec::new(), None);
         let core = Arc::new(Core {
             snapshot: ArcSwap::new(snapshot),
             sessions: Sessions::new(Arc::new(session::allowance(&config))),

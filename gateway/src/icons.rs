@@ -111,6 +111,7 @@ fn with(inventory: &Inventory, icons: &Embedded) -> Inventory {
         prompts: list(&inventory.prompts),
         resources: list(&inventory.resources),
         templates: list(&inventory.templates),
+        freshness: inventory.freshness,
         faults: inventory.faults.clone(),
     }
 }

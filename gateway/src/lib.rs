@@ -1,8 +1,10 @@
 //! The data plane: HTTP in, one protocol inside, backends behind. The only crate that knows HTTP sessions.
 
+mod ancestry;
 mod answer;
 mod app;
 mod attached;
+mod cache;
 mod call;
 mod catalog;
 mod client;

@@ -8,6 +8,7 @@ pub(crate) use questions::{modern_params, required_answer};
 
 use crate::answer::{Answer, Asker};
 use crate::attached::Attached;
+use crate::cache::Seat;
 use crate::call::{Manner, Routed};
 use crate::client::{Client, Gone};
 use crate::drain::Phase;
@@ -38,6 +39,8 @@ pub(crate) struct Running {
     backend: Arc<Attached>,
     opening: Option<BoxFuture<'static, Result<Exchange, BackendError>>>,
     exchange: Option<Exchange>,
+    /// Where a read leaves its outcome for others.
+    seat: Option<Seat>,
     ended: bool,
     /// What a legacy backend asks its modern client; `None` as long as it never asked.
     questions: Option<Box<Questions>>,
@@ -52,18 +55,28 @@ impl fmt::Debug for Running {
 impl Running {
     pub(crate) fn start(routed: Routed) -> Self {
         let opening = routed.backend.backend.clone().call(routed.permit, routed.call);
-        Self {
-            backend: routed.backend,
-            opening: Some(opening),
-            exchange: None,
-            ended: false,
-            questions: None,
-        }
+        Self::new(routed.backend, opening)
+    }
+
+    /// A read of a resource, which may have been answered already.
+    pub(crate) fn read(
+        backend: Arc<Attached>,
+        opening: BoxFuture<'static, Result<Exchange, BackendError>>,
+        seat: Seat,
+    ) -> Self {
+        Self { seat: Some(seat), ..Self::new(backend, opening) }
+    }
+
+    fn new(backend: Arc<Attached>, opening: BoxFuture<'static, Result<Exchange, BackendError>>) -> Self {
+        Self { backend, opening: Some(opening), exchange: None, seat: None, ended: false, questions: None }
     }
 
     /// The next event. Cancel-safe.
     async fn next(&mut self) -> Result<Event, BackendError> {
         let next = self.advance().await;
+        if let Some(seat) = &self.seat {
+            seat.settle(&next);
+        }
         self.ended = !matches!(next, Ok(Event::Progress(_) | Event::Log(_) | Event::Asked(_)));
         next
     }
@@ -114,6 +127,7 @@ impl Running {
     fn cancel(&mut self) {
         self.opening = None;
         self.exchange = None;
+        self.seat = None;
         self.ended = true;
     }
 

@@ -73,12 +73,15 @@ pub(crate) async fn keep(backend: Arc<Attached>, depot: Arc<Depot>, answered: wa
     // Ends with this task, whatever ends it.
     let mut beside = JoinSet::new();
     beside.spawn(icons::follow(backend.clone(), depot.clone(), backend.icons.wanted()));
+    beside.spawn(heed(backend.clone()));
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
     let mut pace = Pace::default();
+    let mut poll = Poll::default();
     let mut seen = Changes::default();
     let mut failing = false;
     loop {
         let now = *changes.borrow_and_update();
+        backend.heed(now);
         let wait = match backend.backend.inventory().await {
             Ok(inventory) => {
                 if failing {
@@ -86,9 +89,12 @@ pub(crate) async fn keep(backend: Arc<Attached>, depot: Arc<Depot>, answered: wa
                 }
                 failing = false;
                 backoff.reset();
+                let same = backend.inventory().is_some_and(|before| before.lists_the_same(&inventory));
+                let wait = poll.pause(soonest(&inventory), same).min(interval);
                 depot.put(&backend, inventory, &announced(&seen, &now));
+                backend.catch_up(changes.has_changed().unwrap_or(true));
                 seen = now;
-                interval
+                wait
             }
             Err(error) => {
                 if !failing {
@@ -107,10 +113,54 @@ pub(crate) async fn keep(backend: Arc<Attached>, depot: Arc<Depot>, answered: wa
                 if changed.is_err() {
                     return;
                 }
+                backend.catch_up(true);
                 tokio::time::sleep(pace.after(fetched.elapsed())).await;
             }
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+/// Takes in changes as they are announced, also while lists are under way.
+async fn heed(backend: Arc<Attached>) {
+    let mut changes = backend.changes();
+    while changes.changed().await.is_ok() {
+        let now = *changes.borrow_and_update();
+        backend.heed(now);
+    }
+}
+
+/// How long the first of the lists that run out is fresh still; `None` where no list says so.
+fn soonest(inventory: &Inventory) -> Option<Duration> {
+    let until = inventory.freshness.iter().filter_map(|list| list.until).min()?;
+    Some(until.saturating_duration_since(Instant::now()))
+}
+
+/// How soon lists are fetched again because they have run out: then, a little spread, so that many backends do not do it
+/// together; and ever later, up to a bound, where nothing is ever new (2026-07-28 `server/utilities/caching` wants both of
+/// whoever polls).
+#[derive(Debug, Default)]
+struct Poll {
+    /// How often in a row nothing was new.
+    calm: u32,
+}
+
+impl Poll {
+    /// Never sooner.
+    const SOONEST: Duration = Duration::from_secs(1);
+    /// Lists that live shorter are fetched less often as long as nothing is new in them, but at least so often.
+    const CALM: Duration = Duration::from_secs(15);
+
+    /// The pause before lists are fetched that are fresh for `left`, and the `same` as before.
+    fn pause(&mut self, left: Option<Duration>, same: bool) -> Duration {
+        self.calm = if same { self.calm.saturating_add(1) } else { 0 };
+        let Some(left) = left else {
+            return Duration::MAX;
+        };
+        let left = left.max(Self::SOONEST);
+        let later = left.saturating_mul(1 << self.calm.min(4)).min(Self::CALM);
+        let spread = f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX) / 10.0;
+        left.max(later).mul_f64(1.0 + spread)
     }
 }
 
@@ -148,6 +198,22 @@ fn announced(before: &Changes, now: &Changes) -> Vec<Topic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_are_polled_as_they_run_out_and_less_where_nothing_is_new() {
+        let mut poll = Poll::default();
+        let mut after = |seconds: f64, same, expected: f64| {
+            let pause = poll.pause(Some(Duration::from_secs_f64(seconds)), same).as_secs_f64();
+            assert!(pause >= expected && pause <= expected * 1.101, "{pause} s, not {expected} s");
+        };
+        after(0.001, false, 1.0);
+        for expected in [2.0, 4.0, 8.0, 15.0, 15.0, 15.0] {
+            after(1.0, true, expected);
+        }
+        after(60.0, true, 60.0);
+        after(1.0, false, 1.0);
+        assert_eq!(poll.pause(None, false), Duration::MAX);
+    }
 
     #[test]
     fn calm_is_rewarded_and_storms_are_not() {

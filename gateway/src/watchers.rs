@@ -2,6 +2,8 @@
 //!
 //! S: MCP 2025-11-25 `server/resources` "Subscriptions"; 2026-07-28 `basic/patterns/subscriptions`.
 
+use crate::ancestry::ancestry;
+use crate::cache::Reads;
 use crate::call::{self, Watchable};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
@@ -15,9 +17,6 @@ use tokio::sync::broadcast::error::RecvError;
 use weir_backends::{Notice, Subscribed, Update};
 use weir_policies::Principal;
 use weir_protocol::{Era, Logs};
-
-/// A URI has no more parts than this that could be resources of their own.
-const PARTS: usize = 64;
 
 /// URI, as its backend knows it → who watches it.
 type Watched = HashMap<Arc<str>, Vec<Watcher>>;
@@ -357,19 +356,18 @@ impl Watchers {
     }
 }
 
-/// A URI and everything that it is a part of. An update may name a part of what was subscribed to.
-fn ancestry(uri: &str) -> impl Iterator<Item = &str> {
-    let parts = uri.match_indices(['/', '?', '#']).flat_map(|(at, end)| [at, at + end.len()]);
-    let outer =
-        parts.take(2 * PARTS).filter_map(|end| uri.get(..end)).filter(move |part| part.len() < uri.len());
-    std::iter::once(uri).chain(outer)
-}
-
-/// Passes on what the backend of this number tells, as long as there is the backend.
-pub(crate) async fn follow(core: Arc<Core>, backend: usize, mut notices: Receiver<Notice>) {
+/// Passes on what the backend of this number tells, as long as there is the backend. What was read of its resources is
+/// outdated before anybody is told to read it again.
+pub(crate) async fn follow(
+    core: Arc<Core>,
+    backend: usize,
+    reads: Arc<Reads>,
+    mut notices: Receiver<Notice>,
+) {
     loop {
         match notices.recv().await {
             Ok(Notice::Updated(update)) => {
+                reads.changed(&update.uri);
                 for endpoint in &core.snapshot.load().endpoints {
                     endpoint.watchers.tell(endpoint, backend, &update);
                 }
@@ -388,6 +386,7 @@ pub(crate) async fn follow(core: Arc<Core>, backend: usize, mut notices: Receive
                 }
             }
             Err(RecvError::Lagged(_)) => {
+                reads.all_changed();
                 for endpoint in &core.snapshot.load().endpoints {
                     endpoint.watchers.tell_all(backend);
                 }

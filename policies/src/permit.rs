@@ -60,6 +60,13 @@ impl Policies {
         Self { rule: Rule::AnonymousOnly }
     }
 
+    /// Whether everybody who reaches the endpoint sees the same lists; where not, no list may be kept for anybody else.
+    pub fn show_all_the_same(&self) -> bool {
+        match self.rule {
+            Rule::AnonymousOnly => true,
+        }
+    }
+
     /// Decides one call on `item`, the exposed name or URI.
     pub fn permit(&self, principal: &Arc<Principal>, action: Action, item: &str) -> Result<Permit, Denied> {
         match self.rule {

@@ -13,6 +13,11 @@ impl Principal {
         Self { issuer: String::new(), subject: "anonymous".to_owned() }
     }
 
+    /// Whom an issuer calls by this name.
+    pub fn of(issuer: &str, subject: &str) -> Self {
+        Self { issuer: issuer.to_owned(), subject: subject.to_owned() }
+    }
+
     /// Who vouches for the caller; empty for the anonymous one.
     pub fn issuer(&self) -> &str {
         &self.issuer

@@ -1,6 +1,7 @@
 //! The Model Context Protocol as bytes: messages are read once, borrowed, and changed by splicing; no I/O, no async.
 
 pub mod batch;
+pub mod caching;
 pub mod capabilities;
 pub mod code;
 pub mod cursor;
@@ -26,6 +27,7 @@ pub mod splice;
 pub mod sse;
 pub mod uris;
 
+pub use caching::Hint;
 pub use capabilities::ClientCapabilities;
 pub use envelope::{Envelope, EnvelopeError, Kind, Params};
 pub use level::{Level, Logs};

@@ -178,6 +178,16 @@ pub fn conformance_http() -> HttpPeer {
     })
 }
 
+/// The Python SDK's server of `fixtures/caching.py`: its lists may be kept for `ttl` milliseconds, by whom `scope` says.
+pub fn caching_http(ttl: u64, scope: &'static str) -> HttpPeer {
+    HttpPeer::start("the caching server", move |port| {
+        let mut command = python();
+        command.arg(peers().join("fixtures/caching.py")).arg(port.to_string());
+        command.args([ttl.to_string().as_str(), scope]);
+        command
+    })
+}
+
 /// The same conformance server over the HTTP+SSE transport of 2024-11-05.
 pub fn conformance_sse() -> HttpPeer {
     let start = |port: u16| {

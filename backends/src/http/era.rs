@@ -75,14 +75,20 @@ impl Verdict {
 
     /// What the server says of itself, asked again where there is doubt.
     pub(crate) async fn look(&self, shared: &Arc<Shared>) -> Result<Features, BackendError> {
-        let detection = {
+        let (detection, known) = {
             let mut state = self.state.lock();
-            match &state.known {
-                Some(known) if !known.doubted && !self.is_old(known) => return Ok(known.features.clone()),
-                _ => state.detection(shared),
+            let known = state.known.as_ref().filter(|known| !known.doubted && !self.is_old(known));
+            let known = known.map(|known| known.features.clone());
+            match known {
+                Some(known) if !has_run_out(&known) => return Ok(known),
+                known => (state.detection(shared), known),
             }
         };
-        detection.await
+        // What only ran out is still the best that is known where it cannot be had anew.
+        match (detection.await, known) {
+            (Err(_), Some(known)) => Ok(known),
+            (found, _) => found,
+        }
     }
 
     fn is_old(&self, known: &Known) -> bool {
@@ -122,6 +128,11 @@ impl Verdict {
             Err(error) => state.failed = Some((Instant::now(), error.clone())),
         }
     }
+}
+
+/// Whether a modern server said how long its `server/discover` holds, and that time is over.
+fn has_run_out(features: &Features) -> bool {
+    features.freshness.until.is_some_and(|until| until <= Instant::now())
 }
 
 impl State {

@@ -57,7 +57,7 @@ pub(crate) fn backend(
         limits,
         timeouts,
     } = written;
-    let limits = limits::of_backend(limits, &defaults.limits);
+    let limits = limits::of_backend(checker, here, limits, &defaults.limits);
     let timeouts = limits::timeouts_of_backend(checker, here, timeouts, &defaults.timeouts);
 
     let env = variables(checker, &here.key("env"), env.unwrap_or_default());

@@ -3,7 +3,7 @@
 use super::Checker;
 use crate::file;
 use crate::model::{BackendLimits, BackendTimeouts, Limits, Timeouts};
-use crate::quantity::TimeSpan;
+use crate::quantity::{Size, TimeSpan};
 use crate::tree::Path;
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ pub(crate) struct BackendDefaults {
 impl BackendDefaults {
     pub(super) fn new(checker: &mut Checker<'_>, written: file::Defaults) -> Self {
         let here = Path::root("defaults");
-        let limits = of_backend(written.limits, &BackendLimits::default());
+        let limits = of_backend(checker, &here, written.limits, &BackendLimits::default());
         let timeouts = timeouts_of_backend(checker, &here, written.timeouts, &BackendTimeouts::default());
         Self { limits, timeouts }
     }
 }
 
-pub(super) fn front(written: file::Limits) -> Limits {
+pub(super) fn front(checker: &mut Checker<'_>, written: file::Limits) -> Limits {
     let file::Limits {
         body,
         headers,
@@ -36,26 +36,43 @@ pub(super) fn front(written: file::Limits) -> Limits {
         subscriptions,
         rounds,
         parked,
+        cache,
+        cached,
     } = written;
     let defaults = Limits::default();
+    let here = Path::root("limits");
+    let mut some = |key, size, default| some_bytes(checker, &here.key(key), size, default);
     Limits {
-        body: body.map_or(defaults.body, |size| size.0),
-        headers: headers.map_or(defaults.headers, |size| size.0),
+        body: some("body", body, defaults.body),
+        headers: some("headers", headers, defaults.headers),
         depth: depth.unwrap_or(defaults.depth),
         requests: requests.unwrap_or(defaults.requests),
         sessions: sessions.unwrap_or(defaults.sessions),
-        replay: replay.map_or(defaults.replay, |size| size.0),
-        replays: replays.map_or(defaults.replays, |size| size.0),
+        replay: some("replay", replay, defaults.replay),
+        replays: some("replays", replays, defaults.replays),
         batch: batch.unwrap_or(defaults.batch),
         subscriptions: subscriptions.unwrap_or(defaults.subscriptions),
         rounds: rounds.unwrap_or(defaults.rounds),
         parked: parked.unwrap_or(defaults.parked),
+        cache: cache.map_or(defaults.cache, |size| size.0),
+        cached: some("cached", cached, defaults.cached),
     }
 }
 
 pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts) -> Timeouts {
-    let file::Timeouts { read, write, connection, session, keep_alive, replay, start, input, inputs, drain } =
-        written;
+    let file::Timeouts {
+        read,
+        write,
+        connection,
+        session,
+        keep_alive,
+        replay,
+        cache,
+        start,
+        input,
+        inputs,
+        drain,
+    } = written;
     let defaults = Timeouts::default();
     let here = Path::root("timeouts");
     let mut some = |key, span, default| positive(checker, &here.key(key), span, default);
@@ -66,6 +83,7 @@ pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts)
         session: some("session", session, defaults.session),
         keep_alive: some("keep_alive", keep_alive, defaults.keep_alive),
         replay: any(replay, defaults.replay),
+        cache: some("cache", cache, defaults.cache),
         start: any(start, defaults.start),
         input: some("input", input, defaults.input),
         inputs: some("inputs", inputs, defaults.inputs),
@@ -73,10 +91,17 @@ pub(super) fn front_timeouts(checker: &mut Checker<'_>, written: file::Timeouts)
     }
 }
 
-pub(super) fn of_backend(written: Option<file::BackendLimits>, defaults: &BackendLimits) -> BackendLimits {
+/// `here` is where `limits` stands.
+pub(super) fn of_backend(
+    checker: &mut Checker<'_>,
+    here: &Path,
+    written: Option<file::BackendLimits>,
+    defaults: &BackendLimits,
+) -> BackendLimits {
     let file::BackendLimits { message, calls, items, subscriptions } = written.unwrap_or_default();
+    let here = here.key("limits").key("message");
     BackendLimits {
-        message: message.map_or(defaults.message, |size| size.0),
+        message: some_bytes(checker, &here, message, defaults.message),
         calls: calls.unwrap_or(defaults.calls),
         items: items.unwrap_or(defaults.items),
         subscriptions: subscriptions.unwrap_or(defaults.subscriptions),
@@ -101,6 +126,15 @@ pub(super) fn timeouts_of_backend(
         refresh: some("refresh", refresh, defaults.refresh),
         stop: any(stop, defaults.stop),
     }
+}
+
+/// Room that nothing would fit into if it were zero.
+fn some_bytes(checker: &mut Checker<'_>, here: &Path, written: Option<Size>, default: usize) -> usize {
+    let size = written.map_or(default, |size| size.0);
+    if size == 0 {
+        checker.error(checker.at(here, "must be more than 0"));
+    }
+    size
 }
 
 /// A wait that may be zero.

@@ -43,6 +43,12 @@ pub(crate) struct Limits {
     /// asks is refused.
     #[schemars(range(min = 1, max = 10_000_000), extend("default" = model::Limits::default().parked))]
     pub(crate) parked: Option<usize>,
+    /// How much of what modern backends let be cached of their resources is kept; `0` keeps none.
+    #[schemars(extend("default" = Size(model::Limits::default().cache)))]
+    pub(crate) cache: Option<Size>,
+    /// Largest read of a resource that is kept.
+    #[schemars(extend("default" = Size(model::Limits::default().cached)))]
+    pub(crate) cached: Option<Size>,
 }
 
 /// Bounds on time at the front.
@@ -68,6 +74,9 @@ pub(crate) struct Timeouts {
     /// remembers none.
     #[schemars(extend("default" = TimeSpan(model::Timeouts::default().replay)))]
     pub(crate) replay: Option<TimeSpan>,
+    /// How long a read of a resource is kept at most, whatever its backend allows.
+    #[schemars(extend("default" = TimeSpan(model::Timeouts::default().cache)))]
+    pub(crate) cache: Option<TimeSpan>,
     /// How long the first lists of the backends are waited for at start; `0s` does not wait.
     #[schemars(extend("default" = TimeSpan(model::Timeouts::default().start)))]
     pub(crate) start: Option<TimeSpan>,

@@ -27,6 +27,10 @@ pub struct Limits {
     pub rounds: usize,
     /// Calls of modern clients at once that have asked them something and are kept for their answers. Default 1024.
     pub parked: usize,
+    /// Bytes of all cached reads of resources. Default 64 MiB; zero caches none.
+    pub cache: usize,
+    /// Bytes of one cached read. Default 1 MiB.
+    pub cached: usize,
 }
 
 /// Bounds on time at the front.
@@ -44,6 +48,8 @@ pub struct Timeouts {
     pub keep_alive: Duration,
     /// A stream that ended or broke off is remembered. Default 60 s; zero remembers none.
     pub replay: Duration,
+    /// A read of a resource is cached at most. Default 1 h.
+    pub cache: Duration,
     /// The first lists of the backends are waited for at start. Default 10 s.
     pub start: Duration,
     /// A client may take to answer a round of questions. Default 10 min.
@@ -68,6 +74,8 @@ impl Default for Limits {
             subscriptions: 256,
             rounds: 8,
             parked: 1024,
+            cache: 64 << 20,
+            cached: 1 << 20,
         }
     }
 }
@@ -81,6 +89,7 @@ impl Default for Timeouts {
             session: Duration::from_secs(30 * 60),
             keep_alive: Duration::from_secs(15),
             replay: Duration::from_secs(60),
+            cache: Duration::from_secs(60 * 60),
             start: Duration::from_secs(10),
             input: Duration::from_secs(10 * 60),
             inputs: Duration::from_secs(30 * 60),

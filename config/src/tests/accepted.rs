@@ -172,7 +172,9 @@ fn every_key_reaches_the_model() {
             batch: 8,
             subscriptions: 9,
             rounds: 10,
-            parked: 11
+            parked: 11,
+            cache: 12,
+            cached: 13
         }
     );
     assert_eq!(
@@ -184,6 +186,7 @@ fn every_key_reaches_the_model() {
             session: seconds(4),
             keep_alive: Duration::from_millis(500),
             replay: seconds(5),
+            cache: seconds(6),
             start: Duration::ZERO,
             input: Duration::from_secs(6),
             inputs: Duration::from_secs(7),

@@ -199,7 +199,7 @@ backends:
   c: {command: z}
 endpoints:
   main: {backends: a}
-limits: {body: 0}
+limits: {body: x}
 "
     .replace("${NONE}", "\"${NONE}\"");
     assert_eq!(

@@ -58,6 +58,15 @@ fn backends_that_cannot_work_are_refused() {
             ],
         ),
         (
+            "backends: {a: {command: x, limits: {message: 0}}}\nlimits: {body: 0, replay: 0KiB, cache: 0, cached: 0}\n".to_owned(),
+            &[
+                "1:46 backends.a.limits.message: must be more than 0",
+                "2:16 limits.body: must be more than 0",
+                "2:27 limits.replay: must be more than 0",
+                "2:51 limits.cached: must be more than 0",
+            ],
+        ),
+        (
             backend("url: 'ftp://x'"),
             &["1:21 backends.a.url: the URL must begin with `http://` or `https://`"],
         ),

@@ -2,6 +2,7 @@
 
 use super::exposure::Exposure;
 use super::filter::{ItemFilter, UriFilter};
+use super::freshness;
 use super::names::prefixed;
 use super::parameters::{self, Unfit};
 use super::template::Template;
@@ -99,6 +100,8 @@ pub(crate) fn build(
         generation,
         offers: offers(stocks),
         instructions: instructions(endpoint, stocks),
+        fresh: freshness::of_lists(stocks),
+        discovered: freshness::of_handshakes(stocks),
         templates: ordered(templates).into_iter().map(|(owner, uri)| (Template::new(&uri), owner)).collect(),
         schemes,
         sole_owner: match owners.as_slice() {

@@ -28,11 +28,13 @@ fn stock(name: &str, tools: &[&str], resources: &[&str], templates: &[&str]) -> 
             completions: false,
             instructions: None,
             server: None,
+            freshness: weir_backends::Freshness::STALE,
         },
         tools: items(&format!("[{}]", list("name", tools))),
         prompts: Vec::new(),
         resources: items(&format!("[{}]", list("uri", resources))),
         templates: items(&format!("[{}]", list("uriTemplate", templates))),
+        freshness: [weir_backends::Freshness::STALE; 4],
         faults: Vec::new(),
     };
     Stock { name: name.to_owned(), inventory: Some(Arc::new(inventory)) }

@@ -1,6 +1,6 @@
 //! Lists, answered from the catalog: no backend is asked and nothing is rendered.
 
-use super::Post;
+use super::{Post, hints};
 use crate::answer::SERVER_INFO;
 use crate::catalog::List;
 use crate::client::{Client, Gone};
@@ -52,7 +52,8 @@ fn page(post: &Post, list: List, era: Era) -> Result<[Bytes; 3], Fault> {
     }
     if era == Era::Modern {
         tail.push_str(&format!(
-            r#","resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":{{"{}":{SERVER_INFO}}}"#,
+            r#","resultType":"complete",{},"_meta":{{"{}":{SERVER_INFO}}}"#,
+            hints::of(endpoint, &catalog, catalog.freshness(list)).members(),
             meta::SERVER_INFO
         ));
     }

@@ -126,7 +126,7 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method) -> Resul
         return listing::answer(post, client, list, Era::Modern).await;
     }
     match method {
-        Method::Discover => post.result(client, &discover_result(&post.endpoint.catalog())).await,
+        Method::Discover => post.result(client, &discover_result(&post.endpoint)).await,
         _ => {
             let cacheable = method == Method::ResourcesRead;
             let level = post.meta.as_ref().and_then(|meta| meta.log_level);

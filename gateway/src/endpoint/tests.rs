@@ -63,6 +63,7 @@ fn stock(name: &str, offer: Option<Offer>) -> Stock {
                 revision: Revision::LATEST,
                 transport: weir_backends::Transport::Http,
                 server: None,
+                freshness: weir_backends::Freshness::STALE,
                 tools: true,
                 prompts: true,
                 resources: true,
@@ -75,6 +76,7 @@ fn stock(name: &str, offer: Option<Offer>) -> Stock {
             prompts: items("name", "p", prompts),
             resources: items("uri", "r:", resources),
             templates: items("uriTemplate", "r:{x}/", templates),
+            freshness: [weir_backends::Freshness::STALE; 4],
             faults: Vec::new(),
         })
     });

@@ -31,11 +31,13 @@ fn stock(name: &str, tools: &[&str], resources: &[&str]) -> Stock {
             subscribe: false,
             instructions: None,
             server: None,
+            freshness: weir_backends::Freshness::STALE,
         },
         tools: items(&format!("[{}]", tools.join(","))),
         prompts: Vec::new(),
         resources: items(&format!("[{}]", resources.join(","))),
         templates: Vec::new(),
+        freshness: [weir_backends::Freshness::STALE; 4],
         faults: Vec::new(),
     };
     Stock { name: name.to_owned(), inventory: Some(Arc::new(inventory)) }
