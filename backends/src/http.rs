@@ -232,13 +232,13 @@ impl HttpBackend {
         let session = shared.sessions.open(shared, key).await?;
         let is_shared = key.client == SessionKey::Shared;
         let Some(line) =
-            session.line.as_ref().filter(|line| is_shared && asks && line.pending().may_ask_late())
+            session.line.as_ref().filter(|line| is_shared && asks && line.pending().is_in_doubt())
         else {
             return Ok(session);
         };
         // The one that the operator wants for all may hold more than a stream that is one of many.
         let grace = if key == Key::OWN { GRACE } else { Duration::ZERO };
-        if line.pending().cleared(grace).await {
+        if line.pending().cleared(grace).await || (key == Key::OWN && !line.pending().may_ask_late()) {
             return Ok(session);
         }
         shared.sessions.forget(key, &session);
