@@ -237,21 +237,26 @@ impl HttpBackend {
         let shared = &self.shared;
         let session = shared.sessions.open(shared, key).await?;
         let is_shared = key.client == SessionKey::Shared;
-        let pending = session.line.as_ref().map_or(session.aside.pending(), |line| line.pending());
-        if !(is_shared && asks && pending.may_ask_late()) {
+        let in_doubt = match &session.line {
+            Some(line) => line.pending().is_in_doubt(),
+            // Beside its calls nothing ever tells that one has ended which was given up, and most servers ask nothing there.
+            None => session.aside.pending().may_ask_late(),
+        };
+        if !(is_shared && asks && in_doubt) {
             return Ok(session);
         }
         // The one that the operator wants for all may hold more than a stream that is one of many.
         let grace = if key == Key::OWN { GRACE } else { Duration::ZERO };
-        if pending.cleared(grace).await {
+        let pending = session.line.as_ref().map_or(session.aside.pending(), |line| line.pending());
+        if pending.cleared(grace).await || (key == Key::OWN && !pending.may_ask_late()) {
             return Ok(session);
         }
         shared.sessions.forget(key, &session);
-        if key.lane == 0 && session.line.is_none() {
-            // Calls may run in it that began before it was known that the server asks so.
-            session.abandoned.store(true, Ordering::Relaxed);
-        } else {
+        if session.line.is_some() {
             shared.end(session);
+        } else {
+            // Others may have calls in it.
+            session.abandon();
         }
         shared.sessions.open(shared, key).await
     }

@@ -243,8 +243,12 @@ impl Pending {
         None
     }
 
-    /// Whether the server may still ask something for a call that was given up, so that whatever it asks now is refused:
-    /// only where it asks at all is that worth more than a thought.
+    /// Whether a call was given up that the server may still be busy with, so that whatever it asks now is refused.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.open.lock().as_ref().is_ok_and(|open| open.given_up.is_any())
+    }
+
+    /// Whether the same holds of a server that asks clients for input, so that it is worth more than a short wait.
     pub(crate) fn may_ask_late(&self) -> bool {
         self.open.lock().as_ref().is_ok_and(|open| open.asks && open.given_up.is_any())
     }
@@ -255,11 +259,11 @@ impl Pending {
         let end = last.unwrap_or_else(Instant::now) + grace;
         loop {
             let cleared = self.cleared.notified();
-            if !self.may_ask_late() {
+            if !self.is_in_doubt() {
                 return true;
             }
             if timeout_at(end, cleared).await.is_err() {
-                return !self.may_ask_late();
+                return !self.is_in_doubt();
             }
         }
     }

@@ -124,7 +124,7 @@ impl StdioBackend {
         let slot =
             self.core.slots.lock().get(Key { client: SessionKey::Shared, instance: ticket.instance })?;
         let child = self.child_in(slot.clone()).await?;
-        if !(asks && child.pending().may_ask_late()) {
+        if !(asks && child.pending().is_in_doubt()) {
             return Ok((child, ticket));
         }
         // The ticket goes along: whatever becomes of this client, nobody else may meet the child that is replaced.
@@ -207,9 +207,10 @@ impl Core {
 
     /// Puts another child in the place of `child`, in which a call was given up that may still ask something: nobody could
     /// tell that from what the next call asks. The ends of such calls are waited for, but a server need not tell them
-    /// (2025-11-25 `basic/utilities/cancellation`), and no wait would be long enough for one that goes on in secret.
+    /// (2025-11-25 `basic/utilities/cancellation`), and no wait would be long enough for one that goes on in secret. One that
+    /// has never asked anybody keeps its process: what it may hold is worth more than its first question.
     async fn renew(&self, slot: &Slot, child: Arc<Child>) -> Result<Arc<Child>, BackendError> {
-        if child.pending().cleared(GRACE).await {
+        if child.pending().cleared(GRACE).await || !child.pending().may_ask_late() {
             return Ok(child);
         }
         tracing::info!(

@@ -333,7 +333,11 @@ fn identify(splice: &mut Splice<'_>, source: &str, start: usize) -> Result<(), S
 /// The end of a call whose client answered a question with an error.
 fn unanswered(terms: &Terms<'_>, backend: &str, method: Method, why: &str) -> Answer {
     let method_name = method.as_str();
-    let text = format!("backend `{backend}` asked for `{method_name}`, which failed at the client: {why}");
+    told(terms, format!("backend `{backend}` asked for `{method_name}`, which failed at the client: {why}"))
+}
+
+/// The end of a call that its client could not serve, in words that a model reads too where it called a tool.
+pub(crate) fn told(terms: &Terms<'_>, text: String) -> Answer {
     if terms.manner.method != Method::ToolsCall {
         return terms.asker.fault(&Fault::new(200, code::INTERNAL_ERROR, text));
     }

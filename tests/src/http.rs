@@ -151,6 +151,11 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Reads the head of the answer to a request that was [begun](Request::begin).
+    pub fn of(stream: TcpStream) -> Self {
+        Self::read(BufReader::new(stream))
+    }
+
     fn read(mut reader: BufReader<TcpStream>) -> Self {
         loop {
             let (status, headers) = read_head(&mut reader);

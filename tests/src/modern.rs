@@ -35,19 +35,8 @@ impl Modern {
     }
 
     /// The parameters with the `_meta` members that the revision requires; members that are there stay.
-    pub fn with_meta(&self, mut params: Value) -> Value {
-        let required = [
-            ("protocolVersion", json!(REVISION)),
-            ("clientCapabilities", self.capabilities.clone()),
-            ("clientInfo", json!({"name": "weir-tests", "version": "1"})),
-        ];
-        for (name, value) in required {
-            let member = &mut params["_meta"][format!("{META}{name}")];
-            if member.is_null() {
-                *member = value;
-            }
-        }
-        params
+    pub fn with_meta(&self, params: Value) -> Value {
+        with_meta(params, &self.capabilities)
     }
 }
 
@@ -64,6 +53,23 @@ impl Speak for Modern {
     }
 }
 
+/// The parameters with the `_meta` members that the revision requires of a client with these capabilities; members that are
+/// there stay.
+pub fn with_meta(mut params: Value, capabilities: &Value) -> Value {
+    let required = [
+        ("protocolVersion", json!(REVISION)),
+        ("clientCapabilities", capabilities.clone()),
+        ("clientInfo", json!({"name": "weir-tests", "version": "1"})),
+    ];
+    for (name, value) in required {
+        let member = &mut params["_meta"][format!("{META}{name}")];
+        if member.is_null() {
+            *member = value;
+        }
+    }
+    params
+}
+
 /// A POST of `body` with the headers of the revision: `Mcp-Method`, and `Mcp-Name` where there is a name.
 pub fn post(body: &str, method: &str, name: Option<&str>) -> Request {
     let request = Request::post(body).header("mcp-protocol-version", REVISION).header("mcp-method", method);
@@ -74,7 +80,7 @@ pub fn post(body: &str, method: &str, name: Option<&str>) -> Request {
 }
 
 /// What `Mcp-Name` says for a request, if its method has one.
-fn name_of<'a>(method: &str, params: &'a Value) -> Option<&'a str> {
+pub(crate) fn name_of<'a>(method: &str, params: &'a Value) -> Option<&'a str> {
     match method {
         "tools/call" | "prompts/get" => params["name"].as_str(),
         "resources/read" => params["uri"].as_str(),

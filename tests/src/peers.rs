@@ -230,6 +230,21 @@ pub fn fixture(script: &str, arguments: &[&str]) -> Value {
     json!({"command": python_bin("python"), "args": arguments})
 }
 
+/// The server of `fixtures/matrix/`, called `name`, of one era over `http` or `sse`.
+pub fn matrix(name: &'static str, era: &'static str, transport: &'static str) -> HttpPeer {
+    let start = move |port: u16| {
+        let mut command = python();
+        command.arg(peers().join("fixtures/matrix/server.py")).args([
+            name,
+            era,
+            transport,
+            &port.to_string(),
+        ]);
+        command
+    };
+    HttpPeer::start(name, start).at(if transport == "sse" { "/sse" } else { "/mcp" })
+}
+
 /// Node 22 as it is locked.
 pub fn node() -> Command {
     Command::new(installed(peers().join("node_modules/.bin/node")))

@@ -150,6 +150,22 @@ fn what_a_cancelled_call_asks_late_reaches_nobody() {
 }
 
 #[test]
+fn the_first_question_waits_for_the_end_of_a_cancelled_call() {
+    let (weir, folder) = asking(json!({}));
+    let (one, other) = (client(&weir), client(&weir));
+    let (request, id) = one.prepare("tools/call", json!({"name": "linger", "arguments": {}}));
+    let _cancelled = request.begin(one.endpoint());
+    wait::until_true("the call runs", || log(folder.path()).contains("lingering"));
+    one.tell("notifications/cancelled", json!({"requestId": id}));
+    let (mut stream, id) = begin(&other, json!({"text": "for the other"}));
+    let (text, asked) = question(&mut stream);
+    assert_eq!(text, "for the other");
+    reply(&other, &asked, "here");
+    assert!(end(&mut stream, &id).contains("here"));
+    assert_eq!(starts(folder.path()), 1, "no reason to replace the process");
+}
+
+#[test]
 fn a_process_that_ends_while_it_asks_fails_its_call_and_no_other() {
     let (weir, folder) = asking(json!({}));
     let client = client(&weir);

@@ -66,7 +66,7 @@ pub(crate) struct UpstreamSession {
     /// When it was last wanted.
     pub(super) used: Mutex<Instant>,
     /// Nobody uses it for new requests, but the server may still keep it.
-    pub(super) abandoned: AtomicBool,
+    abandoned: AtomicBool,
     shared: Weak<Shared>,
 }
 
@@ -100,6 +100,11 @@ impl UpstreamSession {
                 .push((headers::PROTOCOL_VERSION, HeaderValue::from_static(self.features.revision.as_str())));
         }
         headers
+    }
+
+    /// Nobody uses it for new requests; it ends with the last one in it.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
     }
 
     fn outgoing(&self, verb: Verb, body: Bytes) -> Outgoing {

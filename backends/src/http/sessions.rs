@@ -9,7 +9,6 @@ use crate::{BackendError, SessionKey};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio::time::{Instant, timeout};
 
 /// The sessions of one backend.
@@ -110,7 +109,7 @@ impl Sessions {
     ) -> bool {
         match sent {
             Err(BackendError::SessionLost) => {}
-            Ok(Attempt::Unplaced(_)) => session.abandoned.store(true, Ordering::Relaxed),
+            Ok(Attempt::Unplaced(_)) => session.abandon(),
             _ => return false,
         }
         self.forget(key, session);
@@ -156,7 +155,7 @@ impl Sessions {
     pub(crate) fn abandon_shared(&self) {
         self.0.lock().stateless = None;
         for session in self.take(SessionKey::Shared) {
-            session.abandoned.store(true, Ordering::Relaxed);
+            session.abandon();
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::Answer;
 use crate::call::takes_input;
-use crate::inquiry::attribute;
+use crate::inquiry::{attribute, told};
 use crate::pump::{Terms, modern_params, required_answer};
 use crate::rescue::{self, Fault};
 use crate::ticket::{Next, Ticket};
@@ -50,6 +50,7 @@ impl Terms<'_> {
         let own = match (self.asker.era, &outcome) {
             (Era::Modern, Outcome::InputRequired(message)) => Some(self.passed_on(backend, message)),
             (Era::Modern, Outcome::Error(message)) => self.reworded(backend, message),
+            (Era::Legacy, Outcome::Error(message)) => self.lacking(backend, message).map(Ok),
             _ => None,
         };
         match own {
@@ -144,6 +145,22 @@ impl Terms<'_> {
             code::URL_ELICITATION_REQUIRED => Some(self.visit(backend, &error.message, data)),
             _ => None,
         }
+    }
+
+    /// What a legacy client is told where a modern backend needs what it did not declare: its era has no code for that.
+    fn lacking(&self, backend: &str, message: &Message) -> Option<Answer> {
+        let raw = message.envelope.error?.of(&message.body);
+        let error: Refusal<'_> = serde_json::from_slice(raw).ok()?;
+        let data = error.data.filter(|_| error.code == code::MISSING_CAPABILITY)?;
+        let missing: Missing<'_> = serde_json::from_str(data.get()).ok()?;
+        let known = ClientCapabilities::parse(missing.required.get().as_bytes(), Revision::LATEST);
+        let lacking = known.without(self.manner.capabilities);
+        if lacking == ClientCapabilities::NONE {
+            return None;
+        }
+        let why: String = error.message.chars().take(500).collect();
+        let text = format!("backend `{backend}` needs a client that declares {}: {why}", lacking.write());
+        Some(told(self, text))
     }
 
     /// What a legacy backend ends a call with whose user has to visit a page first. The client is asked to show it, and its

@@ -49,6 +49,8 @@ mod tests {
                 subscribe: false,
                 logging: false,
                 completions: false,
+                tasks: false,
+                interfaces: false,
                 instructions: None,
                 server: None,
                 freshness: tools.map_or(Freshness::STALE, of),
