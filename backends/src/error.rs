@@ -111,6 +111,16 @@ impl BackendError {
         )
     }
 
+    /// Whether the server did not begin what this was answered to: it never heard of it, or said itself that it will not.
+    pub(crate) fn is_unheard(&self) -> bool {
+        match self {
+            Self::SessionLost | Self::Unreachable(_) => true,
+            // A proxy says so when its own patience ends.
+            Self::Refused { status } => *status < 500,
+            _ => false,
+        }
+    }
+
     /// Whether this speaks against what was found out about the server's era. Silence, a refused credential and a broken
     /// gateway in between do not.
     pub(crate) fn contradicts_era(&self) -> bool {

@@ -149,12 +149,8 @@ impl Pending {
     pub(crate) fn give_up(&self, id: u64, error: BackendError) {
         let waiter = self.open.lock().as_mut().ok().and_then(|open| {
             let waiter = open.waiters.remove(&id)?;
-            // Of what the server refused, or never heard of, it does not log.
-            let is_unheard = matches!(
-                error,
-                BackendError::Refused { .. } | BackendError::SessionLost | BackendError::Unreachable(_)
-            );
-            if waiter.call && !is_unheard {
+            // Of what the server refused, or never heard of, it neither logs nor asks.
+            if waiter.call && !error.is_unheard() {
                 open.given_up.add(id);
             }
             Some(waiter)

@@ -111,6 +111,11 @@ impl Aside {
         }
     }
 
+    /// Whom the session serves.
+    pub(crate) fn client(&self) -> SessionKey {
+        self.client
+    }
+
     /// The calls of the session, as far as they may be asked something beside them.
     pub(crate) fn pending(&self) -> &Pending {
         &self.pending
@@ -142,7 +147,10 @@ impl Aside {
         if matches!(message.envelope.method(&message.body), Method::Elicit | Method::CreateMessage) {
             shared.asks_aside.store(true, Ordering::Relaxed);
         }
-        let left = aside.pending.ask(aside.client, message);
+        let left = match session.answers_for_all(&message) {
+            true => Some(message),
+            false => aside.pending.ask(aside.client, message),
+        };
         if let Some(answer) = left.and_then(|message| message::answer_to(&message, &shared.roots)) {
             session.reply(answer);
         }

@@ -9,7 +9,7 @@ use super::session::UpstreamSession;
 use crate::deadlines::Deadlines;
 use crate::exchange::Event;
 use crate::pending::{Debtor, PendingCall};
-use crate::{BackendError, Outcome, message};
+use crate::{BackendError, message};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -78,7 +78,13 @@ async fn read(shared: Arc<Shared>, sending: Sending, guard: CancelGuard) {
         Ok(Attempt::Pending(_)) => Err(BackendError::SessionLost),
         Err(error) => Err(error),
     };
-    calls.answer(id, answer.map(Outcome::into_message));
+    match answer {
+        Ok(outcome) => {
+            calls.answer(id, Ok(outcome.into_message()));
+        }
+        // The server may still be at work on it.
+        Err(error) => calls.give_up(id, error),
+    }
 }
 
 /// A call whose answer is read in the background.

@@ -103,10 +103,18 @@ impl HttpEvents {
                 self.send(refusal);
             }
         }
-        if matches!(next, Ok(Event::Outcome(_)) | Err(BackendError::Gone(_)))
-            && let Some(guard) = self.guard.take()
-        {
-            guard.disarm();
+        match &next {
+            Ok(Event::Outcome(_)) => {
+                if let Some(guard) = self.guard.take() {
+                    guard.disarm();
+                }
+            }
+            Err(error @ BackendError::Gone(_)) => {
+                if let Some(guard) = self.guard.take() {
+                    guard.failed(error);
+                }
+            }
+            _ => {}
         }
         if matches!(next, Ok(Event::Outcome(_)))
             && let Some(body) = self.body.take()
@@ -238,8 +246,13 @@ impl HttpEvents {
 
     /// Whether a request of the server is one to the call's client.
     fn may_ask(&self, message: &Message) -> bool {
-        let capabilities = self.guard.as_ref().map(|guard| guard.capabilities()).unwrap_or_default();
-        capabilities.can_be_asked() && capabilities.allows(&message.body, &message.envelope)
+        let Some(guard) = &self.guard else {
+            return false;
+        };
+        let capabilities = guard.capabilities();
+        capabilities.can_be_asked()
+            && capabilities.allows(&message.body, &message.envelope)
+            && !guard.session().answers_for_all(message)
     }
 
     /// Sends the answer of the call's client to a request of the server, where that waits for one.

@@ -123,10 +123,7 @@ pub(crate) async fn in_session(
             read(shared, response, id, deadlines, Some(guard)).await
         }
         Err(error) => {
-            // Only a silent backend can still be at work; on a broken connection there is nobody to tell.
-            if !matches!(error, BackendError::Timeout { .. }) {
-                guard.disarm();
-            }
+            guard.failed(&error);
             Err(error)
         }
     }
@@ -181,10 +178,11 @@ async fn read(
         return Ok(Attempt::Stream(Box::new(events)));
     }
     let read = read_json(shared, response, id, &deadlines).await;
-    if let Some(guard) = guard
-        && !matches!(read, Err(BackendError::Timeout { .. }))
-    {
-        guard.disarm();
+    if let Some(guard) = guard {
+        match &read {
+            Ok(_) => guard.disarm(),
+            Err(error) => guard.failed(error),
+        }
     }
     read
 }
@@ -321,6 +319,16 @@ impl CancelGuard {
         if let Some(beside) = &self.beside {
             beside.end();
         }
+    }
+
+    /// The call has failed. Only a silent backend is told that nobody waits: on a broken connection there is nobody to tell.
+    /// One that was not heard, or has refused the call, does not carry it out; any other may still, and may ask for it, be it
+    /// that only a proxy gave up.
+    pub(crate) fn failed(mut self, error: &BackendError) {
+        if error.is_unheard() {
+            return self.disarm();
+        }
+        self.armed = matches!(error, BackendError::Timeout { .. });
     }
 
     /// Where the server may ask something beside the call.

@@ -145,6 +145,11 @@ impl UpstreamSession {
         sent.await.map_err(|error| BackendError::NotTaken(Box::new(error)))
     }
 
+    /// Whether the configuration answers `request` of the server, whoever's call it comes with.
+    pub(crate) fn answers_for_all(&self, request: &Message) -> bool {
+        self.shared().is_some_and(|shared| shared.roots.answer_for_all(self.aside.client(), request))
+    }
+
     /// The server this session is with, where weir still knows it.
     pub(crate) fn shared(&self) -> Option<Arc<Shared>> {
         self.shared.upgrade()

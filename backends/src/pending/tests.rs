@@ -39,7 +39,7 @@ fn what_a_call_logs_that_was_given_up_is_nobody_elses() {
     let _own = pending.insert(1).unwrap();
     let (_cancelled, _lost, _refused, _current) = (call(2), call(3), call(4), call(5));
     pending.remove(1);
-    pending.give_up(4, BackendError::Refused { status: 500 });
+    pending.give_up(4, BackendError::Refused { status: 400 });
     pending.give_up(3, BackendError::gone("x"));
     pending.remove(2);
     pending.remove(2);

@@ -34,6 +34,9 @@ async fn server(gate: Option<Arc<Semaphore>>) -> Server {
     Server::start(move |request| match (request.verb(), request.method()) {
         ("GET", _) => open(&sides, &session(request)),
         ("POST", "tools/call") => {
+            if !request.body["params"]["arguments"]["breaks"].is_null() {
+                return event_stream("data:\n\n");
+            }
             let ends = |text: &str| result(request, &format!(r#"{{"content":"{text}"}}"#));
             let answer = match &gate {
                 Some(gate) => ends("late").held(gate),
@@ -126,4 +129,20 @@ async fn clients_that_share_a_session_are_told_apart_once_it_is_known_to_ask() {
     // It may ask late, so nobody else comes into that session.
     let mut call = shared("{}").await;
     asked(&mut call).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_stream_broke_may_still_ask_and_reaches_nobody() {
+    let server = server(None).await;
+    let backend = backend(&server, |_| {});
+    let shared =
+        async |arguments| begin(&backend, SessionKey::Shared, C::FORM, "t", arguments).await.unwrap();
+    let broken = finish(&mut shared(r#"{"breaks":1}"#).await).await;
+    assert!(matches!(broken, Err(BackendError::Gone(_))), "{broken:?}");
+    let refused = finish(&mut shared("{}").await).await.unwrap();
+    assert!(refused.contains("refused"), "it may be asked for the call before: {refused}");
+    let mut call = shared("{}").await;
+    let question = asked(&mut call).await;
+    reply(&mut call, &question, ANSWER);
+    assert!(finish(&mut call).await.unwrap().contains("done"), "in a session of its own");
 }
