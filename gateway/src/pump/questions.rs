@@ -182,11 +182,15 @@ impl Running {
         let mut still = Vec::new();
         let mut unasked = Vec::new();
         for question in std::mem::take(&mut questions.open) {
-            let answer = given.as_ref().and_then(|given| given.get(&question.key));
+            // What is no object answers nothing. Such a key was looked at before only if it was open when the call was parked.
+            let answer = given
+                .as_ref()
+                .and_then(|given| given.get(&question.key))
+                .map(|answer| answer.value().of(source.as_bytes()))
+                .filter(|answer| answer.starts_with(b"{"));
             let Message { body, envelope } = &question.message;
             match (answer, envelope.id, &mut self.exchange) {
                 (Some(answer), Some(id), Some(exchange)) => {
-                    let answer = answer.value().of(source.as_bytes());
                     exchange.reply(code::result_answer(id.of(body), answer));
                 }
                 (Some(_), ..) => {}
