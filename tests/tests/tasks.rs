@@ -238,6 +238,15 @@ fn nobody_reaches_a_task_that_is_not_theirs() {
         first.ask("tasks/get", json!({"taskId": id})).message["result"]["status"] == "working"
     });
     assert!(asked(&first).iter().all(|one| one[0] == "tasks/get"));
+
+    // Another server of the same name is not its server.
+    let mut moved = endpoints(json!({"path": "/mcp", "backends": ["jobs"], "conflicts": "none"}));
+    moved["backends"]["jobs"] = json!({"url": other.url()});
+    weir.reconfigure(moved);
+    wait::until_true("its server is gone", || {
+        first.ask("tasks/get", json!({"taskId": id})).message["error"]["message"] == "unknown task"
+    });
+    assert!(asked(&first).is_empty(), "the other heard of none of this");
     drop(weir);
 
     // Another weir has another key.

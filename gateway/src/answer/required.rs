@@ -4,6 +4,7 @@
 //! Required Error".
 
 use super::Answer;
+use crate::attached::Attached;
 use crate::call::takes_input;
 use crate::inquiry::{attribute, told};
 use crate::pump::{Terms, modern_params, required_answer};
@@ -46,10 +47,11 @@ struct Visits<'a> {
 
 impl Terms<'_> {
     /// The answer to the client.
-    pub(crate) fn answer(&self, backend: &str, outcome: Outcome) -> Answer {
+    pub(crate) fn answer(&self, from: &Attached, outcome: Outcome) -> Answer {
+        let backend = from.name();
         let own = match (self.asker.era, &outcome) {
-            (Era::Modern, Outcome::InputRequired(message)) => Some(self.passed_on(backend, message)),
-            (Era::Modern, Outcome::Error(message)) => self.reworded(backend, message),
+            (Era::Modern, Outcome::InputRequired(message)) => Some(self.passed_on(from, message)),
+            (Era::Modern, Outcome::Error(message)) => self.reworded(from, message),
             (Era::Legacy, Outcome::Error(message)) => self.lacking(backend, message).map(Ok),
             _ => None,
         };
@@ -62,18 +64,18 @@ impl Terms<'_> {
 
     /// A ticket for the client that comes back; whether the backend gave it a state or not: the ticket binds what the client
     /// answers to the backend that asked, which a reload may have taken the tool from.
-    fn ticket(&self, backend: &str, next: Next) -> Result<String, BackendError> {
+    fn ticket(&self, backend: &Attached, next: Next) -> Result<String, BackendError> {
         let time = self.post.snapshot.config.timeouts.input;
         let ticket = Ticket::new(self.post, backend, next, time);
         let core = &self.post.core;
         ticket.seal(&core.seal, &core.principal).map_err(|error| {
-            tracing::warn!(backend, %error, "a request state cannot be sealed");
+            tracing::warn!(backend = backend.name(), %error, "a request state cannot be sealed");
             broken("gave a request state that is too long")
         })
     }
 
     /// A modern backend's request for input, with a state of weir's own in place of the backend's.
-    fn passed_on(&self, backend: &str, message: &Message) -> Result<Answer, BackendError> {
+    fn passed_on(&self, backend: &Attached, message: &Message) -> Result<Answer, BackendError> {
         let body = &message.body;
         let Some(head) = message.envelope.result.as_ref().filter(|_| takes_input(self.manner.method)) else {
             return Err(broken("it asks for input where it must not"));
@@ -85,7 +87,7 @@ impl Terms<'_> {
                 broken("its `inputRequests` are not an object in which every key stands once")
             })?;
             for request in requests.fields() {
-                self.may_ask(source, request.value(), backend, &mut splice)?;
+                self.may_ask(source, request.value(), backend.name(), &mut splice)?;
             }
         } else if head.request_state.is_none() {
             return Err(broken("it asks for input and does not say for which"));
@@ -129,7 +131,7 @@ impl Terms<'_> {
     }
 
     /// An error that means something else on this hop, or that modern clients do not know; `None` for all others.
-    fn reworded(&self, backend: &str, message: &Message) -> Option<Result<Answer, BackendError>> {
+    fn reworded(&self, backend: &Attached, message: &Message) -> Option<Result<Answer, BackendError>> {
         let raw = message.envelope.error?.of(&message.body);
         let error: Refusal<'_> = serde_json::from_slice(raw).ok()?;
         let data = error.data.map(RawValue::get);
@@ -165,7 +167,8 @@ impl Terms<'_> {
 
     /// What a legacy backend ends a call with whose user has to visit a page first. The client is asked to show it, and its
     /// next request makes the call anew.
-    fn visit(&self, backend: &str, why: &str, data: Option<&str>) -> Result<Answer, BackendError> {
+    fn visit(&self, from: &Attached, why: &str, data: Option<&str>) -> Result<Answer, BackendError> {
+        let backend = from.name();
         let visits = data.and_then(|data| serde_json::from_str::<Visits<'_>>(data).ok());
         let visits = visits.map(|visits| visits.elicitations).filter(|visits| !visits.is_empty());
         let visits = visits.ok_or_else(|| broken("it wants a page to be visited and does not say which"))?;
@@ -188,7 +191,7 @@ impl Terms<'_> {
             let visit = visit.ok_or_else(|| broken("it wants what is no page to be visited"))?;
             requests.push(format!(r#""url-{}":{{"method":"elicitation/create","params":{visit}}}"#, at + 1));
         }
-        let state = self.ticket(backend, Next::Anew)?;
+        let state = self.ticket(from, Next::Anew)?;
         let body = required_answer(&self.asker.id, &requests, &state);
         Ok(Answer { status: 200, body })
     }

@@ -148,7 +148,7 @@ fn question(running: &mut Running, terms: &Terms<'_>) -> Result<Round, Fault> {
     questions.rounds += 1;
     let (claim, claimed) = oneshot::channel();
     let number = post.core.parking.insert(Slot { keys: questions.keys().into(), claim });
-    let ticket = Ticket::new(post, &name, Next::Parked(number), end - now);
+    let ticket = Ticket::new(post, &running.backend, Next::Parked(number), end - now);
     match ticket.seal(&post.core.seal, &post.core.principal) {
         Ok(state) => Ok(Round {
             number,
