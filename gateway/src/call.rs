@@ -106,6 +106,8 @@ pub(crate) struct Manner {
     pub(crate) logs: Logs,
     /// What the client can be asked while the call runs.
     pub(crate) capabilities: ClientCapabilities,
+    /// What the client declared, whether this connection lets it be asked or not.
+    pub(crate) declared: ClientCapabilities,
 }
 
 impl Manner {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use weir_backends::{BackendError, Message, Outcome};
-use weir_protocol::object::Object;
+use weir_protocol::object::{Object, elements};
 use weir_protocol::{ClientCapabilities, Envelope, Era, Method, Revision, Span, Splice, code, json};
 
 fn broken(why: &str) -> BackendError {
@@ -52,7 +52,7 @@ impl Terms<'_> {
         let own = match (self.asker.era, &outcome) {
             (Era::Modern, Outcome::InputRequired(message)) => Some(self.passed_on(from, message)),
             (Era::Modern, Outcome::Error(message)) => self.reworded(from, message),
-            (Era::Legacy, Outcome::Error(message)) => self.lacking(backend, message).map(Ok),
+            (Era::Legacy, Outcome::Error(message)) => self.retold(backend, message),
             _ => None,
         };
         match own {
@@ -149,12 +149,20 @@ impl Terms<'_> {
         }
     }
 
-    /// What a legacy client is told where a modern backend needs what it did not declare: its era has no code for that.
-    fn lacking(&self, backend: &str, message: &Message) -> Option<Answer> {
+    /// An error that a legacy client is told of in other words, or with a name in it; `None` for all others.
+    fn retold(&self, backend: &str, message: &Message) -> Option<Result<Answer, BackendError>> {
         let raw = message.envelope.error?.of(&message.body);
         let error: Refusal<'_> = serde_json::from_slice(raw).ok()?;
-        let data = error.data.filter(|_| error.code == code::MISSING_CAPABILITY)?;
-        let missing: Missing<'_> = serde_json::from_str(data.get()).ok()?;
+        match error.code {
+            code::MISSING_CAPABILITY => self.lacking(backend, &error).map(Ok),
+            code::URL_ELICITATION_REQUIRED => Some(self.shown(backend, message, &error.message)),
+            _ => None,
+        }
+    }
+
+    /// What a legacy client is told where a modern backend needs what it did not declare: its era has no code for that.
+    fn lacking(&self, backend: &str, error: &Refusal<'_>) -> Option<Answer> {
+        let missing: Missing<'_> = serde_json::from_str(error.data?.get()).ok()?;
         let known = ClientCapabilities::parse(missing.required.get().as_bytes(), Revision::LATEST);
         let lacking = known.without(self.manner.capabilities);
         if lacking == ClientCapabilities::NONE {
@@ -163,6 +171,30 @@ impl Terms<'_> {
         let why: String = error.message.chars().take(500).collect();
         let text = format!("backend `{backend}` needs a client that declares {}: {why}", lacking.write());
         Some(told(self, text))
+    }
+
+    /// What a legacy backend ends a call with whose user has to visit a page first, for a legacy client: who declared that it
+    /// can show pages gets the error, with the name of who asks.
+    fn shown(&self, backend: &str, message: &Message, why: &str) -> Result<Answer, BackendError> {
+        if !self.manner.declared.has(ClientCapabilities::URL) {
+            return Ok(told(self, unable(backend, why)));
+        }
+        let unclear = || broken("it wants a page to be visited and does not say which");
+        let source = std::str::from_utf8(&message.body).unwrap_or_default();
+        let member = |at: Span, name: &str| Some(Object::read(source, at).ok()?.get(name)?.value());
+        let visits = message.envelope.error.and_then(|error| member(error, "data"));
+        let visits = visits.and_then(|data| member(data, "elicitations"));
+        let visits = visits.and_then(|visits| elements(source, visits).ok());
+        let visits = visits.filter(|visits| !visits.is_empty()).ok_or_else(unclear)?;
+        let mut splice = Splice::new(&message.body);
+        for visit in visits {
+            let page = || broken("it wants what is no page to be visited");
+            let visit = Some(visit).filter(|visit| is_page(visit.text(&message.body))).ok_or_else(page)?;
+            attribute(&mut splice, source, visit, Method::Elicit, &self.post.endpoint, backend)
+                .map_err(|_| page())?;
+        }
+        let message = Message::parse(splice.finish()).map_err(|_| unclear())?;
+        Ok(self.asker.answer(backend, Outcome::Error(message)))
     }
 
     /// What a legacy backend ends a call with whose user has to visit a page first. The client is asked to show it, and its
@@ -176,10 +208,7 @@ impl Terms<'_> {
             return Err(broken("it asks for input where it must not"));
         }
         if !self.manner.capabilities.has(ClientCapabilities::URL) {
-            let why: String = why.chars().take(500).collect();
-            let message =
-                format!("backend `{backend}` needs a client that can ask its user to visit a URL: {why}");
-            let fault = Fault::new(400, code::MISSING_CAPABILITY, message);
+            let fault = Fault::new(400, code::MISSING_CAPABILITY, unable(backend, why));
             let data = br#"{"requiredCapabilities":{"elicitation":{"url":{}}}}"#;
             return Ok(self.asker.fault(&Fault { data: Some(data[..].into()), ..fault }));
         }
@@ -195,6 +224,12 @@ impl Terms<'_> {
         let body = required_answer(&self.asker.id, &requests, &state);
         Ok(Answer { status: 200, body })
     }
+}
+
+/// What is said where a backend has a URL visited and the client did not declare that it can ask for that.
+fn unable(backend: &str, why: &str) -> String {
+    let why: String = why.chars().take(500).collect();
+    format!("backend `{backend}` needs a client that can ask its user to visit a URL: {why}")
 }
 
 /// Whether these are the parameters of an elicitation that has a URL visited.

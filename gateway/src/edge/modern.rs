@@ -135,7 +135,8 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method) -> Resul
             let level = level.and_then(|span| Level::of_raw(span.of(&post.body)));
             let logs = level.map_or(Logs::Unwanted, Logs::From);
             let capabilities = capabilities(post);
-            let manner = Manner { method, cacheable, session: SessionKey::Shared, logs, capabilities };
+            let (session, declared) = (SessionKey::Shared, capabilities);
+            let manner = Manner { method, cacheable, session, logs, capabilities, declared };
             post.call(client, manner, post.cancellable()).await
         }
     }
