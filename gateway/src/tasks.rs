@@ -128,7 +128,10 @@ fn locate(
     let Found::Entry(entry) = catalog.named(List::Tools, tool) else {
         return None;
     };
-    let backend = endpoint.backends.get(entry.backend).filter(|backend| (backend.number as u64).to_be_bytes() == *number)?;
+    let backend = endpoint
+        .backends
+        .get(entry.backend)
+        .filter(|backend| (backend.number as u64).to_be_bytes() == *number)?;
     let permit = endpoint.policies.permit(principal, Action::CallTool, tool).ok()?;
     let mut ids = Ids::of_call(seal, endpoint, principal, backend.number, tool);
     let inner: Arc<str> = inner.into();

@@ -165,7 +165,11 @@ fn a_page_to_visit_first_names_who_wants_it() {
     let unable = Legacy::open(weir.endpoint(), legacy::REVISION, json!({"elicitation": {}}));
     let told = unable.call("good_visit", json!({}));
     assert_eq!(told.result()["isError"], true, "{}", told.message);
-    assert!(told.text().contains("backend `good`") && told.text().contains("sign in first"), "{}", told.text());
+    assert!(
+        told.text().contains("backend `good`") && told.text().contains("sign in first"),
+        "{}",
+        told.text()
+    );
 
     // Alone it needs no name.
     let weir = Weir::over(json!({"good": good.backend()}));
