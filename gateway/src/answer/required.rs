@@ -6,6 +6,7 @@
 use super::Answer;
 use crate::attached::Attached;
 use crate::call::takes_input;
+use crate::endpoint::Endpoint;
 use crate::inquiry::{attribute, told};
 use crate::pump::{Terms, modern_params, required_answer};
 use crate::rescue::{self, Fault};
@@ -51,6 +52,10 @@ impl Terms<'_> {
         let backend = from.name();
         let own = match (self.asker.era, &outcome) {
             (Era::Modern, Outcome::InputRequired(message)) => Some(self.passed_on(from, message)),
+            (Era::Modern, Outcome::Complete(message)) if self.manner.method.is_about_a_task() => {
+                self.waiting(backend, message, false)
+            }
+            (Era::Modern, Outcome::Task(message)) => self.waiting(backend, message, true),
             (Era::Modern, Outcome::Error(message)) => self.reworded(from, message),
             (Era::Legacy, Outcome::Error(message)) => self.retold(backend, message),
             _ => None,
@@ -83,12 +88,8 @@ impl Terms<'_> {
         let source = std::str::from_utf8(body).unwrap_or_default();
         let mut splice = Splice::new(body);
         if let Some(requests) = head.input_requests {
-            let requests = Object::read(source, requests.value).map_err(|_| {
-                broken("its `inputRequests` are not an object in which every key stands once")
-            })?;
-            for request in requests.fields() {
-                self.may_ask(source, request.value(), backend.name(), &mut splice)?;
-            }
+            let (endpoint, capabilities) = (&self.post.endpoint, self.manner.capabilities);
+            may_ask(source, requests.value, capabilities, endpoint, backend.name(), &mut splice)?;
         } else if head.request_state.is_none() {
             return Err(broken("it asks for input and does not say for which"));
         }
@@ -103,31 +104,18 @@ impl Terms<'_> {
         self.asker.result(message, splice, false)
     }
 
-    /// Checks that the client declared what one of `inputRequests` needs, and says in it who asks.
-    fn may_ask<'a>(
-        &self,
-        source: &'a str,
-        at: Span,
-        backend: &str,
-        splice: &mut Splice<'a>,
-    ) -> Result<(), BackendError> {
-        let request =
-            Object::read(source, at).map_err(|_| broken("one of its `inputRequests` is no object"))?;
-        let member = |name: &str| request.get(name).map(|field| field.value().text(source.as_bytes()));
-        let method = member("method").unwrap_or("null");
-        let params = member("params").map(|params| format!(r#","params":{params}"#)).unwrap_or_default();
-        let whole = format!(r#"{{"jsonrpc":"2.0","id":0,"method":{method}{params}}}"#);
-        let envelope = Envelope::parse(whole.as_bytes())
-            .map_err(|_| broken("one of its `inputRequests` is no request"))?;
-        if !self.manner.capabilities.allows(whole.as_bytes(), &envelope) {
-            return Err(broken("it asks for input that the client did not say it can give"));
+    /// What is told of a task that waits for input, where it is said for which; `None` for all other answers.
+    fn waiting(&self, backend: &str, message: &Message, made: bool) -> Option<Result<Answer, BackendError>> {
+        let body = &message.body;
+        let requests = message.envelope.result.as_ref()?.input_requests?.value;
+        if self.asker.tasks.is_none() || requests.text(body) == "null" {
+            return None;
         }
-        let (method, endpoint) = (envelope.method(whole.as_bytes()), &self.post.endpoint);
-        match request.get("params") {
-            Some(params) => attribute(splice, source, params.value(), method, endpoint, backend)
-                .map_err(|_| broken("one of its `inputRequests` repeats a key")),
-            None => Ok(()),
-        }
+        let source = std::str::from_utf8(body).unwrap_or_default();
+        let (endpoint, capabilities) = (&self.post.endpoint, self.manner.capabilities);
+        let mut splice = Splice::new(body);
+        let allowed = may_ask(source, requests, capabilities, endpoint, backend, &mut splice);
+        Some(allowed.and_then(|()| self.asker.named(message, splice, made)))
     }
 
     /// An error that means something else on this hop, or that modern clients do not know; `None` for all others.
@@ -224,6 +212,41 @@ impl Terms<'_> {
         let body = required_answer(&self.asker.id, &requests, &state);
         Ok(Answer { status: 200, body })
     }
+}
+
+/// Checks that a client of these `capabilities` may be asked all of the `inputRequests` at `at`, and says in them who asks.
+///
+/// # Errors
+/// They are none, or the client did not declare what they need.
+pub(crate) fn may_ask<'a>(
+    source: &'a str,
+    at: Span,
+    capabilities: ClientCapabilities,
+    endpoint: &Endpoint,
+    backend: &str,
+    splice: &mut Splice<'a>,
+) -> Result<(), BackendError> {
+    let requests = Object::read(source, at)
+        .map_err(|_| broken("its `inputRequests` are not an object in which every key stands once"))?;
+    for request in requests.fields() {
+        let request = Object::read(source, request.value())
+            .map_err(|_| broken("one of its `inputRequests` is no object"))?;
+        let member = |name: &str| request.get(name).map(|field| field.value().text(source.as_bytes()));
+        let method = member("method").unwrap_or("null");
+        let params = member("params").map(|params| format!(r#","params":{params}"#)).unwrap_or_default();
+        let whole = format!(r#"{{"jsonrpc":"2.0","id":0,"method":{method}{params}}}"#);
+        let envelope = Envelope::parse(whole.as_bytes())
+            .map_err(|_| broken("one of its `inputRequests` is no request"))?;
+        if !capabilities.allows(whole.as_bytes(), &envelope) {
+            return Err(broken("it asks for input that the client did not say it can give"));
+        }
+        if let Some(params) = request.get("params") {
+            let method = envelope.method(whole.as_bytes());
+            attribute(splice, source, params.value(), method, endpoint, backend)
+                .map_err(|_| broken("one of its `inputRequests` repeats a key"))?;
+        }
+    }
+    Ok(())
 }
 
 /// What is said where a backend has a URL visited and the client did not declare that it can ask for that.
