@@ -2,6 +2,8 @@
 
 mod required;
 
+pub(crate) use required::may_ask;
+
 use crate::rescue::{self, Fault};
 use crate::tasks::Ids;
 use bytes::Bytes;
@@ -64,14 +66,20 @@ impl Asker {
             Outcome::Task(_) if self.tasks.is_none() => {
                 Err(BackendError::Protocol("the result has a type that was not negotiated".to_owned()))
             }
-            Outcome::Task(message) => self.named(&message, true),
-            Outcome::Complete(message) | Outcome::InputRequired(message) => self.named(&message, false),
+            Outcome::Task(message) => self.named(&message, Splice::new(&message.body), true),
+            Outcome::Complete(message) | Outcome::InputRequired(message) => {
+                self.named(&message, Splice::new(&message.body), false)
+            }
         }
     }
 
-    /// The answer to a client whose call has a result, or was `made` a task.
-    fn named(&self, message: &Message, made: bool) -> Result<Answer, BackendError> {
-        let mut splice = Splice::new(&message.body);
+    /// The answer to a client whose call has a result, or was `made` a task, with the changes that `splice` has already.
+    fn named<'a>(
+        &'a self,
+        message: &'a Message,
+        mut splice: Splice<'a>,
+        made: bool,
+    ) -> Result<Answer, BackendError> {
         if let Some(ids) = &self.tasks {
             ids.put(&mut splice, message, made)?;
         }

@@ -106,6 +106,8 @@ pub(crate) struct Manner {
     pub(crate) logs: Logs,
     /// What the client can be asked while the call runs.
     pub(crate) capabilities: ClientCapabilities,
+    /// What the client declared, whether this connection lets it be asked or not.
+    pub(crate) declared: ClientCapabilities,
 }
 
 impl Manner {
@@ -172,7 +174,7 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         _ => rescue::no_item("tool", &name, &Found::Nothing),
     })?;
     let tasks = tasks::may_become(request.era, method, request.manner.capabilities)
-        .then(|| Box::new(tasks::Ids::of_call(seal, endpoint, request.principal, backend.name(), &name)));
+        .then(|| Box::new(tasks::Ids::of_call(seal, endpoint, request.principal, backend.number, &name)));
     let (mirrors, original) =
         target.mirrored.map(|own| (own.exposed, Some(own.original))).unwrap_or_default();
     let call = Box::new(Call {

@@ -232,7 +232,7 @@ impl Inquiry {
         }
         asking.due = None;
         let input = asking.round.take()?.input()?;
-        match again(running.backend_name(), terms, input) {
+        match again(running, terms, input) {
             Ok(next) => {
                 *running = next;
                 None
@@ -354,13 +354,14 @@ fn ended(terms: &Terms<'_>, backend: &str, what: &str) -> Answer {
 }
 
 /// The call made again, by what the configuration says now.
-fn again(backend: &str, terms: &Terms<'_>, input: Box<Input>) -> Result<Running, Fault> {
+fn again(running: &Running, terms: &Terms<'_>, input: Box<Input>) -> Result<Running, Fault> {
     let snapshot = terms.post.core.snapshot.load_full();
     let endpoint = snapshot.numbered(terms.post.endpoint.number).cloned().ok_or_else(rescue::stopping)?;
     let post = Post { snapshot, endpoint, ..terms.post.clone() };
     let routed = post.route(terms.manner, Some(input))?;
-    if routed.backend.name() != backend {
+    if !running.is_of(&routed.backend) {
         // The state and the answers are for the server that asked, and for no other.
+        let backend = running.backend_name();
         let message = format!("backend `{backend}`, which asked its client, does not serve this any more");
         return Err(Fault::new(200, code::INTERNAL_ERROR, message));
     }

@@ -117,6 +117,11 @@ impl Running {
         self.backend.name()
     }
 
+    /// Whether it is a call of this very backend, not of another of its name.
+    pub(crate) fn is_of(&self, backend: &Attached) -> bool {
+        self.backend.number == backend.number
+    }
+
     /// The backend waits for input; the call is not over, but nothing of it is upstream until it is made again.
     fn rest(&mut self) {
         self.exchange = None;
@@ -318,7 +323,7 @@ fn batch(
                 return refused;
             }
             Ok(Event::Outcome(outcome)) => {
-                return Some(terms.answer(running.backend.name(), outcome));
+                return Some(terms.answer(&running.backend, outcome));
             }
             Err(error) => return Some(terms.asker.fault(&failed(running, &error))),
         }

@@ -45,15 +45,15 @@ impl Ids {
         seal: &Arc<Seal>,
         endpoint: &Endpoint,
         principal: &Principal,
-        backend: &str,
+        backend: usize,
         tool: &str,
     ) -> Self {
-        let mut owner = Vec::with_capacity(4 + tool.len() + backend.len());
-        for part in [tool, backend] {
-            // Names are far shorter; one that is cut leads nowhere.
-            owner.extend_from_slice(&u16::try_from(part.len()).unwrap_or(u16::MAX).to_be_bytes());
-            owner.extend_from_slice(part.as_bytes());
-        }
+        let mut owner = Vec::with_capacity(10 + tool.len());
+        // A reload may give the name of a backend to another, but not its number.
+        owner.extend_from_slice(&(backend as u64).to_be_bytes());
+        // Names are far shorter; one that is cut leads nowhere.
+        owner.extend_from_slice(&u16::try_from(tool.len()).unwrap_or(u16::MAX).to_be_bytes());
+        owner.extend_from_slice(tool.as_bytes());
         Self { seal: seal.clone(), bound: bound(endpoint, principal), owner, asked: None }
     }
 
@@ -122,15 +122,18 @@ fn locate(
     id: &str,
 ) -> Option<Located> {
     let plain = seal.open(Purpose::Task, id.as_bytes(), &bound(endpoint, principal))?;
-    let (tool, rest) = part(&plain)?;
-    let (name, inner) = part(rest)?;
+    let (number, rest) = plain.split_first_chunk()?;
+    let (tool, inner) = part(rest)?;
     let inner = std::str::from_utf8(inner).ok()?;
     let Found::Entry(entry) = catalog.named(List::Tools, tool) else {
         return None;
     };
-    let backend = endpoint.backends.get(entry.backend).filter(|backend| backend.name() == name)?;
+    let backend = endpoint
+        .backends
+        .get(entry.backend)
+        .filter(|backend| (backend.number as u64).to_be_bytes() == *number)?;
     let permit = endpoint.policies.permit(principal, Action::CallTool, tool).ok()?;
-    let mut ids = Ids::of_call(seal, endpoint, principal, name, tool);
+    let mut ids = Ids::of_call(seal, endpoint, principal, backend.number, tool);
     let inner: Arc<str> = inner.into();
     ids.asked = Some(inner.clone());
     let uri_prefix = catalog.uri_prefix(entry.backend).cloned();

@@ -3,6 +3,7 @@
 //! S: MCP 2026-07-28 `basic/patterns/mrtr` "Server Requirements": whose it is, how long it holds and what request it is for
 //! are in it, where nobody can change them.
 
+use crate::attached::Attached;
 use crate::edge::Post;
 use crate::rescue::Fault;
 use crate::seal::{Purpose, Seal, identity};
@@ -30,8 +31,8 @@ pub(crate) struct Ticket {
     pub(crate) next: Next,
     /// Number of the endpoint.
     endpoint: usize,
-    /// Name of the backend that asked.
-    pub(crate) backend: String,
+    /// Number of the backend that asked: a reload may give its name to another.
+    pub(crate) backend: usize,
     /// Digest of what was asked for.
     request: [u8; 32],
     /// When it ends, in milliseconds by the clock of the seal.
@@ -40,12 +41,12 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     /// A ticket for whoever repeats the request in `post`, answered, within `time`.
-    pub(crate) fn new(post: &Post, backend: &str, next: Next, time: Duration) -> Self {
+    pub(crate) fn new(post: &Post, backend: &Attached, next: Next, time: Duration) -> Self {
         let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self {
             next,
             endpoint: post.endpoint.number,
-            backend: backend.to_owned(),
+            backend: backend.number,
             request: digest(post),
             expires: post.core.seal.now().saturating_add(time),
         }
@@ -118,7 +119,7 @@ mod tests {
         Ticket {
             next: Next::Call(Some("\"s\"".to_owned())),
             endpoint: 3,
-            backend: "b".to_owned(),
+            backend: 5,
             request: [7; 32],
             expires: 9,
         }

@@ -238,6 +238,15 @@ fn nobody_reaches_a_task_that_is_not_theirs() {
         first.ask("tasks/get", json!({"taskId": id})).message["result"]["status"] == "working"
     });
     assert!(asked(&first).iter().all(|one| one[0] == "tasks/get"));
+
+    // Another server of the same name is not its server.
+    let mut moved = endpoints(json!({"path": "/mcp", "backends": ["jobs"], "conflicts": "none"}));
+    moved["backends"]["jobs"] = json!({"url": other.url()});
+    weir.reconfigure(moved);
+    wait::until_true("its server is gone", || {
+        first.ask("tasks/get", json!({"taskId": id})).message["error"]["message"] == "unknown task"
+    });
+    assert!(asked(&first).is_empty(), "the other heard of none of this");
     drop(weir);
 
     // Another weir has another key.
@@ -287,6 +296,38 @@ fn streams_tell_of_the_tasks_that_were_asked_for() {
             );
             assert!(stream.next().is_none());
         }
+    }
+}
+
+#[test]
+fn what_a_task_asks_is_checked_and_says_who_asks() {
+    for (transport, backend, _peer) in both() {
+        let echo = peers::fixture("echo.py", &["modern"]);
+        let backends = json!({"jobs": backend, "echo": echo});
+        let weir = Weir::serve(config(backends, json!({"conflicts": "prefix"})));
+        let able = client(&weir);
+        let unable = Modern::with_capabilities(weir.endpoint(), json!({"extensions": {TASKS: {}}}));
+        let id = begin(&able, "jobs_confirm_delete", json!({"filename": "f"}));
+        let waiting = become_(&able, &id, "input_required");
+        let message = waiting["inputRequests"]["confirm"]["params"]["message"].as_str().expect("a message");
+        assert!(message.starts_with("[jobs] "), "{transport}: {message}");
+        let refused = unable.ask("tasks/get", json!({"taskId": id}));
+        assert_eq!(refused.error(), -32603, "{}", refused.message);
+        assert!(!refused.message.to_string().contains("inputRequests"));
+
+        // Notifications too, and a stream that cannot tell of it ends.
+        let id = begin(&able, "jobs_confirm_delete", json!({"filename": "f", "hold": true}));
+        let (mut told, _, accepted) = listen(&able, &[&id]);
+        assert_eq!(accepted, json!([id]));
+        let (mut ended, listen_id, accepted) = listen(&unable, &[&id]);
+        assert_eq!(accepted, json!([id]));
+        able.call("jobs_release", json!({})).text();
+        let waiting = told.message_where(|message| message["params"]["status"] == "input_required");
+        let confirm = &waiting["params"]["inputRequests"]["confirm"];
+        let message = confirm["params"]["message"].as_str().expect("a message");
+        assert!(message.starts_with("[jobs] "), "{transport}: {message}");
+        let last = ended.message();
+        assert_eq!((&last["id"], &last["result"]["resultType"]), (&listen_id, &json!("complete")));
     }
 }
 

@@ -138,10 +138,10 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method, visit: V
             let session = SessionKey::Client(visit.session.number);
             client.remember(&visit.session);
             // Who takes no events cannot be asked anything.
-            let capabilities = visit.session.capabilities();
-            let capabilities = if client.takes_notices() { capabilities } else { ClientCapabilities::NONE };
+            let declared = visit.session.capabilities();
+            let capabilities = if client.takes_notices() { declared } else { ClientCapabilities::NONE };
             let logs = visit.session.logs();
-            let manner = Manner { method, cacheable: false, session, logs, capabilities };
+            let manner = Manner { method, cacheable: false, session, logs, capabilities, declared };
             post.call(client, manner, Some(cancellable)).await
         }
         Method::SetLevel => {

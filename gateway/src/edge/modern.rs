@@ -135,7 +135,8 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method) -> Resul
             let level = level.and_then(|span| Level::of_raw(span.of(&post.body)));
             let logs = level.map_or(Logs::Unwanted, Logs::From);
             let capabilities = capabilities(post);
-            let manner = Manner { method, cacheable, session: SessionKey::Shared, logs, capabilities };
+            let (session, declared) = (SessionKey::Shared, capabilities);
+            let manner = Manner { method, cacheable, session, logs, capabilities, declared };
             post.call(client, manner, post.cancellable()).await
         }
     }
@@ -261,10 +262,10 @@ async fn watch_tasks(
     most: usize,
     inbox: &Arc<Inbox>,
 ) -> Vec<(String, TaskWatch)> {
-    let mut known = HashSet::new();
+    let (mut known, capabilities) = (HashSet::new(), capabilities(post));
     let distinct = ids.into_iter().filter(|id| known.insert(id.clone()));
     let watches = distinct.take(most).map(|id| async move {
-        let watch = tasks::watch(&post.core, &post.endpoint, &id, inbox).await?;
+        let watch = tasks::watch(&post.core, &post.endpoint, &id, capabilities, inbox).await?;
         Some((id, watch))
     });
     futures_util::future::join_all(watches).await.into_iter().flatten().collect()

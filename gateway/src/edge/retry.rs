@@ -58,7 +58,7 @@ impl Post {
             Next::Anew | Next::Parked(_) => None,
         };
         let routed = self.route(manner, input).and_then(|routed| {
-            let same = routed.backend.name() == ticket.backend;
+            let same = routed.backend.number == ticket.backend;
             same.then_some(routed).ok_or_else(|| refused("belongs to a backend that no longer offers this"))
         });
         if let (Err(_), Next::Parked(number)) = (&routed, &ticket.next) {

@@ -33,7 +33,7 @@ pub(crate) struct Parking {
 #[derive(Debug)]
 struct Slot {
     /// What was asked.
-    keys: Vec<String>,
+    keys: Arc<[String]>,
     /// Tells the keeper to whom the call is to be given.
     claim: oneshot::Sender<oneshot::Sender<Running>>,
 }
@@ -73,14 +73,12 @@ impl Parking {
     pub(crate) async fn claim(&self, number: u64, responses: Option<&[u8]>) -> Result<Running, Fault> {
         let gone =
             || refused("was used before, or its call has ended; the request may be made anew without it");
-        let slot = {
-            let mut slots = self.slots.lock();
-            let slot = slots.get(&number).ok_or_else(gone)?;
-            if let Some(wrong) = responses.and_then(|responses| questions::fault_of(responses, &slot.keys)) {
-                return Err(Fault::new(400, code::INVALID_PARAMS, wrong));
-            }
-            slots.remove(&number)
-        };
+        // Responses may be long: they are not read under the lock that all parked calls share.
+        let keys = self.slots.lock().get(&number).map(|slot| slot.keys.clone()).ok_or_else(gone)?;
+        if let Some(wrong) = responses.and_then(|responses| questions::fault_of(responses, &keys)) {
+            return Err(Fault::new(400, code::INVALID_PARAMS, wrong));
+        }
+        let slot = self.slots.lock().remove(&number);
         let (give, given) = oneshot::channel();
         slot.and_then(|slot| slot.claim.send(give).ok()).ok_or_else(gone)?;
         given.await.map_err(|_| gone())
@@ -149,8 +147,8 @@ fn question(running: &mut Running, terms: &Terms<'_>) -> Result<Round, Fault> {
     }
     questions.rounds += 1;
     let (claim, claimed) = oneshot::channel();
-    let number = post.core.parking.insert(Slot { keys: questions.keys(), claim });
-    let ticket = Ticket::new(post, &name, Next::Parked(number), end - now);
+    let number = post.core.parking.insert(Slot { keys: questions.keys().into(), claim });
+    let ticket = Ticket::new(post, &running.backend, Next::Parked(number), end - now);
     match ticket.seal(&post.core.seal, &post.core.principal) {
         Ok(state) => Ok(Round {
             number,
@@ -211,7 +209,7 @@ mod tests {
 
     fn slot() -> (Slot, oneshot::Receiver<oneshot::Sender<Running>>) {
         let (claim, claimed) = oneshot::channel();
-        (Slot { keys: vec!["roots-1".to_owned()], claim }, claimed)
+        (Slot { keys: vec!["roots-1".to_owned()].into(), claim }, claimed)
     }
 
     #[test]

@@ -182,11 +182,10 @@ impl Running {
         let mut still = Vec::new();
         let mut unasked = Vec::new();
         for question in std::mem::take(&mut questions.open) {
-            let answer = given.as_ref().and_then(|given| given.get(&question.key));
+            let answer = given.as_ref().and_then(|given| answer_to(&question.key, given, source));
             let Message { body, envelope } = &question.message;
             match (answer, envelope.id, &mut self.exchange) {
                 (Some(answer), Some(id), Some(exchange)) => {
-                    let answer = answer.value().of(source.as_bytes());
                     exchange.reply(code::result_answer(id.of(body), answer));
                 }
                 (Some(_), ..) => {}
@@ -216,6 +215,13 @@ impl Running {
             }
         }
     }
+}
+
+/// What is `given` in `source` to the question of this key. What is no object answers nothing: only the keys that were open when
+/// the call was parked were looked at before.
+fn answer_to<'a>(key: &str, given: &Object<'_>, source: &'a str) -> Option<&'a [u8]> {
+    let answer = given.get(key)?.value().of(source.as_bytes());
+    answer.starts_with(b"{").then_some(answer)
 }
 
 /// Raw `inputResponses` that cannot be used for questions of these keys: why.
@@ -271,6 +277,12 @@ mod tests {
         }
         for bad in ["[]", "1", "\"\"", "", r#"{"roots-1":1}"#, r#"{"sampling-2":null}"#, r#"{"x":1,"x":1}"#] {
             assert!(fault_of(bad.as_bytes(), &keys).is_some(), "{bad}");
+        }
+        let source = r#"{"a":7,"b":{"n":1.0},"c":null}"#;
+        let given = Object::read(source, Span::new(0, source.len())).unwrap();
+        assert_eq!(answer_to("b", &given, source), Some(&br#"{"n":1.0}"#[..]));
+        for key in ["a", "c", "d"] {
+            assert_eq!(answer_to(key, &given, source), None, "{key}");
         }
     }
 }

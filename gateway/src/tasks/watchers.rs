@@ -3,6 +3,7 @@
 //! S: the tasks extension of MCP 2026-07-28, `extensions/tasks` "Task Status Notifications".
 
 use super::locate;
+use crate::answer::may_ask;
 use crate::attached::Attached;
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
@@ -11,8 +12,10 @@ use crate::seal::Seal;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
-use weir_backends::{Subject, Subscribed, TaskChange};
+use weir_backends::{BackendError, Message, Subject, Subscribed, TaskChange};
 use weir_policies::Principal;
+use weir_protocol::object::Object;
+use weir_protocol::{ClientCapabilities, Span, Splice};
 
 /// A task: the number of its backend, and the id that the backend knows.
 type Key = (usize, Arc<str>);
@@ -23,6 +26,8 @@ struct Watcher {
     number: u64,
     inbox: Arc<Inbox>,
     principal: Arc<Principal>,
+    /// What the client can be asked.
+    capabilities: ClientCapabilities,
     /// The id that the client knows.
     id: Arc<str>,
 }
@@ -66,12 +71,14 @@ pub(crate) async fn watch(
     core: &Core,
     endpoint: &Endpoint,
     id: &str,
+    capabilities: ClientCapabilities,
     inbox: &Arc<Inbox>,
 ) -> Option<TaskWatch> {
     let located = locate(endpoint, &endpoint.catalog(), &core.seal, &core.principal, id)?;
     let backend = &located.backend;
     // Entered before the backend is asked, so that its first notification is not lost.
-    let mut watch = endpoint.tasks.enter(backend, &located.inner, inbox, &core.principal, id);
+    let (inner, principal) = (&located.inner, &core.principal);
+    let mut watch = endpoint.tasks.enter(backend, inner, inbox, principal, capabilities, id);
     // A reload since the request began has not seen it.
     let snapshot = core.snapshot.load_full();
     if let Some(current) = snapshot.numbered(endpoint.number) {
@@ -91,6 +98,35 @@ pub(crate) async fn watch(
     }
 }
 
+/// What a client of these `capabilities` is told of a task: what the task asks is checked, and says who asks.
+fn told(
+    change: &Arc<TaskChange>,
+    capabilities: ClientCapabilities,
+    endpoint: &Endpoint,
+    backend: &str,
+) -> Result<Arc<TaskChange>, BackendError> {
+    let message = &change.message;
+    let source = std::str::from_utf8(&message.body).unwrap_or_default();
+    let unreadable = |_| BackendError::Protocol("what it tells of a task cannot be read".to_owned());
+    let Some(params) = &message.envelope.params else {
+        return Ok(change.clone());
+    };
+    let params = Object::read(source, Span::new(params.start.saturating_sub(1), source.len()));
+    let params = params.map_err(unreadable)?;
+    let requests = params.get("inputRequests").map(|field| field.value());
+    let Some(requests) = requests.filter(|requests| requests.text(&message.body) != "null") else {
+        return Ok(change.clone());
+    };
+    let mut splice = Splice::new(&message.body);
+    may_ask(source, requests, capabilities, endpoint, backend, &mut splice)?;
+    if splice.is_untouched() {
+        return Ok(change.clone());
+    }
+    let message = Message::parse(splice.finish())
+        .map_err(|_| BackendError::Protocol("what it tells of a task cannot be read".to_owned()))?;
+    Ok(Arc::new(TaskChange { id: change.id.clone(), message }))
+}
+
 impl TaskWatchers {
     fn enter(
         self: &Arc<Self>,
@@ -98,6 +134,7 @@ impl TaskWatchers {
         inner: &Arc<str>,
         inbox: &Arc<Inbox>,
         principal: &Arc<Principal>,
+        capabilities: ClientCapabilities,
         id: &str,
     ) -> TaskWatch {
         let key = (backend.number, inner.clone());
@@ -105,7 +142,7 @@ impl TaskWatchers {
         state.count += 1;
         let number = state.count;
         let (inbox, principal) = (inbox.clone(), principal.clone());
-        let watcher = Watcher { number, inbox, principal, id: id.into() };
+        let watcher = Watcher { number, inbox, principal, capabilities, id: id.into() };
         state.watched.entry(key.clone()).or_default().push(watcher);
         TaskWatch { watchers: self.clone(), key, number, upstream: None }
     }
@@ -125,14 +162,16 @@ impl TaskWatchers {
         let catalog = endpoint.catalog();
         for watcher in watchers {
             let located = locate(endpoint, &catalog, seal, &watcher.principal, &watcher.id);
-            watcher.inbox.put(match located.filter(|located| located.backend.number == backend) {
-                Some(located) => Letter::Task {
-                    change: change.clone(),
-                    id: watcher.id.clone(),
-                    prefix: located.uri_prefix.unwrap_or_default(),
-                },
-                None => Letter::End,
+            let located = located.filter(|located| located.backend.number == backend);
+            let letter = located.and_then(|located| {
+                let name = located.backend.name();
+                // Whoever asks how far the task is hears what is wrong with its questions.
+                let change = told(change, watcher.capabilities, endpoint, name)
+                    .inspect_err(|error| tracing::warn!(backend = name, %error, "a task cannot be told of"));
+                let prefix = located.uri_prefix.clone().unwrap_or_default();
+                Some(Letter::Task { change: change.ok()?, id: watcher.id.clone(), prefix })
             });
+            watcher.inbox.put(letter.unwrap_or(Letter::End));
         }
     }
 

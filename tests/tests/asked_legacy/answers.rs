@@ -3,6 +3,7 @@
 use super::{answer, asking, begin, client, done, form, question, responses};
 use serde_json::{Value, json};
 use weir_tests::http::Request;
+use weir_tests::scripted::tool;
 use weir_tests::weir::config;
 use weir_tests::{Answer, Legacy, Scripted, Speak, Stdio, Weir, legacy, wait};
 
@@ -140,6 +141,40 @@ fn a_user_sees_which_of_several_backends_asks() {
         client.reply(&asked["id"], json!({"action": "decline"}));
         assert!(answer(&mut stream, &id).get("result").is_some());
     }
+}
+
+#[test]
+fn a_page_to_visit_first_names_who_wants_it() {
+    let visited = |data: Value| {
+        Scripted::legacy(json!([tool("visit")]), move |request, reply| {
+            let error = json!({"code": -32042, "message": "sign in first", "data": data});
+            reply.json(json!({"jsonrpc": "2.0", "id": request.json()["id"], "error": error}).to_string());
+        })
+    };
+    let page = |message: &str| json!({"mode": "url", "elicitationId": "e", "url": "https://a.example/", "message": message});
+    let good = visited(json!({"elicitations": [page("One"), page("Two")], "x": 1}));
+    let broken = visited(json!({"elicitations": [{"mode": "form", "message": "m"}]}));
+    let backends = json!({"good": good.backend(), "broken": broken.backend()});
+    let weir = Weir::serve(config(backends, json!({"conflicts": "prefix"})));
+    let able = client(&weir);
+    let asked = able.call("good_visit", json!({}));
+    assert_eq!(asked.error(), -32042);
+    let data = json!({"elicitations": [page("[good] One"), page("[good] Two")], "x": 1});
+    assert_eq!(asked.message["error"]["data"], data);
+    assert_eq!(able.call("broken_visit", json!({})).error(), -32603);
+    let unable = Legacy::open(weir.endpoint(), legacy::REVISION, json!({"elicitation": {}}));
+    let told = unable.call("good_visit", json!({}));
+    assert_eq!(told.result()["isError"], true, "{}", told.message);
+    assert!(
+        told.text().contains("backend `good`") && told.text().contains("sign in first"),
+        "{}",
+        told.text()
+    );
+
+    // Alone it needs no name.
+    let weir = Weir::over(json!({"good": good.backend()}));
+    let asked = client(&weir).call("visit", json!({}));
+    assert_eq!(asked.message["error"]["data"]["elicitations"], json!([page("One"), page("Two")]));
 }
 
 #[test]

@@ -103,6 +103,27 @@ fn a_state_expires() {
 }
 
 #[test]
+fn another_server_of_the_same_name_gets_neither_state_nor_answers() {
+    let (server, other) = (
+        backend(),
+        Scripted::modern(json!([tool("ask"), tool("new")]), |request, reply| {
+            reply.result(request, json!({"resultType": "complete", "content": []}));
+        }),
+    );
+    let weir = over(&server);
+    let client = client(&weir);
+    let params = json!({"name": "ask", "arguments": {}});
+    let asked = client.ask("tools/call", params.clone());
+    weir.reconfigure(weir::config(json!({"asker": other.backend()}), json!({"conflicts": "none"})));
+    weir.hang_up();
+    wait::until_true("the name is the other's", || client.tool_names().contains(&"new".to_owned()));
+    let refused = client.ask("tools/call", retry(&params, &asked, json!({"own key": accept(1)})));
+    assert_eq!((refused.status, refused.error()), (400, -32602), "{}", refused.message);
+    assert!(other.received_of("tools/call").is_empty());
+    assert!(!client.ask("tools/call", params).failed(), "it may be called as any other");
+}
+
+#[test]
 fn answers_without_a_state_are_the_backends_to_judge() {
     let server = backend();
     let weir = over(&server);
