@@ -350,7 +350,7 @@ pub(crate) fn told(terms: &Terms<'_>, text: String) -> Answer {
 /// The end of a call that asked what it could not get.
 fn ended(terms: &Terms<'_>, backend: &str, what: &str) -> Answer {
     tracing::info!(backend, what, "a call ended with its questions");
-    terms.asker.fault(&Fault::new(200, code::INTERNAL_ERROR, format!("backend `{backend}` {what}")))
+    told(terms, format!("backend `{backend}` {what}"))
 }
 
 /// The call made again, by what the configuration says now.
