@@ -23,16 +23,13 @@ use crate::rescue::{self, Fault};
 use crate::session::Session;
 use bytes::Bytes;
 use questions::{Mailbox, OPEN, Unasked};
-use round::Round;
+use round::{Pauses, Round};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use weir_backends::{BackendError, Input, Message};
 use weir_protocol::object::Object;
 use weir_protocol::{Method, Span, Splice, code, json};
-
-/// A call that is only to be made again is, after this time.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// What the client of one call is asked. Dropped, nobody waits for its answers any more.
 #[derive(Debug)]
@@ -57,8 +54,10 @@ struct Asking {
     waited: Duration,
     /// What a modern backend asked for last.
     round: Option<Round>,
-    /// How many such rounds there were.
+    /// In how many such rounds the client was asked.
     rounds: usize,
+    /// Those since anything else was asked for.
+    pauses: Pauses,
     /// When the call is made again, where nothing else was asked for.
     due: Option<Instant>,
 }
@@ -105,6 +104,7 @@ impl Inquiry {
                 waited: Duration::ZERO,
                 round: None,
                 rounds: 0,
+                pauses: Pauses::default(),
                 due: None,
             }));
         }
@@ -185,16 +185,7 @@ impl Inquiry {
             return Err(terms.asker.fault(&rescue::overloaded("requests", limit)));
         }
         let asking = self.asking().ok_or_else(unoffered)?;
-        asking.rounds += 1;
-        let limit = terms.post.snapshot.config.limits.rounds;
-        if asking.rounds > limit {
-            return Err(ended(
-                terms,
-                backend,
-                &format!("asked its client more than {limit} times in one call"),
-            ));
-        }
-        asking.due = round.is_pause().then(|| Instant::now() + PAUSE);
+        asking.due = asking.count(&round, terms).map_err(|what| ended(terms, backend, &what))?;
         asking.round = Some(round);
         for (at, request) in requests.iter().enumerate() {
             let purpose = Purpose::Input(at, request.envelope.method(&request.body));
@@ -277,6 +268,23 @@ impl Inquiry {
 }
 
 impl Asking {
+    /// Counts a round, and answers when the call is made again if nobody is asked in it; the error says what is too much.
+    fn count(&mut self, round: &Round, terms: &Terms<'_>) -> Result<Option<Instant>, String> {
+        let config = &terms.post.snapshot.config;
+        if round.is_pause() {
+            let limit = config.timeouts.inputs;
+            let what = || format!("asked to be called again for longer than {} s", limit.as_secs_f64());
+            return self.pauses.next(limit).map(Some).ok_or_else(what);
+        }
+        self.pauses = Pauses::default();
+        self.rounds += 1;
+        let limit = config.limits.rounds;
+        if self.rounds > limit {
+            return Err(format!("asked its client more than {limit} times in one call"));
+        }
+        Ok(None)
+    }
+
     /// Puts a request to the client. Only its id changes, and what [`attribute`] and [`identify`] change.
     fn put(
         &mut self,

@@ -87,6 +87,31 @@ fn rounds_are_counted() {
 }
 
 #[test]
+fn pauses_are_no_questions() {
+    let server = server(&[
+        r#"{"resultType":"input_required","requestState":"1"}"#,
+        r#"{"resultType":"input_required","requestState":"2"}"#,
+        DONE,
+    ]);
+    let mut config =
+        config(json!({"server": {"url": server.url(), "era": "modern"}}), json!({"conflicts": "none"}));
+    config["limits"]["rounds"] = json!(1);
+    let done = client(&Weir::serve(config)).call("ask", json!({}));
+    assert!(!done.failed(), "{}", done.message);
+    assert_eq!(server.received_of("tools/call").len(), 3);
+}
+
+#[test]
+fn a_server_may_not_put_its_client_off_for_ever() {
+    let server = server(&[r#"{"resultType":"input_required","requestState":"0"}"#]);
+    let mut config =
+        config(json!({"server": {"url": server.url(), "era": "modern"}}), json!({"conflicts": "none"}));
+    config["timeouts"]["inputs"] = json!("300ms");
+    let end = client(&Weir::serve(config)).call("ask", json!({}));
+    assert!(told(&end.message).contains("asked to be called again for longer than 0.3 s"), "{}", end.message);
+}
+
+#[test]
 fn a_user_who_cannot_be_asked_cancels() {
     let server =
         server(&[r#"{"resultType":"input_required","requestState":"1","inputRequests":{"a":$FORM}}"#, DONE]);
