@@ -215,9 +215,7 @@ impl Inquiry {
         if arrived.ended && !asking.open.is_empty() {
             return Some(ended(terms, running.backend_name(), "asked its client, whose session has ended"));
         }
-        if asking.open.is_empty() {
-            asking.waited += asking.since.take().map(|since| since.elapsed()).unwrap_or_default();
-        }
+        asking.count_waiting();
         if !asking.open.is_empty() || asking.due.is_some_and(|due| Instant::now() < due) {
             return None;
         }
@@ -260,14 +258,40 @@ impl Inquiry {
             return;
         };
         for question in asking.open.drain(..) {
-            let number = question.number;
+            asking.session.questions.close(question.number);
+            client.push(cancelled(question.number, "the call has ended").as_bytes());
+        }
+    }
+
+    /// A legacy backend takes back its request with the raw `id`; so is what the client was asked.
+    pub(crate) fn forget(&mut self, client: &mut Client<'_>, id: &[u8]) {
+        let is_it = |question: &Question| matches!(&question.purpose, Purpose::Relay(own) if own == id);
+        if let Some(asking) = &mut self.asking
+            && let Some(at) = asking.open.iter().position(is_it)
+        {
+            let number = asking.open.swap_remove(at).number;
             asking.session.questions.close(number);
-            client.push(format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number},"reason":"the call has ended"}}}}"#).as_bytes());
+            client.push(cancelled(number, "the server does not ask any more").as_bytes());
+            asking.count_waiting();
         }
     }
 }
 
+/// Tells the client that nobody waits for its answer.
+fn cancelled(number: u64, reason: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number},"reason":"{reason}"}}}}"#
+    )
+}
+
 impl Asking {
+    /// Where no question is open any more, the client's time stands still.
+    fn count_waiting(&mut self) {
+        if self.open.is_empty() {
+            self.waited += self.since.take().map(|since| since.elapsed()).unwrap_or_default();
+        }
+    }
+
     /// Counts a round, and answers when the call is made again if nobody is asked in it; the error says what is too much.
     fn count(&mut self, round: &Round, terms: &Terms<'_>) -> Result<Option<Instant>, String> {
         let config = &terms.post.snapshot.config;

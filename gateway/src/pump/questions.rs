@@ -181,6 +181,16 @@ impl Running {
         }
     }
 
+    /// The backend takes back its request with the raw `id`: whoever was not asked yet is not asked any more, and an answer
+    /// goes nowhere.
+    pub(super) fn forget(&mut self, id: &[u8]) {
+        if let Some(questions) = &mut self.questions {
+            let is_it =
+                |Message { body, envelope }: &Message| envelope.id.is_some_and(|own| own.of(body) == id);
+            questions.open.retain(|question| !is_it(&question.message));
+        }
+    }
+
     /// Whether there is something to ask the client.
     pub(super) fn is_asking(&self) -> bool {
         self.exchange.is_some() && self.questions.as_ref().is_some_and(|questions| !questions.open.is_empty())
@@ -221,6 +231,7 @@ impl Running {
             // Nobody is there to see it, and later progress replaces earlier.
             Ok(Event::Progress(_) | Event::Log(_)) => {}
             Ok(Event::Asked(message)) => self.wonder(message, capabilities, || None),
+            Ok(Event::Withdrawn(id)) => self.forget(&id),
             ended => {
                 // The backend is done with it: its place there is free again.
                 self.exchange = None;

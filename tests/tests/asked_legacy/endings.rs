@@ -95,6 +95,36 @@ fn what_the_server_does_not_wait_for_is_taken_back() {
 }
 
 #[test]
+fn what_the_server_takes_back_is_taken_back() {
+    let server = asking(|request, reply| {
+        reply.open_events();
+        for (id, word) in [("\"q-1\"", "take the first back"), ("\"q-2\"", "take the second back")] {
+            reply.event(form(id, "Who?"));
+            reply.wait_for(word);
+            reply.event(format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
+            ));
+        }
+        reply.wait_for("end it");
+        reply.event(super::done(request));
+        reply.close();
+    });
+    let weir = Weir::over(json!({"server": server.backend()}));
+    let client = client(&weir);
+    let tell = |word: &str| weir_tests::Request::post(word).send(&weir_tests::Endpoint::parse(&server.url()));
+    let (mut stream, id) = begin(&client, "ask");
+    for word in ["take the first back", "take the second back"] {
+        let number = question(&mut stream)["id"].clone();
+        tell(word);
+        taken_back(&stream.message(), &number);
+        client.reply(&number, json!({"action": "accept", "content": {}}));
+    }
+    tell("end it");
+    assert!(answer(&mut stream, &id).get("result").is_some());
+    assert!(!responses(&server).iter().any(|response| response.contains("jsonrpc")), "no answer is sent");
+}
+
+#[test]
 fn weir_stops_though_a_question_is_open() {
     let server = endless();
     let mut config = config(json!({"server": server.backend()}), json!({"conflicts": "none"}));
