@@ -1,6 +1,6 @@
 //! When an exchange must have moved, and when it must have ended.
 
-use crate::BackendError;
+use crate::{BackendError, Event};
 use futures_util::poll;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -51,6 +51,15 @@ impl Deadlines {
 
     fn elapsed(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes in what an event says of the backend's requests.
+    pub(crate) fn heard(&self, event: &Event) {
+        match event {
+            Event::Asked(_) => self.asked(),
+            Event::Withdrawn(_) => self.answered(),
+            Event::Progress(_) | Event::Log(_) | Event::Outcome(_) => {}
+        }
     }
 
     /// The backend asks its caller for something; until that is answered no time is counted. How long the caller may take

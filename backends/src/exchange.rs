@@ -40,6 +40,15 @@ impl Message {
         self.progress_token().is_some_and(|token| token.text(&self.body).parse() == Ok(id))
     }
 
+    /// The raw id of the request that this notification cancels; `None` on any other message.
+    pub(crate) fn cancels(&self) -> Option<Bytes> {
+        if self.envelope.method(&self.body) != Method::Cancelled {
+            return None;
+        }
+        let id = self.envelope.params.as_ref()?.request_id?;
+        Some(self.body.slice(id.start()..id.end()))
+    }
+
     /// Where the token of a progress notification stands; `None` on any other message.
     pub fn progress_token(&self) -> Option<Span> {
         if self.envelope.method(&self.body) != Method::Progress {
@@ -59,6 +68,9 @@ pub enum Event {
     /// A request of a legacy backend to the call's client, which the client may be sent. The exchange goes on; the backend
     /// waits for [`Exchange::reply`].
     Asked(Message),
+    /// The backend takes back the request with this raw id, which was [asked](Self::Asked): no answer to it is sent any more
+    /// (2025-11-25 `basic/utilities/cancellation`).
+    Withdrawn(Bytes),
     /// The end.
     Outcome(Outcome),
 }

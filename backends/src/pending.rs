@@ -239,6 +239,15 @@ impl Pending {
         None
     }
 
+    /// The server takes back a request of its own with `message`, whichever call's client was asked.
+    pub(crate) fn withdraw(&self, message: &Message) {
+        if let Some(id) = message.cancels()
+            && let Ok(open) = self.open.lock().as_ref()
+        {
+            let _ = open.waiters.values().any(|waiter| waiter.mailbox.withdraw(&id));
+        }
+    }
+
     /// Whether a call was given up that the server may still be busy with, so that whatever it asks now is refused.
     pub(crate) fn is_in_doubt(&self) -> bool {
         self.open.lock().as_ref().is_ok_and(|open| open.given_up.is_any())
@@ -339,9 +348,7 @@ impl PendingCall {
         }
         match self.deadlines.watch(self.waiting.0.next()).await? {
             Ok(event) => {
-                if matches!(event, Event::Asked(_)) {
-                    self.deadlines.asked();
-                }
+                self.deadlines.heard(&event);
                 Ok(event)
             }
             Err(answer) => {

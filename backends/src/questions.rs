@@ -38,11 +38,14 @@ impl Questions {
 
     /// Whether `body` answers one that is open; from now on it is not.
     pub(crate) fn settle(&mut self, body: &[u8]) -> bool {
-        let answered = Envelope::parse(body).ok().and_then(|envelope| {
-            let id = envelope.id?.of(body);
-            self.0.iter().position(|question| question.id == id)
-        });
-        answered.map(|index| self.0.swap_remove(index)).is_some()
+        let envelope = Envelope::parse(body).ok();
+        envelope.and_then(|envelope| envelope.id).is_some_and(|id| self.withdraw(id.of(body)))
+    }
+
+    /// Whether the one with this raw `id` is open; from now on it is not.
+    pub(crate) fn withdraw(&mut self, id: &[u8]) -> bool {
+        let index = self.0.iter().position(|question| question.id == id);
+        index.map(|index| self.0.swap_remove(index)).is_some()
     }
 
     /// Ends all that are open: what the server is told.

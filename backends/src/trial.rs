@@ -61,7 +61,7 @@ pub(crate) async fn finish(exchange: &mut Exchange) -> Result<String, BackendErr
                 | Outcome::Error(message),
             ) => return Ok(String::from_utf8(message.body.to_vec()).unwrap()),
             Event::Asked(message) => exchange.reply(answer_to(&message, &Roots::new(&[])).unwrap()),
-            Event::Progress(_) | Event::Log(_) => {}
+            Event::Progress(_) | Event::Log(_) | Event::Withdrawn(_) => {}
         }
     }
 }

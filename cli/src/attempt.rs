@@ -135,7 +135,7 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
                 say_error(&progress(&serde_json::from_slice(&message.body)?));
             }
             // No capability was declared, so nothing is asked.
-            Event::Asked(_) => {}
+            Event::Asked(_) | Event::Withdrawn(_) => {}
             Event::Log(message) => say_error(&log(&serde_json::from_slice(&message.body)?)),
             Event::Outcome(Outcome::Error(message)) => {
                 let value: Value = serde_json::from_slice(&message.body)?;

@@ -23,16 +23,13 @@ use crate::rescue::{self, Fault};
 use crate::session::Session;
 use bytes::Bytes;
 use questions::{Mailbox, OPEN, Unasked};
-use round::Round;
+use round::{Pauses, Round};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use weir_backends::{BackendError, Input, Message};
 use weir_protocol::object::Object;
 use weir_protocol::{Method, Span, Splice, code, json};
-
-/// A call that is only to be made again is, after this time.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// What the client of one call is asked. Dropped, nobody waits for its answers any more.
 #[derive(Debug)]
@@ -57,8 +54,10 @@ struct Asking {
     waited: Duration,
     /// What a modern backend asked for last.
     round: Option<Round>,
-    /// How many such rounds there were.
+    /// In how many such rounds the client was asked.
     rounds: usize,
+    /// Those since anything else was asked for.
+    pauses: Pauses,
     /// When the call is made again, where nothing else was asked for.
     due: Option<Instant>,
 }
@@ -105,6 +104,7 @@ impl Inquiry {
                 waited: Duration::ZERO,
                 round: None,
                 rounds: 0,
+                pauses: Pauses::default(),
                 due: None,
             }));
         }
@@ -185,16 +185,7 @@ impl Inquiry {
             return Err(terms.asker.fault(&rescue::overloaded("requests", limit)));
         }
         let asking = self.asking().ok_or_else(unoffered)?;
-        asking.rounds += 1;
-        let limit = terms.post.snapshot.config.limits.rounds;
-        if asking.rounds > limit {
-            return Err(ended(
-                terms,
-                backend,
-                &format!("asked its client more than {limit} times in one call"),
-            ));
-        }
-        asking.due = round.is_pause().then(|| Instant::now() + PAUSE);
+        asking.due = asking.count(&round, terms).map_err(|what| ended(terms, backend, &what))?;
         asking.round = Some(round);
         for (at, request) in requests.iter().enumerate() {
             let purpose = Purpose::Input(at, request.envelope.method(&request.body));
@@ -224,9 +215,7 @@ impl Inquiry {
         if arrived.ended && !asking.open.is_empty() {
             return Some(ended(terms, running.backend_name(), "asked its client, whose session has ended"));
         }
-        if asking.open.is_empty() {
-            asking.waited += asking.since.take().map(|since| since.elapsed()).unwrap_or_default();
-        }
+        asking.count_waiting();
         if !asking.open.is_empty() || asking.due.is_some_and(|due| Instant::now() < due) {
             return None;
         }
@@ -269,14 +258,57 @@ impl Inquiry {
             return;
         };
         for question in asking.open.drain(..) {
-            let number = question.number;
+            asking.session.questions.close(question.number);
+            client.push(cancelled(question.number, "the call has ended").as_bytes());
+        }
+    }
+
+    /// A legacy backend takes back its request with the raw `id`; so is what the client was asked.
+    pub(crate) fn forget(&mut self, client: &mut Client<'_>, id: &[u8]) {
+        let is_it = |question: &Question| matches!(&question.purpose, Purpose::Relay(own) if own == id);
+        if let Some(asking) = &mut self.asking
+            && let Some(at) = asking.open.iter().position(is_it)
+        {
+            let number = asking.open.swap_remove(at).number;
             asking.session.questions.close(number);
-            client.push(format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number},"reason":"the call has ended"}}}}"#).as_bytes());
+            client.push(cancelled(number, "the server does not ask any more").as_bytes());
+            asking.count_waiting();
         }
     }
 }
 
+/// Tells the client that nobody waits for its answer.
+fn cancelled(number: u64, reason: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{number},"reason":"{reason}"}}}}"#
+    )
+}
+
 impl Asking {
+    /// Where no question is open any more, the client's time stands still.
+    fn count_waiting(&mut self) {
+        if self.open.is_empty() {
+            self.waited += self.since.take().map(|since| since.elapsed()).unwrap_or_default();
+        }
+    }
+
+    /// Counts a round, and answers when the call is made again if nobody is asked in it; the error says what is too much.
+    fn count(&mut self, round: &Round, terms: &Terms<'_>) -> Result<Option<Instant>, String> {
+        let config = &terms.post.snapshot.config;
+        if round.is_pause() {
+            let limit = config.timeouts.inputs;
+            let what = || format!("asked to be called again for longer than {} s", limit.as_secs_f64());
+            return self.pauses.next(limit).map(Some).ok_or_else(what);
+        }
+        self.pauses = Pauses::default();
+        self.rounds += 1;
+        let limit = config.limits.rounds;
+        if self.rounds > limit {
+            return Err(format!("asked its client more than {limit} times in one call"));
+        }
+        Ok(None)
+    }
+
     /// Puts a request to the client. Only its id changes, and what [`attribute`] and [`identify`] change.
     fn put(
         &mut self,
@@ -350,7 +382,7 @@ pub(crate) fn told(terms: &Terms<'_>, text: String) -> Answer {
 /// The end of a call that asked what it could not get.
 fn ended(terms: &Terms<'_>, backend: &str, what: &str) -> Answer {
     tracing::info!(backend, what, "a call ended with its questions");
-    terms.asker.fault(&Fault::new(200, code::INTERNAL_ERROR, format!("backend `{backend}` {what}")))
+    told(terms, format!("backend `{backend}` {what}"))
 }
 
 /// The call made again, by what the configuration says now.

@@ -77,7 +77,7 @@ impl Running {
         if let Some(seat) = &self.seat {
             seat.settle(&next);
         }
-        self.ended = !matches!(next, Ok(Event::Progress(_) | Event::Log(_) | Event::Asked(_)));
+        self.ended = matches!(next, Ok(Event::Outcome(_)) | Err(_));
         next
     }
 
@@ -258,6 +258,8 @@ async fn drive(
                     client.keep_alive().await?;
                 }
             }
+            // What was asked may have been taken back since.
+            Step::Ask if !running.is_asking() => gathered = None,
             Step::Ask => return Ok(Driven::Asked),
             Step::Gone => return Err(Gone),
             Step::Cancelled => {
@@ -315,6 +317,8 @@ fn batch(
                     running.refuse(&message, &words);
                 }
             }
+            Ok(Event::Withdrawn(id)) if terms.asker.era == Era::Modern => running.forget(&id),
+            Ok(Event::Withdrawn(id)) => inquiry.forget(client, &id),
             Ok(Event::Outcome(Outcome::InputRequired(message))) if terms.asker.era == Era::Legacy => {
                 let refused = inquiry.begin(client, terms, running.backend.name(), &message).err();
                 if refused.is_none() {

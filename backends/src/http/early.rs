@@ -42,9 +42,7 @@ pub(crate) async fn send(
     let (session, id) = (guard.session().clone(), guard.id());
     // The connection belongs to the pool of this thread, so this thread reads on.
     let reader = tokio::spawn(read(own, sending, guard)).abort_handle();
-    if matches!(event, Event::Asked(_)) {
-        deadlines.asked();
-    }
+    deadlines.heard(&event);
     let early = Arc::new(Early { session, reader, _beside: beside });
     let mut call = PendingCall::new(early, id, waiting, deadlines);
     call.put_back(event);

@@ -140,13 +140,13 @@ impl HttpEvents {
         let Some(beside) = self.beside.clone() else {
             return self.read().await;
         };
-        let asked = tokio::select! {
+        let event = tokio::select! {
             biased;
             next = self.read() => return next,
-            asked = beside.next() => asked,
+            event = beside.next() => event,
         };
-        self.deadlines.asked();
-        Ok(asked)
+        self.deadlines.heard(&event);
+        Ok(event)
     }
 
     async fn read(&mut self) -> Result<Event, BackendError> {
@@ -174,6 +174,10 @@ impl HttpEvents {
                     }
                     if message.envelope.method(&message.body) == Method::Message {
                         return Ok(Event::Log(message));
+                    }
+                    if let Some(id) = message.cancels().filter(|id| self.questions.withdraw(id)) {
+                        self.deadlines.answered();
+                        return Ok(Event::Withdrawn(id));
                     }
                     self.note(message);
                 }
@@ -237,7 +241,7 @@ impl HttpEvents {
         }
     }
 
-    /// Legacy servers announce changes on whichever stream is open.
+    /// Legacy servers announce changes, and take back what they asked, on whichever stream is open.
     fn note(&self, message: Message) {
         if let Some(guard) = &self.guard {
             guard.session().announce(message);

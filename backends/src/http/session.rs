@@ -185,6 +185,7 @@ impl UpstreamSession {
                 shared.changes.announce(method);
             }
             Method::ResourceUpdated => shared.subscriptions.updated(message),
+            Method::Cancelled => self.aside.pending().withdraw(&message),
             _ => {}
         }
     }

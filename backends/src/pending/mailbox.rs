@@ -41,7 +41,8 @@ impl Arrived {
 
     /// Gives up the oldest event that may be lost: a question may not, since the server waits for its answer.
     fn give_up(&mut self) -> bool {
-        let oldest = self.events.iter().position(|event| !matches!(event, Event::Asked(_)));
+        let may_be_lost = |event: &Event| !matches!(event, Event::Asked(_) | Event::Withdrawn(_));
+        let oldest = self.events.iter().position(may_be_lost);
         let event = oldest.and_then(|index| self.events.remove(index));
         if let Some(event) = &event {
             self.bytes -= size(event);
@@ -55,7 +56,7 @@ fn size(event: &Event) -> usize {
     match event {
         Event::Progress(message) | Event::Log(message) => message.body.len(),
         // Questions have bounds of their own; an answer is not kept among the events.
-        Event::Asked(_) | Event::Outcome(_) => 0,
+        Event::Asked(_) | Event::Withdrawn(_) | Event::Outcome(_) => 0,
     }
 }
 
@@ -88,6 +89,23 @@ impl Mailbox {
         }
         self.news.notify_one();
         None
+    }
+
+    /// Whether the question with the raw `id` is open; from now on it is not, and whoever heard of it hears of that too.
+    pub(super) fn withdraw(&self, id: &Bytes) -> bool {
+        {
+            let mut arrived = self.arrived.lock();
+            if !arrived.questions.withdraw(id) {
+                return false;
+            }
+            let is_it = |event: &Event| matches!(event, Event::Asked(message) if message.envelope.id.is_some_and(|own| own.of(&message.body) == id));
+            match arrived.events.iter().position(is_it) {
+                Some(unheard) => drop(arrived.events.remove(unheard)),
+                None => arrived.events.push_back(Event::Withdrawn(id.clone())),
+            }
+        }
+        self.news.notify_one();
+        true
     }
 
     /// Whether `body` answers a question that is open; from now on it is not.

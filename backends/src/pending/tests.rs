@@ -94,3 +94,32 @@ fn large_events_are_bounded_by_their_size() {
         assert_eq!(drain(), kept, "of {size} bytes each");
     }
 }
+
+#[test]
+fn a_question_that_is_taken_back_is_found() {
+    let pending = Pending::default();
+    let read = |body: String| Message::parse(Bytes::from(body)).unwrap();
+    let ask = |id: &str| {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"roots/list"}}"#);
+        pending.ask(SessionKey::Client(1), read(body)).is_none()
+    };
+    let take_back = |id: &str| {
+        let params = format!(r#"{{"requestId":{id}}}"#);
+        let method = "notifications/cancelled";
+        pending.withdraw(&read(format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#)));
+    };
+    let call = pending.insert_call(2, false, Logs::Unwanted, ClientCapabilities::ROOTS).unwrap();
+    let next = || call.0.next().now_or_never();
+    assert!(ask("\"a\"") && ask("7"));
+    take_back("\"a\"");
+    assert!(
+        matches!(next(), Some(Ok(Event::Asked(question))) if question.body.ends_with(br#"7,"method":"roots/list"}"#))
+    );
+    assert!(next().is_none(), "nobody heard of the other one");
+    take_back("\"7\"");
+    assert!(next().is_none(), "a number is no text");
+    take_back("7");
+    assert!(matches!(next(), Some(Ok(Event::Withdrawn(id))) if id == "7"));
+    take_back("7");
+    assert!(next().is_none() && call.refusals().is_empty());
+}

@@ -260,6 +260,7 @@ impl Child {
             (_, Method::ResourceUpdated | Method::TaskChanged) => self.recipe.subscriptions.updated(message),
             (_, Method::Acknowledged) => self.listening.acknowledged(message),
             (_, Method::Message) => self.recipe.subscriptions.log(&self.pending, self.key, message),
+            (_, Method::Cancelled) => self.pending.withdraw(&message),
             _ => {}
         }
     }

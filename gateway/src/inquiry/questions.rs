@@ -72,13 +72,16 @@ impl Questions {
 
     /// Takes in a client's response. One that answers nothing, be it late, repeated or another session's, is dropped.
     pub(crate) fn answer(&self, response: Message) {
-        let id = response.envelope.id.map(|id| id.text(&response.body));
-        // As it was written: nothing else is the same id.
-        let number = id.and_then(|id| id.parse::<u64>().ok().filter(|number| number.to_string() == id));
-        let waiting = number.and_then(|number| Some((number, self.0.lock().open.remove(&number)?)));
+        let number = response.envelope.id.and_then(|id| number(id.text(&response.body)));
+        let (waiting, open) = {
+            let mut state = self.0.lock();
+            (number.and_then(|number| Some((number, state.open.remove(&number)?))), state.open.len())
+        };
         match waiting {
             Some((number, mailbox)) => mailbox.put(|arrived| arrived.answers.push((number, response))),
-            None => tracing::debug!("a client answered what it was not asked, or not any more"),
+            None if open == 0 => tracing::debug!("a client answered what it was not asked, or not any more"),
+            // It may have been meant for one of them, whose call then waits in vain.
+            None => tracing::info!(open, "a client answered a question that is not open, while others are"),
         }
     }
 
@@ -120,6 +123,12 @@ impl Mailbox {
     }
 }
 
+/// The number that the raw `id` of a response says: as weir wrote it, or in quotes, as some clients keep every id.
+fn number(id: &str) -> Option<u64> {
+    let bare = id.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(id);
+    bare.parse().ok().filter(|number: &u64| number.to_string() == bare)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,7 +144,9 @@ mod tests {
         let (questions, one, other) = (Questions::default(), Arc::default(), Arc::default());
         let number = questions.open(&one).unwrap();
         assert_ne!(questions.open(&other).unwrap(), number);
-        for wrong in [format!("\"{number}\""), format!("-{number}"), "99".to_owned()] {
+        for wrong in
+            [format!("\"0{number}\""), format!("-{number}"), format!("\"{number}.0\""), "99".to_owned()]
+        {
             questions.answer(response(&wrong));
         }
         assert!(one.filled().now_or_never().is_none());
@@ -148,6 +159,20 @@ mod tests {
         other.filled().now_or_never().unwrap();
         assert!(other.take().ended);
         assert_eq!(questions.open(&one), Err(Unasked::Ended));
+    }
+
+    #[test]
+    fn an_id_may_come_back_in_quotes() {
+        let (questions, mailbox) = (Questions::default(), Arc::default());
+        let number = questions.open(&mailbox).unwrap();
+        questions.answer(response(&format!("\"{number}\"")));
+        questions.answer(response(&number.to_string()));
+        let answers = mailbox.take().answers;
+        assert_eq!(
+            answers.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+            [number],
+            "and counts once"
+        );
     }
 
     #[test]

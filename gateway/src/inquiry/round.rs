@@ -5,9 +5,15 @@
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::time::Duration;
+use tokio::time::Instant;
 use weir_backends::{Input, Message};
 use weir_protocol::Span;
 use weir_protocol::object::Object;
+
+/// A call that is only to be made again is, after this time; each time in a row takes twice as long, up to the longest.
+const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a backend asked for, and what the client has answered so far.
 #[derive(Debug)]
@@ -31,6 +37,24 @@ struct InputRequest<'a> {
     method: &'a RawValue,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
+}
+
+/// The rounds in a row in which a backend asked for nothing but to be called again.
+#[derive(Debug, Default)]
+pub(super) struct Pauses {
+    since: Option<Instant>,
+    /// How long the latest is.
+    length: Duration,
+}
+
+impl Pauses {
+    /// When the call is made again after the next one; `None` where they have taken `limit`.
+    pub(super) fn next(&mut self, limit: Duration) -> Option<Instant> {
+        let now = Instant::now();
+        let end = *self.since.get_or_insert(now) + limit;
+        self.length = (self.length * 2).clamp(PAUSE, LONGEST_PAUSE);
+        (now < end).then(|| end.min(now + self.length))
+    }
 }
 
 impl Round {
@@ -153,6 +177,18 @@ mod tests {
             let input = round.input().unwrap();
             assert_eq!((input.responses, input.state), (None, Some(Bytes::from_static(b"\"s\""))));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_and_end() {
+        let (mut pauses, begun) = (Pauses::default(), Instant::now());
+        let mut lengths = Vec::new();
+        while let Some(due) = pauses.next(Duration::from_secs(20)) {
+            lengths.push((due - Instant::now()).as_millis());
+            tokio::time::sleep_until(due).await;
+        }
+        assert_eq!(lengths, [250, 500, 1000, 2000, 4000, 5000, 5000, 2250]);
+        assert_eq!(begun.elapsed(), Duration::from_secs(20));
     }
 
     #[test]

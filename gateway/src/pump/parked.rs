@@ -136,7 +136,8 @@ fn question(running: &mut Running, terms: &Terms<'_>) -> Result<Round, Fault> {
         return Err(fault(Kind::Gateway, "asks nothing".to_owned()));
     };
     let now = Instant::now();
-    let end = (now + config.timeouts.input).min(questions.since + config.timeouts.inputs);
+    let left = config.timeouts.inputs.saturating_sub(questions.waited);
+    let end = now + config.timeouts.input.min(left);
     if questions.rounds >= config.limits.rounds {
         let why = format!("asks the client more than {} times", config.limits.rounds);
         return Err(fault(Kind::Limited, why));
@@ -146,6 +147,7 @@ fn question(running: &mut Running, terms: &Terms<'_>) -> Result<Round, Fault> {
         return Err(fault(Kind::Limited, why));
     }
     questions.rounds += 1;
+    questions.parked = Some(now);
     let (claim, claimed) = oneshot::channel();
     let number = post.core.parking.insert(Slot { keys: questions.keys().into(), claim });
     let ticket = Ticket::new(post, &running.backend, Next::Parked(number), end - now);
@@ -181,6 +183,9 @@ async fn keep(
             biased;
             claim = &mut claimed => {
                 if let Ok(give) = claim {
+                    if let Some(questions) = &mut running.questions {
+                        questions.resume();
+                    }
                     // Where the other side has gone, the call comes back and is dropped.
                     let _ = give.send(running);
                 }

@@ -9,6 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::inquiry::attribute;
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use std::time::Duration;
 use tokio::time::Instant;
 use weir_backends::{BackendError, Event, Message};
 use weir_protocol::object::Object;
@@ -32,8 +33,10 @@ const LEGACY_META: [&str; 2] = ["progressToken", "io.modelcontextprotocol/relate
 pub(super) struct Questions {
     /// Its place among the calls that may be parked: kept to its end, so that whoever could ask once can ask again.
     _place: Place,
-    /// When it first asked.
-    pub(super) since: Instant,
+    /// How long it was parked in all, before it was parked last.
+    pub(super) waited: Duration,
+    /// Since when it is parked.
+    pub(super) parked: Option<Instant>,
     /// How often its client was asked.
     pub(super) rounds: usize,
     /// How many questions there ever were.
@@ -53,8 +56,20 @@ struct Question {
 
 impl Questions {
     pub(super) fn new(place: Place) -> Self {
-        let since = Instant::now();
-        Self { _place: place, since, rounds: 0, count: 0, open: Vec::new(), ended: None }
+        Self {
+            _place: place,
+            waited: Duration::ZERO,
+            parked: None,
+            rounds: 0,
+            count: 0,
+            open: Vec::new(),
+            ended: None,
+        }
+    }
+
+    /// The client has come back: what its call does from here on is not its time.
+    pub(super) fn resume(&mut self) {
+        self.waited += self.parked.take().map(|since| since.elapsed()).unwrap_or_default();
     }
 
     /// Takes in a question; `false` where there are too many.
@@ -166,6 +181,16 @@ impl Running {
         }
     }
 
+    /// The backend takes back its request with the raw `id`: whoever was not asked yet is not asked any more, and an answer
+    /// goes nowhere.
+    pub(super) fn forget(&mut self, id: &[u8]) {
+        if let Some(questions) = &mut self.questions {
+            let is_it =
+                |Message { body, envelope }: &Message| envelope.id.is_some_and(|own| own.of(body) == id);
+            questions.open.retain(|question| !is_it(&question.message));
+        }
+    }
+
     /// Whether there is something to ask the client.
     pub(super) fn is_asking(&self) -> bool {
         self.exchange.is_some() && self.questions.as_ref().is_some_and(|questions| !questions.open.is_empty())
@@ -205,6 +230,7 @@ impl Running {
             // Nobody is there to see it, and later progress replaces earlier.
             Ok(Event::Progress(_) | Event::Log(_)) => {}
             Ok(Event::Asked(message)) => self.wonder(message, capabilities, || None),
+            Ok(Event::Withdrawn(id)) => self.forget(&id),
             ended => {
                 // The backend is done with it: its place there is free again.
                 self.exchange = None;
@@ -266,6 +292,20 @@ mod tests {
         }
         for unclear in [r#"{"message":"a","message":"b"}"#, r#"{"_meta":{"x":1,"x":2}}"#, "[]"] {
             assert_eq!(stripped(unclear), None, "{unclear}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_time_that_it_is_parked_is_the_clients() {
+        let second = Duration::from_secs(1);
+        let mut questions = Questions::new(crate::pump::Parking::default().place(1).unwrap());
+        for rounds in 1..=3 {
+            questions.parked = Some(Instant::now());
+            tokio::time::advance(second).await;
+            questions.resume();
+            tokio::time::advance(60 * second).await;
+            questions.resume();
+            assert_eq!(questions.waited, rounds * second, "what the backend did since is not counted");
         }
     }
 

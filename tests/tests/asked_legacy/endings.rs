@@ -1,6 +1,6 @@
 //! Calls that end with a question open: nobody is left waiting, neither the server nor the user.
 
-use super::{answer, asking, begin, client, form, question, responses};
+use super::{answer, asking, begin, client, form, question, responses, told};
 use serde_json::{Value, json};
 use weir_tests::weir::config;
 use weir_tests::{Scripted, Weir, wait};
@@ -54,16 +54,13 @@ fn the_end_of_a_session_ends_what_waits_for_its_answers() {
     let (mut stream, id) = begin(&client, "ask");
     question(&mut stream);
     assert_eq!(client.delete().status, 204);
-    let error = answer(&mut stream, &id);
-    assert!(
-        error["error"]["message"].as_str().is_some_and(|text| text.contains("session has ended")),
-        "{error}"
-    );
+    let end = answer(&mut stream, &id);
+    assert!(told(&end).contains("session has ended"), "{end}");
 }
 
 #[test]
 fn an_answer_must_come_in_time() {
-    for (key, told) in [("input", "0.3 s"), ("inputs", "0.3 s")] {
+    for key in ["input", "inputs"] {
         let server = endless();
         let mut config = config(json!({"server": server.backend()}), json!({"conflicts": "none"}));
         config["timeouts"][key] = json!("300ms");
@@ -72,9 +69,9 @@ fn an_answer_must_come_in_time() {
         let (mut stream, id) = begin(&client, "ask");
         let number = question(&mut stream)["id"].clone();
         taken_back(&stream.message(), &number);
-        let error = answer(&mut stream, &id)["error"]["message"].clone();
-        let error = error.as_str().expect("an error");
-        assert!(error.contains("backend `server`") && error.contains(told), "{error}");
+        let end = answer(&mut stream, &id);
+        let text = told(&end);
+        assert!(text.contains("backend `server`") && text.contains("0.3 s"), "{key}: {text}");
         until_cancelled(&server);
     }
 }
@@ -95,6 +92,36 @@ fn what_the_server_does_not_wait_for_is_taken_back() {
     assert!(answer(&mut stream, &id).get("result").is_some());
     client.reply(&number, json!({"action": "accept", "content": {}}));
     assert_eq!(answers(&server), [""; 0]);
+}
+
+#[test]
+fn what_the_server_takes_back_is_taken_back() {
+    let server = asking(|request, reply| {
+        reply.open_events();
+        for (id, word) in [("\"q-1\"", "take the first back"), ("\"q-2\"", "take the second back")] {
+            reply.event(form(id, "Who?"));
+            reply.wait_for(word);
+            reply.event(format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
+            ));
+        }
+        reply.wait_for("end it");
+        reply.event(super::done(request));
+        reply.close();
+    });
+    let weir = Weir::over(json!({"server": server.backend()}));
+    let client = client(&weir);
+    let tell = |word: &str| weir_tests::Request::post(word).send(&weir_tests::Endpoint::parse(&server.url()));
+    let (mut stream, id) = begin(&client, "ask");
+    for word in ["take the first back", "take the second back"] {
+        let number = question(&mut stream)["id"].clone();
+        tell(word);
+        taken_back(&stream.message(), &number);
+        client.reply(&number, json!({"action": "accept", "content": {}}));
+    }
+    tell("end it");
+    assert!(answer(&mut stream, &id).get("result").is_some());
+    assert!(!responses(&server).iter().any(|response| response.contains("jsonrpc")), "no answer is sent");
 }
 
 #[test]

@@ -54,6 +54,12 @@ fn done(request: &Received) -> String {
     json!({"jsonrpc": "2.0", "id": request.json()["id"], "result": result}).to_string()
 }
 
+/// What the model is told of a call of a tool that failed at its client.
+fn told(answer: &Value) -> &str {
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    answer["result"]["content"][0]["text"].as_str().unwrap_or_default()
+}
+
 /// A form with this raw id and message.
 fn form(id: &str, message: &str) -> String {
     format!(

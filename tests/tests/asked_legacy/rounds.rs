@@ -1,6 +1,6 @@
 //! Modern servers answer that they need input; the client is asked, and the call is made again.
 
-use super::{answer, begin, client, question};
+use super::{answer, begin, client, question, told};
 use serde_json::{Value, json};
 use weir_tests::scripted::{Received, Reply, tool};
 use weir_tests::weir::config;
@@ -82,8 +82,33 @@ fn rounds_are_counted() {
         client.reply(&asked["id"], json!({"action": "accept", "content": {}}));
     }
     let end = answer(&mut stream, &id);
-    assert!(error_of(&end).contains("backend `server` asked its client more than 3 times"), "{end}");
+    assert!(told(&end).contains("backend `server` asked its client more than 3 times"), "{end}");
     assert_eq!(server.received_of("tools/call").len(), 4);
+}
+
+#[test]
+fn pauses_are_no_questions() {
+    let server = server(&[
+        r#"{"resultType":"input_required","requestState":"1"}"#,
+        r#"{"resultType":"input_required","requestState":"2"}"#,
+        DONE,
+    ]);
+    let mut config =
+        config(json!({"server": {"url": server.url(), "era": "modern"}}), json!({"conflicts": "none"}));
+    config["limits"]["rounds"] = json!(1);
+    let done = client(&Weir::serve(config)).call("ask", json!({}));
+    assert!(!done.failed(), "{}", done.message);
+    assert_eq!(server.received_of("tools/call").len(), 3);
+}
+
+#[test]
+fn a_server_may_not_put_its_client_off_for_ever() {
+    let server = server(&[r#"{"resultType":"input_required","requestState":"0"}"#]);
+    let mut config =
+        config(json!({"server": {"url": server.url(), "era": "modern"}}), json!({"conflicts": "none"}));
+    config["timeouts"]["inputs"] = json!("300ms");
+    let end = client(&Weir::serve(config)).call("ask", json!({}));
+    assert!(told(&end.message).contains("asked to be called again for longer than 0.3 s"), "{}", end.message);
 }
 
 #[test]
@@ -114,8 +139,7 @@ fn a_model_that_cannot_be_asked_ends_the_call() {
     let taken_back = stream.message();
     assert_eq!(taken_back["params"]["requestId"], form["id"], "{taken_back}");
     let end = answer(&mut stream, &id);
-    assert_eq!(end["result"]["isError"], true, "{end}");
-    let text = end["result"]["content"][0]["text"].as_str().unwrap_or_default();
+    let text = told(&end);
     assert!(text.contains("`server`") && text.contains("User rejected sampling (code -1)"), "{text}");
     assert_eq!(server.received_of("tools/call").len(), 1);
 }

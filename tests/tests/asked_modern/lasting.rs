@@ -1,12 +1,13 @@
 //! Parked calls while something else happens: many of them, abandoned ones, and the end of whoever they need.
 
-use super::asker::{Asker, answered, begin, call, client, form, retry};
+use super::asker::{Asker, answered, begin, call, client, form, keys, retry};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::json;
 use std::path::Path;
 use weir_tests::process::{children, is_running};
-use weir_tests::{Answer, Modern, Speak, Weir, peers, wait, weir};
+use weir_tests::scripted::{self, Received, Reply, tool};
+use weir_tests::{Answer, Endpoint, Modern, Request, Scripted, Speak, Weir, peers, wait, weir};
 
 fn message(answer: &Answer) -> &str {
     answer.message["error"]["message"].as_str().unwrap_or_default()
@@ -82,6 +83,38 @@ fn a_program_whose_question_was_abandoned_can_ask_again() {
     begin(&client, &params);
     wait::until_true("its time is over", || weir.log().contains("never answered"));
     begin(&client, &params);
+}
+
+#[test]
+fn what_the_server_takes_back_is_not_asked_again() {
+    let question = |id: &str| {
+        let mut question = form(id);
+        question["jsonrpc"] = json!("2.0");
+        question["id"] = json!(id);
+        question
+    };
+    let rest = scripted::legacy(json!([tool("ask")]), move |_: &Received, reply: &mut Reply<'_>| {
+        reply.open_events();
+        reply.event(question("q-1"));
+        reply.wait_for("take it back");
+        let params = json!({"requestId": "q-1"});
+        reply.event(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}));
+        reply.event(question("q-2"));
+        reply.wait_for_close();
+    });
+    let server = Scripted::start(rest);
+    let mut config = weir::config(json!({"server": server.backend()}), json!({"conflicts": "none"}));
+    config["limits"]["rounds"] = json!(1000);
+    let weir = Weir::serve(config);
+    let client = client(&weir);
+    let params = json!({"name": "ask", "arguments": {}});
+    let mut asked = begin(&client, &params);
+    assert_eq!(keys(&asked), ["elicitation-1"]);
+    Request::post("take it back").send(&Endpoint::parse(&server.url()));
+    wait::until_true("only the second is asked", || {
+        asked = client.ask("tools/call", retry(&params, &asked, json!({})));
+        keys(&asked) == ["elicitation-2"]
+    });
 }
 
 #[test]

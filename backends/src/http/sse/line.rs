@@ -164,6 +164,7 @@ impl Line {
             }
             (_, Method::ResourceUpdated) => shared.subscriptions.updated(message),
             (_, Method::Message) => shared.subscriptions.log(&self.pending, self.key, message),
+            (_, Method::Cancelled) => self.pending.withdraw(&message),
             _ => {}
         }
     }

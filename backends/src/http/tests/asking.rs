@@ -122,6 +122,33 @@ async fn questions_are_bounded_and_end_with_their_call() {
 }
 
 #[tokio::test]
+async fn a_question_that_is_taken_back_needs_no_answer() {
+    let (server, under_way) = asking(2, 202).await;
+    let backend = backend(&server, |spec| spec.timeouts.idle = Duration::from_millis(300));
+    let mut call = begin(&backend, CLIENT, C::FORM, "t", "{}").await.unwrap();
+    let questions = [asked(&mut call).await, asked(&mut call).await];
+    let take_back = |id: &str| {
+        let params = format!(r#"{{"requestId":"{id}"}}"#);
+        under_way
+            .say(&format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{params}}}"#));
+    };
+    for id in ["unknown", "q1", "q1", "q0"] {
+        take_back(id);
+    }
+    for id in ["\"q1\"", "\"q0\""] {
+        let event = call.next().await.unwrap();
+        assert!(matches!(&event, Event::Withdrawn(withdrawn) if withdrawn == id), "{event:?}");
+    }
+    reply(&mut call, &questions[0], ANSWER);
+    // Nothing is open, so that the server's time counts again.
+    let error = finish(&mut call).await.unwrap_err();
+    assert!(matches!(error, BackendError::Timeout { what: "a sign of life", .. }), "{error}");
+    drop(call);
+    server.until("notifications/cancelled", 1).await;
+    assert_eq!(responses(&server, "result").len() + responses(&server, "error").len(), 0);
+}
+
+#[tokio::test]
 async fn whoever_leaves_answers_what_is_open() {
     let (server, _) = asking(1, 202).await;
     let backend = backend(&server, |_| {});
