@@ -99,6 +99,29 @@ async fn a_question_may_come_before_the_answer_begins() {
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_arrive_fails_a_call_that_has_none_yet() {
+    let (sessions, sides) = (AtomicU64::new(0), Streams::default());
+    let server = Server::start(move |request| match (request.verb(), request.method()) {
+        ("GET", _) => open(&sides, &session(request)),
+        ("POST", "tools/call") => {
+            say(&sides, &session(request), &question("q"));
+            Answer::silence()
+        }
+        ("POST", "") => refusal(500, ""),
+        _ => legacy(request, &sessions),
+    })
+    .await;
+    let backend = backend(&server, |_| {});
+    let mut call = begin(&backend, CLIENT, C::FORM, "t", "{}").await.unwrap();
+    let question = asked(&mut call).await;
+    reply(&mut call, &question, ANSWER);
+    let error = finish(&mut call).await.unwrap_err();
+    assert!(matches!(error, BackendError::NotTaken(_)), "{error}");
+    drop(call);
+    server.until("notifications/cancelled", 1).await;
+}
+
+#[tokio::test]
 async fn clients_that_share_a_session_are_told_apart_once_it_is_known_to_ask() {
     let server = server(None).await;
     let backend = backend(&server, |_| {});
