@@ -122,6 +122,29 @@ async fn an_answer_that_does_not_arrive_fails_a_call_that_has_none_yet() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_refused_once_or_cut_is_asked_for_again() {
+    for status in [503, 404] {
+        let (sessions, sides) = (AtomicU64::new(0), Arc::new(Streams::default()));
+        let (own, refused) = (sides.clone(), AtomicBool::new(false));
+        let server = Server::start(move |request| match (request.verb(), request.method()) {
+            ("GET", _) if !refused.swap(true, Ordering::SeqCst) => refusal(status, ""),
+            ("GET", _) => open(&own, &session(request)),
+            _ => legacy(request, &sessions),
+        })
+        .await;
+        let backend = backend(&server, |_| {});
+        let call = async || finish(&mut begin(&backend, CLIENT, C::FORM, "t", "{}").await.unwrap()).await;
+        while sides.lock().drain().next().is_none() {
+            call().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // What was drained is cut.
+        server.until("GET", 3).await;
+        backend.close().await;
+    }
+}
+
+#[tokio::test]
 async fn clients_that_share_a_session_are_told_apart_once_it_is_known_to_ask() {
     let server = server(None).await;
     let backend = backend(&server, |_| {});
