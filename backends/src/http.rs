@@ -75,6 +75,8 @@ pub(crate) struct Shared {
     lanes: Arc<sse::Lanes>,
     /// Over streamable HTTP, too, it asks without saying for which call.
     asks_aside: AtomicBool,
+    /// It is slow to open the streams of its sessions, so that no call waits for one.
+    opens_late: AtomicBool,
     changes: Announcer,
     subscriptions: Arc<Subscriptions>,
     closed: AtomicBool,
@@ -166,6 +168,7 @@ impl HttpBackend {
             streams: Arc::new(Semaphore::new(spec.limits.calls)),
             lanes: Arc::default(),
             asks_aside: AtomicBool::new(false),
+            opens_late: AtomicBool::new(false),
             changes: Announcer::default(),
             subscriptions: Arc::new(Subscriptions::new(spec.limits.subscriptions)),
             closed: AtomicBool::new(false),

@@ -14,6 +14,7 @@ use crate::pending::{Pending, Waiting};
 use crate::{BackendError, Call, Message, SessionKey, message};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -168,8 +169,10 @@ impl Aside {
         }
         if !aside.own && call.can_be_asked().can_be_asked() {
             aside.listen(shared, session);
-            let mut settled = aside.settled.subscribe();
-            let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
+            if !shared.opens_late.load(Ordering::Relaxed) {
+                let mut settled = aside.settled.subscribe();
+                let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
+            }
         }
         let waiting =
             aside.pending.insert_call(id, false, weir_protocol::Logs::Unwanted, call.can_be_asked());
@@ -242,10 +245,17 @@ async fn open(
     let Some(headers) = session.upgrade().map(|session| session.headers()) else {
         return Ok(None);
     };
-    let limit = shared.timeouts.list;
-    let late = BackendError::Timeout { what: "a stream for questions", after: limit };
-    let request = shared.client.send(Outgoing::new(Verb::Get, headers, Bytes::new()));
-    let response = tokio::time::timeout(limit, request).await.unwrap_or(Err(late))?;
+    let mut request = pin!(shared.client.send(Outgoing::new(Verb::Get, headers, Bytes::new())));
+    let prompt = tokio::time::timeout(OPENING, &mut request).await;
+    shared.opens_late.store(prompt.is_err(), Ordering::Relaxed);
+    let response = match prompt {
+        Ok(response) => response?,
+        Err(_) => {
+            // Some send no head before the first event, and nobody knows when that will be.
+            settle(session, true);
+            request.await?
+        }
+    };
     match response.status {
         200..300 if response.media == Media::EventStream => {}
         status @ (200..300 | 405) => {

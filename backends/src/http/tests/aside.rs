@@ -145,6 +145,28 @@ async fn a_stream_that_is_refused_once_or_cut_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_stream_whose_head_comes_with_its_first_event_stays_open() {
+    let (sessions, gate) = (AtomicU64::new(0), Arc::new(Semaphore::new(0)));
+    let own = gate.clone();
+    let server = Server::start(move |request| match (request.verb(), request.method()) {
+        ("GET", _) => event_stream(&format!("data: {}\n\n", question("q"))).held(&own),
+        ("POST", "tools/call") if request.body["params"]["arguments"]["silent"].is_null() => {
+            own.add_permits(1);
+            Answer::silence()
+        }
+        _ => legacy(request, &sessions),
+    })
+    .await;
+    let backend = backend(&server, |spec| spec.timeouts.list = Duration::from_millis(500));
+    let call = async |arguments| begin(&backend, CLIENT, C::FORM, "t", arguments).await.unwrap();
+    for _ in 0..2 {
+        finish(&mut call(r#"{"silent":1}"#).await).await.unwrap();
+    }
+    asked(&mut call("{}").await).await;
+    assert_eq!(server.count("GET"), 1, "it stays open");
+}
+
+#[tokio::test]
 async fn clients_that_share_a_session_are_told_apart_once_it_is_known_to_ask() {
     let server = server(None).await;
     let backend = backend(&server, |_| {});
