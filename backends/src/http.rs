@@ -69,7 +69,7 @@ pub(crate) struct Shared {
     replies: Arc<Semaphore>,
     /// What it is told of roots where no client says which.
     roots: Roots,
-    /// Places for the event streams of client sessions, over HTTP+SSE.
+    /// Places for the event streams of client sessions: over HTTP+SSE, and beside calls.
     streams: Arc<Semaphore>,
     /// Streams that clients share and that a call has to itself while its client can be asked, over HTTP+SSE.
     lanes: Arc<sse::Lanes>,

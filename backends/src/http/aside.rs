@@ -168,8 +168,7 @@ impl Aside {
             return None;
         }
         if !aside.own && call.can_be_asked().can_be_asked() {
-            aside.listen(shared, session);
-            if !shared.opens_late.load(Ordering::Relaxed) {
+            if aside.listen(shared, session) && !shared.opens_late.load(Ordering::Relaxed) {
                 let mut settled = aside.settled.subscribe();
                 let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
             }
@@ -180,11 +179,29 @@ impl Aside {
         Some(Arc::new(Beside { session, id, waiting: waiting.ok()?, ended }))
     }
 
-    fn listen(&self, shared: &Shared, session: &Arc<UpstreamSession>) {
+    /// `false` where too many client sessions have a stream.
+    fn listen(&self, shared: &Shared, session: &Arc<UpstreamSession>) -> bool {
         let mut stream = self.stream.lock();
-        if stream.is_none() {
-            *stream = Some(shared.handle.spawn(keep(shared.myself.clone(), Arc::downgrade(session))));
+        if stream.is_some() {
+            return true;
         }
+        let place = match self.client {
+            SessionKey::Shared => None,
+            SessionKey::Client(_) => match shared.streams.clone().try_acquire_owned() {
+                Ok(place) => Some(place),
+                Err(_) => {
+                    let limit = shared.limits.calls;
+                    tracing::debug!(backend = shared.name, limit, "no place for a stream beside calls");
+                    return false;
+                }
+            },
+        };
+        let (own, session) = (shared.myself.clone(), Arc::downgrade(session));
+        *stream = Some(shared.handle.spawn(async move {
+            let _place = place;
+            keep(own, session).await;
+        }));
+        true
     }
 }
 

@@ -167,6 +167,29 @@ async fn a_stream_whose_head_comes_with_its_first_event_stays_open() {
 }
 
 #[tokio::test]
+async fn streams_beside_calls_are_bounded() {
+    let (sessions, sides) = (AtomicU64::new(0), Streams::default());
+    let server = Server::start(move |request| match request.verb() {
+        "GET" => open(&sides, &session(request)),
+        _ => legacy(request, &sessions),
+    })
+    .await;
+    let backend = backend(&server, |spec| spec.limits.calls = 1);
+    let call = async |key| finish(&mut begin(&backend, key, C::FORM, "t", "{}").await.unwrap()).await;
+    let other = SessionKey::Client(2);
+    for key in [CLIENT, other, CLIENT] {
+        call(key).await.unwrap();
+    }
+    assert_eq!(server.count("GET"), 1);
+    backend.end_session(CLIENT);
+    server.until("CLOSED", 1).await;
+    while server.count("GET") < 2 {
+        call(other).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn clients_that_share_a_session_are_told_apart_once_it_is_known_to_ask() {
     let server = server(None).await;
     let backend = backend(&server, |_| {});
