@@ -3,6 +3,7 @@
 use crate::{BackendError, Event};
 use futures_util::poll;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub(crate) struct Deadlines {
     asked: AtomicU64,
     /// Milliseconds that were spent on answering.
     pardoned: AtomicU64,
+    /// As `alive`, where somebody else reads what the backend sends.
+    heard: Option<Arc<AtomicU64>>,
 }
 
 impl Deadlines {
@@ -46,7 +49,21 @@ impl Deadlines {
             questions: AtomicU32::new(0),
             asked: AtomicU64::new(0),
             pardoned: AtomicU64::new(0),
+            heard: None,
         }
+    }
+
+    /// For somebody who reads what the backend sends, on behalf of whoever keeps these bounds: only the signs of life are
+    /// shared.
+    pub(crate) fn reader(&mut self) -> Self {
+        let heard = self.heard.get_or_insert_default().clone();
+        Self { start: self.start, heard: Some(heard), ..Self::endless() }
+    }
+
+    /// Milliseconds from the start to the last sign of life.
+    fn last(&self) -> u64 {
+        let heard = self.heard.as_ref().map_or(0, |heard| heard.load(Ordering::Relaxed));
+        self.alive.load(Ordering::Relaxed).max(heard)
     }
 
     fn elapsed(&self) -> u64 {
@@ -98,6 +115,9 @@ impl Deadlines {
         let elapsed = self.start.elapsed();
         let alive = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         self.alive.store(alive, Ordering::Relaxed);
+        if let Some(heard) = &self.heard {
+            heard.store(alive, Ordering::Relaxed);
+        }
         if elapsed > self.end() && !self.is_paused() { Err(self.late()) } else { Ok(()) }
     }
 
@@ -117,12 +137,17 @@ impl Deadlines {
             let output = future.await;
             return self.lives().map(|()| output);
         }
-        let silent_since = self.start + Duration::from_millis(self.alive.load(Ordering::Relaxed));
-        let (idle, end) = (silent_since + self.idle, self.start + self.end());
-        match timeout_at(idle.min(end), future).await {
-            Ok(output) => self.lives().map(|()| output),
-            Err(_) if idle < end => Err(BackendError::Timeout { what: "a sign of life", after: self.idle }),
-            Err(_) => Err(self.late()),
+        let end = self.start + self.end();
+        loop {
+            let last = self.last();
+            let idle = self.start + Duration::from_millis(last) + self.idle;
+            match timeout_at(idle.min(end), &mut future).await {
+                Ok(output) => return self.lives().map(|()| output),
+                Err(_) if idle >= end => return Err(self.late()),
+                // Another may have heard of the backend meanwhile.
+                Err(_) if self.last() > last => {}
+                Err(_) => return Err(BackendError::Timeout { what: "a sign of life", after: self.idle }),
+            }
         }
     }
 }
@@ -170,6 +195,23 @@ mod tests {
         let ended = deadlines.watch(std::future::pending::<()>()).await;
         assert!(matches!(ended, Err(BackendError::Timeout { what: "the end of the call", .. })));
         assert_eq!(deadlines.start.elapsed().as_secs(), 1025);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_hears_is_a_sign_of_life() {
+        let mut deadlines = Deadlines::new(Duration::from_secs(10), Duration::from_secs(25));
+        let reader = deadlines.reader();
+        let hear = async {
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            reader.watch(tokio::time::sleep(Duration::from_secs(1))).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        let ended = tokio::select! {
+            ended = deadlines.watch(std::future::pending::<()>()) => ended,
+            () = hear => Ok(()),
+        };
+        assert!(matches!(ended, Err(BackendError::Timeout { what: "a sign of life", .. })));
+        assert_eq!(deadlines.start.elapsed().as_secs(), 19);
     }
 
     #[tokio::test(start_paused = true)]

@@ -69,12 +69,14 @@ pub(crate) struct Shared {
     replies: Arc<Semaphore>,
     /// What it is told of roots where no client says which.
     roots: Roots,
-    /// Places for the event streams of client sessions, over HTTP+SSE.
+    /// Places for the event streams of client sessions: over HTTP+SSE, and beside calls.
     streams: Arc<Semaphore>,
     /// Streams that clients share and that a call has to itself while its client can be asked, over HTTP+SSE.
     lanes: Arc<sse::Lanes>,
     /// Over streamable HTTP, too, it asks without saying for which call.
     asks_aside: AtomicBool,
+    /// It is slow to open the streams of its sessions, so that no call waits for one.
+    opens_late: AtomicBool,
     changes: Announcer,
     subscriptions: Arc<Subscriptions>,
     closed: AtomicBool,
@@ -166,6 +168,7 @@ impl HttpBackend {
             streams: Arc::new(Semaphore::new(spec.limits.calls)),
             lanes: Arc::default(),
             asks_aside: AtomicBool::new(false),
+            opens_late: AtomicBool::new(false),
             changes: Announcer::default(),
             subscriptions: Arc::new(Subscriptions::new(spec.limits.subscriptions)),
             closed: AtomicBool::new(false),

@@ -14,6 +14,7 @@ use crate::pending::{Pending, Waiting};
 use crate::{BackendError, Call, Message, SessionKey, message};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -141,6 +142,12 @@ impl Aside {
         }
     }
 
+    /// The server knows the session no more, or so it says: whoever wants the stream next asks for it anew.
+    fn forget_stream(&self) {
+        self.stream.lock().take();
+        self.heard.store(false, Ordering::Relaxed);
+    }
+
     /// A request of the server came on the session's stream. One that no call's client can be asked is answered here.
     pub(crate) fn take(shared: &Shared, session: &Arc<UpstreamSession>, message: Message) {
         let aside = &session.aside;
@@ -169,9 +176,10 @@ impl Aside {
             return None;
         }
         if !aside.own && call.can_be_asked().can_be_asked() {
-            aside.listen(shared, session);
-            let mut settled = aside.settled.subscribe();
-            let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
+            if aside.listen(shared, session) && !shared.opens_late.load(Ordering::Relaxed) {
+                let mut settled = aside.settled.subscribe();
+                let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
+            }
         }
         let waiting =
             aside.pending.insert_call(id, false, weir_protocol::Logs::Unwanted, call.can_be_asked());
@@ -179,11 +187,29 @@ impl Aside {
         Some(Arc::new(Beside { session, id, waiting: waiting.ok()?, ended }))
     }
 
-    fn listen(&self, shared: &Shared, session: &Arc<UpstreamSession>) {
+    /// `false` where too many client sessions have a stream.
+    fn listen(&self, shared: &Shared, session: &Arc<UpstreamSession>) -> bool {
         let mut stream = self.stream.lock();
-        if stream.is_none() {
-            *stream = Some(shared.handle.spawn(keep(shared.myself.clone(), Arc::downgrade(session))));
+        if stream.is_some() {
+            return true;
         }
+        let place = match self.client {
+            SessionKey::Shared => None,
+            SessionKey::Client(_) => match shared.streams.clone().try_acquire_owned() {
+                Ok(place) => Some(place),
+                Err(_) => {
+                    let limit = shared.limits.calls;
+                    tracing::debug!(backend = shared.name, limit, "no place for a stream beside calls");
+                    return false;
+                }
+            },
+        };
+        let (own, session) = (shared.myself.clone(), Arc::downgrade(session));
+        *stream = Some(shared.handle.spawn(async move {
+            let _place = place;
+            keep(own, session).await;
+        }));
+        true
     }
 }
 
@@ -193,28 +219,47 @@ async fn keep(shared: Weak<Shared>, session: Weak<UpstreamSession>) {
     let mut brief = 0;
     while brief < BRIEF_STREAMS {
         let opened = Instant::now();
-        match open(&shared, &session).await {
-            Ok(Some(mut events)) => follow(&shared, &session, &mut events).await,
+        let opening = open(&shared, &session).await;
+        let is_lost = matches!(opening, Err(BackendError::SessionLost));
+        let mut lived = false;
+        match opening {
+            Ok(Some(mut events)) => {
+                follow(&shared, &session, &mut events).await;
+                lived = opened.elapsed() >= BRIEF;
+                brief = if lived { 0 } else { brief + 1 };
+            }
             Ok(None) => break,
+            // That says nothing of the next try.
             Err(error) => {
-                tracing::debug!(%error, detail = error.detail(), "no stream for questions beside calls");
+                let (shared, detail) = (shared.upgrade(), error.detail());
+                let backend = shared.as_ref().map(|shared| shared.name.as_str());
+                tracing::debug!(backend, %error, detail, "no stream for questions beside calls");
             }
         }
-        settle(&session);
-        let lived = opened.elapsed();
-        brief = if lived < BRIEF { brief + 1 } else { 0 };
-        tokio::time::sleep(backoff.next_after(lived)).await;
+        if lived {
+            // It will be there again in a moment, and a call waits for that.
+            backoff.reset();
+        }
+        settle(&session, !lived);
+        tokio::time::sleep(backoff.next()).await;
+        if is_lost {
+            if let Some(session) = session.upgrade() {
+                session.aside.forget_stream();
+            }
+            return;
+        }
     }
-    settle(&session);
+    settle(&session, true);
 }
 
-fn settle(session: &Weak<UpstreamSession>) {
+fn settle(session: &Weak<UpstreamSession>, settled: bool) {
     if let Some(session) = session.upgrade() {
-        session.aside.settled.send_replace(true);
+        session.aside.settled.send_replace(settled);
     }
 }
 
-/// Opens the stream; `None` where the server or weir has none.
+/// Opens the stream; `None` where the server or weir has none. It is the session that is lost where the server says 404
+/// (2025-11-25 `basic/transports`).
 async fn open(
     shared: &Weak<Shared>,
     session: &Weak<UpstreamSession>,
@@ -225,12 +270,25 @@ async fn open(
     let Some(headers) = session.upgrade().map(|session| session.headers()) else {
         return Ok(None);
     };
-    let limit = shared.timeouts.list;
-    let late = BackendError::Timeout { what: "a stream for questions", after: limit };
-    let request = shared.client.send(Outgoing::new(Verb::Get, headers, Bytes::new()));
-    let response = tokio::time::timeout(limit, request).await.unwrap_or(Err(late))?;
-    if !response.is_success() || response.media != Media::EventStream {
-        return Ok(None);
+    let mut request = pin!(shared.client.send(Outgoing::new(Verb::Get, headers, Bytes::new())));
+    let prompt = tokio::time::timeout(OPENING, &mut request).await;
+    shared.opens_late.store(prompt.is_err(), Ordering::Relaxed);
+    let response = match prompt {
+        Ok(response) => response?,
+        Err(_) => {
+            // Some send no head before the first event, and nobody knows when that will be.
+            settle(session, true);
+            request.await?
+        }
+    };
+    match response.status {
+        200..300 if response.media == Media::EventStream => {}
+        status @ (200..300 | 405) => {
+            tracing::debug!(backend = shared.name, status, "it has no stream beside its calls");
+            return Ok(None);
+        }
+        404 => return Err(BackendError::SessionLost),
+        status => return Err(BackendError::Refused { status }),
     }
     let limit = shared.limits.message;
     Ok(Some(Box::new(HttpEvents::new(response.body, 0, limit, Deadlines::endless(), None))))
@@ -238,7 +296,7 @@ async fn open(
 
 /// Takes in what the stream brings until it ends.
 async fn follow(shared: &Weak<Shared>, session: &Weak<UpstreamSession>, events: &mut HttpEvents) {
-    settle(session);
+    settle(session, true);
     while let Ok(message) = events.next_message().await {
         let (Some(shared), Some(session)) = (shared.upgrade(), session.upgrade()) else {
             return;

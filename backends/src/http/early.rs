@@ -22,7 +22,7 @@ type Sending = BoxFuture<'static, Result<Incoming, BackendError>>;
 pub(crate) async fn send(
     shared: &Shared,
     request: Outgoing,
-    deadlines: Deadlines,
+    mut deadlines: Deadlines,
     mut guard: CancelGuard,
 ) -> Result<Attempt, BackendError> {
     let own = shared.myself.upgrade().ok_or(BackendError::Stopping)?;
@@ -41,7 +41,7 @@ pub(crate) async fn send(
     let beside = guard.take_beside().ok_or(BackendError::Stopping)?;
     let (session, id) = (guard.session().clone(), guard.id());
     // The connection belongs to the pool of this thread, so this thread reads on.
-    let reader = tokio::spawn(read(own, sending, guard)).abort_handle();
+    let reader = tokio::spawn(read(own, sending, deadlines.reader(), guard)).abort_handle();
     deadlines.heard(&event);
     let early = Arc::new(Early { session, reader, _beside: beside });
     let mut call = PendingCall::new(early, id, waiting, deadlines);
@@ -50,11 +50,11 @@ pub(crate) async fn send(
 }
 
 /// Takes in the answer wherever it comes.
-async fn read(shared: Arc<Shared>, sending: Sending, guard: CancelGuard) {
+async fn read(shared: Arc<Shared>, sending: Sending, deadlines: Deadlines, guard: CancelGuard) {
     let (session, id) = (guard.session().clone(), guard.id());
     let calls = session.aside.pending();
-    // Whoever waits for the call counts its time.
-    let answer = match post::in_session(&shared, sending.await, Deadlines::endless(), guard).await {
+    let response = deadlines.watch(sending).await.unwrap_or_else(Err);
+    let answer = match post::in_session(&shared, response, deadlines, guard).await {
         Ok(Attempt::Stream(mut events)) => loop {
             match events.next().await {
                 Ok(Event::Outcome(outcome)) => break Ok(outcome),
@@ -93,11 +93,16 @@ struct Early {
     _beside: Arc<Beside>,
 }
 
-impl Debtor for Early {
-    /// The reader holds what cancels the call.
-    fn release(self: Arc<Self>, _: u64) {
+impl Drop for Early {
+    /// The reader holds what cancels the call, which may have failed before its answer was there.
+    fn drop(&mut self) {
         self.reader.abort();
     }
+}
+
+impl Debtor for Early {
+    /// The call is cancelled with the reader.
+    fn release(self: Arc<Self>, _: u64) {}
 
     fn reply(self: Arc<Self>, id: u64, body: Bytes) {
         Debtor::reply(self.session.clone(), id, body);

@@ -213,10 +213,9 @@ impl Debtor for UpstreamSession {
         };
         let handle = shared.handle.clone();
         handle.spawn(async move {
-            if let Err(error) = self.deliver(&shared, body).await
-                && let Some(line) = &self.line
-            {
-                line.pending().give_up(id, error);
+            if let Err(error) = self.deliver(&shared, body).await {
+                let pending = self.line.as_ref().map_or(self.aside.pending(), |line| line.pending());
+                pending.give_up(id, error);
             }
         });
     }

@@ -102,6 +102,97 @@ async fn a_question_may_come_before_the_answer_begins() {
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_arrive_fails_a_call_that_has_none_yet() {
+    let (sessions, sides) = (AtomicU64::new(0), Streams::default());
+    let server = Server::start(move |request| match (request.verb(), request.method()) {
+        ("GET", _) => open(&sides, &session(request)),
+        ("POST", "tools/call") => {
+            say(&sides, &session(request), &question("q"));
+            Answer::silence()
+        }
+        ("POST", "") => refusal(500, ""),
+        _ => legacy(request, &sessions),
+    })
+    .await;
+    let backend = backend(&server, |_| {});
+    let mut call = begin(&backend, CLIENT, C::FORM, "t", "{}").await.unwrap();
+    let question = asked(&mut call).await;
+    reply(&mut call, &question, ANSWER);
+    let error = finish(&mut call).await.unwrap_err();
+    assert!(matches!(error, BackendError::NotTaken(_)), "{error}");
+    drop(call);
+    server.until("notifications/cancelled", 1).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_refused_once_or_cut_is_asked_for_again() {
+    for status in [503, 404] {
+        let (sessions, sides) = (AtomicU64::new(0), Arc::new(Streams::default()));
+        let (own, refused) = (sides.clone(), AtomicBool::new(false));
+        let server = Server::start(move |request| match (request.verb(), request.method()) {
+            ("GET", _) if !refused.swap(true, Ordering::SeqCst) => refusal(status, ""),
+            ("GET", _) => open(&own, &session(request)),
+            _ => legacy(request, &sessions),
+        })
+        .await;
+        let backend = backend(&server, |_| {});
+        let call = async || finish(&mut begin(&backend, CLIENT, C::FORM, "t", "{}").await.unwrap()).await;
+        while sides.lock().drain().next().is_none() {
+            call().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // What was drained is cut.
+        server.until("GET", 3).await;
+        backend.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_head_comes_with_its_first_event_stays_open() {
+    let (sessions, gate) = (AtomicU64::new(0), Arc::new(Semaphore::new(0)));
+    let own = gate.clone();
+    let server = Server::start(move |request| match (request.verb(), request.method()) {
+        ("GET", _) => event_stream(&format!("data: {}\n\n", question("q"))).held(&own),
+        ("POST", "tools/call") if request.body["params"]["arguments"]["silent"].is_null() => {
+            own.add_permits(1);
+            Answer::silence()
+        }
+        _ => legacy(request, &sessions),
+    })
+    .await;
+    let backend = backend(&server, |spec| spec.timeouts.list = Duration::from_millis(500));
+    let call = async |arguments| begin(&backend, CLIENT, C::FORM, "t", arguments).await.unwrap();
+    for _ in 0..2 {
+        finish(&mut call(r#"{"silent":1}"#).await).await.unwrap();
+    }
+    asked(&mut call("{}").await).await;
+    assert_eq!(server.count("GET"), 1, "it stays open");
+}
+
+#[tokio::test]
+async fn streams_beside_calls_are_bounded() {
+    let (sessions, sides) = (AtomicU64::new(0), Streams::default());
+    let server = Server::start(move |request| match request.verb() {
+        "GET" => open(&sides, &session(request)),
+        _ => legacy(request, &sessions),
+    })
+    .await;
+    let backend = backend(&server, |spec| spec.limits.calls = 1);
+    let call = async |key| finish(&mut begin(&backend, key, C::FORM, "t", "{}").await.unwrap()).await;
+    let other = SessionKey::Client(2);
+    for key in [CLIENT, other, CLIENT] {
+        call(key).await.unwrap();
+    }
+    assert_eq!(server.count("GET"), 1);
+    backend.end_session(CLIENT);
+    server.until("CLOSED", 1).await;
+    while server.count("GET") < 2 {
+        call(other).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn clients_that_share_a_session_are_told_apart_once_it_is_known_to_ask() {
     let server = server(None).await;
     let backend = backend(&server, |_| {});
