@@ -135,7 +135,8 @@ impl Terms<'_> {
         let data = error.data.map(RawValue::get);
         match error.code {
             code::MISSING_CAPABILITY => {
-                let Some(missing) = data.and_then(|data| serde_json::from_str::<Missing<'_>>(data).ok()) else {
+                let Some(missing) = data.and_then(|data| serde_json::from_str::<Missing<'_>>(data).ok())
+                else {
                     return Some(Err(broken("it wants a capability and does not say which")));
                 };
                 let known = ClientCapabilities::parse(missing.required.get().as_bytes(), Revision::LATEST);
