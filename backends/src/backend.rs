@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 use weir_config::Transport;
 use weir_policies::Permit;
-use weir_protocol::{ClientCapabilities, Envelope, Logs, Meta, Method, Mirrors, Span};
+use weir_protocol::{ClientCapabilities, Envelope, Era, Logs, Meta, Method, Mirrors, Span};
 use weir_runtime::Guardian;
 
 /// Whom an upstream session serves.
@@ -60,6 +60,8 @@ pub struct Input {
     pub responses: Option<Bytes>,
     /// `requestState` as the backend wrote it, a raw JSON string; `None` where it wrote none.
     pub state: Option<Bytes>,
+    /// A backend asked for it; else the client brings it unasked, and a server without use for it may still be called.
+    pub asked: bool,
 }
 
 impl Call {
@@ -70,6 +72,15 @@ impl Call {
             Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => self.capabilities,
             _ => ClientCapabilities::NONE,
         }
+    }
+
+    /// Whether a server of `era` may be sent it.
+    ///
+    /// # Errors
+    /// It brings what a modern server asked for to a legacy one, which would carry the call out once more without that.
+    pub(crate) fn suits(&self, era: Era) -> Result<(), BackendError> {
+        let asked = self.input.as_ref().is_some_and(|input| input.asked);
+        if asked && era == Era::Legacy { Err(BackendError::Replaced) } else { Ok(()) }
     }
 
     /// The arguments that the backend gets, as raw JSON; `None` where it gets none.

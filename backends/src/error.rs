@@ -64,6 +64,9 @@ pub enum BackendError {
     /// What the call's client answered to its request did not reach it.
     #[error("did not take the client's answer to what it asked: {0}")]
     NotTaken(Box<BackendError>),
+    /// The call brings what it was asked for, and there is a server by now that did not ask.
+    #[error("is not the server any more that asked its client")]
+    Replaced,
     /// The client session that the call belongs to has ended.
     #[error("was not asked: the client's session has ended")]
     SessionEnded,

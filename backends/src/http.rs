@@ -315,6 +315,7 @@ impl Backend for HttpBackend {
             .try_acquire_owned()
             .map_err(|_| BackendError::Busy { limit, what: "calls are under way" })?;
         let era = self.shared.verdict.find(&self.shared).await?;
+        call.suits(era)?;
         let (key, held) = self.key(&call, era).await?;
         let begun = Instant::now();
         // A lost connection and a lost session are each made good once.

@@ -1,7 +1,7 @@
 //! What the tests of both transports share: calls as the core would make them.
 
 use crate::message::{Roots, answer_to};
-use crate::{Backend, BackendError, Call, Event, Exchange, Message, Outcome, SessionKey};
+use crate::{Backend, BackendError, Call, Event, Exchange, Input, Message, Outcome, SessionKey};
 use bytes::Bytes;
 use std::sync::Arc;
 use weir_policies::{Action, Policies, Principal};
@@ -23,6 +23,13 @@ pub(crate) async fn call_tool(
 ) -> Result<String, BackendError> {
     let call = Call { repeatable, ..tool_call(session, ClientCapabilities::LISTING, "t", "{}") };
     finish(&mut send(backend, call).await?).await
+}
+
+/// As [`call`], with what a modern server asked for.
+pub(crate) async fn retry(backend: &Arc<dyn Backend>, session: SessionKey) -> Result<String, BackendError> {
+    let input = Input { asked: true, ..Input::default() };
+    let call = tool_call(session, ClientCapabilities::LISTING, "t", "{}");
+    finish(&mut send(backend, Call { input: Some(Box::new(input)), ..call }).await?).await
 }
 
 /// Calls `tool` with raw JSON `arguments`, for a client that has `capabilities`.

@@ -172,7 +172,8 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         repeatable: method != Method::TasksUpdate,
         logs: manner.logs,
         capabilities: manner.capabilities,
-        input: responses.map(|responses| Box::new(Input { responses: Some(responses), state: None })),
+        input: responses
+            .map(|responses| Box::new(Input { responses: Some(responses), state: None, asked: true })),
         body: request.body.clone(),
         envelope: request.envelope.clone(),
         meta: request.meta.cloned(),

@@ -8,7 +8,7 @@ mod server;
 mod sse;
 
 use super::*;
-use crate::trial::{CLIENT, call, call_tool};
+use crate::trial::{CLIENT, call, call_tool, retry};
 use server::{Answer, Request, Server, error, event_stream, json, refusal};
 
 fn backend(server: &Server, change: impl FnOnce(&mut weir_config::Backend)) -> Arc<dyn Backend> {
@@ -74,6 +74,16 @@ async fn one_failed_detection_answers_all_who_wait() {
     }
     assert!(call(&backend, CLIENT).await.is_err(), "answered from memory");
     assert_eq!(server.count("server/discover"), 1);
+}
+
+#[tokio::test]
+async fn what_a_modern_server_asked_for_goes_to_no_legacy_one() {
+    let server = Server::start(modern).await;
+    retry(&backend(&server, |_| {}), CLIENT).await.unwrap();
+    let sessions = AtomicU64::new(0);
+    let server = Server::start(move |request| legacy(request, &sessions)).await;
+    assert_eq!(retry(&backend(&server, |_| {}), CLIENT).await, Err(BackendError::Replaced));
+    assert_eq!(server.count("tools/call"), 0);
 }
 
 #[tokio::test]

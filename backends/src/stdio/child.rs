@@ -204,6 +204,7 @@ impl Child {
         call: &Call,
         place: OwnedSemaphorePermit,
     ) -> Result<Exchange, BackendError> {
+        call.suits(self.era)?;
         let id = self.next_id();
         let body = json::single_line(message::of_call(call, id, self.era));
         let wants_progress = call.meta.as_ref().is_some_and(|meta| meta.progress_token.is_some());

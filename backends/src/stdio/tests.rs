@@ -3,7 +3,7 @@
 mod asking;
 
 use super::*;
-use crate::trial::{CLIENT, call};
+use crate::trial::{CLIENT, call, retry};
 use std::path::Path;
 
 struct Trial {
@@ -68,6 +68,7 @@ async fn processes_of_sessions_are_bounded() {
     let trial = Trial::new(&[], |spec| spec.limits.calls = 1);
     trial.backend.inventory().await.unwrap();
     let first = call(&trial.backend, CLIENT).await.unwrap();
+    assert_eq!(retry(&trial.backend, CLIENT).await, Err(BackendError::Replaced), "it never asked");
     assert_eq!(call(&trial.backend, CLIENT).await.unwrap().len(), first.len());
     let other = SessionKey::Client(2);
     let error = call(&trial.backend, other).await.unwrap_err();

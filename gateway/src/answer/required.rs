@@ -125,7 +125,10 @@ impl Terms<'_> {
         let data = error.data.map(RawValue::get);
         match error.code {
             code::MISSING_CAPABILITY => {
-                let missing: Missing<'_> = serde_json::from_str(data?).ok()?;
+                let Some(missing) = data.and_then(|data| serde_json::from_str::<Missing<'_>>(data).ok())
+                else {
+                    return Some(Err(broken("it wants a capability and does not say which")));
+                };
                 let known = ClientCapabilities::parse(missing.required.get().as_bytes(), Revision::LATEST);
                 // What is missing is missing between weir and the backend: the client has declared all of it that weir
                 // knows, and would look in vain for what it did wrong.

@@ -45,7 +45,7 @@ impl Post {
         }
         let Some(state) = self.brought(params.and_then(|params| params.request_state)) else {
             // Not asked by weir, which always gives a state. Whether a modern backend can use it is for it to say.
-            let input = responses.map(|responses| Input { responses: Some(responses), state: None });
+            let input = responses.map(|responses| Input { responses: Some(responses), ..Input::default() });
             let routed =
                 modern::mirrored(self.route(manner, input.map(Box::new))?, Era::Modern, self, headers)?;
             return Ok(begin(routed));
@@ -53,7 +53,8 @@ impl Post {
         let ticket = Ticket::of(self, &state)?;
         let input = match &ticket.next {
             Next::Call(state) => {
-                Some(Box::new(Input { responses: responses.clone(), state: state.clone().map(Bytes::from) }))
+                let state = state.clone().map(Bytes::from);
+                Some(Box::new(Input { responses: responses.clone(), state, asked: true }))
             }
             Next::Anew | Next::Parked(_) => None,
         };

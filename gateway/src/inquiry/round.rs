@@ -114,7 +114,7 @@ impl Round {
         }
         responses.push(b'}');
         let responses = (!self.entries.is_empty()).then(|| responses.into());
-        Some(Box::new(Input { responses, state: self.state.clone() }))
+        Some(Box::new(Input { responses, state: self.state.clone(), asked: true }))
     }
 }
 

@@ -173,6 +173,11 @@ fn a_missing_capability_is_told_where_the_client_lacks_it() {
     let own = ask(json!({"sampling": {}}), r#"{"sampling":{}}"#);
     assert_eq!(own.error(), -32603, "{}", own.message);
     assert_eq!(ask(json!({"extensions": {"x/y": {}}}), r#"{"extensions":{"x/y":{}}}"#).error(), -32603);
+    for data in ["", r#","data":null"#, r#","data":{}"#] {
+        let raw = format!(r#""error":{{"code":-32021,"message":"m"{data}}}"#);
+        let mute = Modern::with_capabilities(weir.endpoint(), json!({})).call("ask", json!({"raw": raw}));
+        assert_eq!(mute.error(), -32603, "{data}: {}", mute.message);
+    }
 }
 
 #[test]
