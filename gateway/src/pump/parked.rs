@@ -138,10 +138,15 @@ fn question(running: &mut Running, terms: &Terms<'_>) -> Result<Round, Fault> {
         return Err(fault(Kind::Gateway, "asks nothing".to_owned()));
     };
     let now = Instant::now();
-    let end = (now + config.timeouts.input).min(questions.since + config.timeouts.inputs);
+    let last = questions.since + config.timeouts.inputs;
+    let end = (*questions.end.get_or_insert(now + config.timeouts.input)).min(last);
     if questions.rounds >= config.limits.rounds {
         let why = format!("asks the client more than {} times", config.limits.rounds);
         return Err(fault(Kind::Limited, why));
+    }
+    if last > now && end <= now {
+        let input = config.timeouts.input.as_secs_f64();
+        return Err(fault(Kind::Limited, format!("asked its client, which gave no answer within {input} s")));
     }
     if end <= now {
         let why = format!("asks the client for longer than {} s", config.timeouts.inputs.as_secs_f64());

@@ -34,6 +34,8 @@ pub(super) struct Questions {
     _place: Place,
     /// When it first asked.
     pub(super) since: Instant,
+    /// Until when its client has to answer any of what is open. Who comes back without an answer gains no time.
+    pub(super) end: Option<Instant>,
     /// How often its client was asked.
     pub(super) rounds: usize,
     /// How many questions there ever were.
@@ -54,7 +56,7 @@ struct Question {
 impl Questions {
     pub(super) fn new(place: Place) -> Self {
         let since = Instant::now();
-        Self { _place: place, since, rounds: 0, count: 0, open: Vec::new(), ended: None }
+        Self { _place: place, since, end: None, rounds: 0, count: 0, open: Vec::new(), ended: None }
     }
 
     /// Takes in a question; `false` where there are too many.
@@ -179,6 +181,7 @@ impl Running {
         };
         let source = responses.and_then(|raw| std::str::from_utf8(raw).ok()).unwrap_or("{}");
         let given = Object::read(source, Span::new(0, source.len())).ok();
+        let before = questions.open.len();
         let mut still = Vec::new();
         let mut unasked = Vec::new();
         for question in std::mem::take(&mut questions.open) {
@@ -193,6 +196,9 @@ impl Running {
                 (None, ..) if capabilities.allows(body, envelope) => still.push(question),
                 (None, ..) => unasked.push(question.message),
             }
+        }
+        if still.len() + unasked.len() < before {
+            questions.end = None;
         }
         questions.open = still;
         for message in unasked {
