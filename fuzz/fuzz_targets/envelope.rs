@@ -55,6 +55,7 @@ fn check(body: &[u8], envelope: &Envelope) {
             tree.members().iter().filter(|(key, _)| means(key, name)).count() < 2,
             "{name} is there twice"
         );
+        unguised(&mut tree, name);
     }
     if let Some(params) = &envelope.params {
         opens(body, params.start);
@@ -70,8 +71,16 @@ fn check(body: &[u8], envelope: &Envelope) {
             ("protocolVersion", params.protocol_version),
             ("clientInfo", params.client_info),
             ("notifications", params.notifications),
+            ("level", params.level),
+            ("capabilities", params.capabilities),
+            ("inputResponses", params.input_responses),
+            ("requestState", params.request_state),
+            ("task", params.task),
+            ("taskId", params.task_id),
         ];
-        members(body, tree.get("params").expect("there are parameters"), &spans);
+        let own = tree.get("params").expect("there are parameters");
+        spans.iter().for_each(|(name, _)| unguised(own, name));
+        members(body, own, &spans);
         if let Ok(Some(meta)) = envelope.meta(body) {
             opens(body, meta.start);
             let spans = [
@@ -125,6 +134,14 @@ fn members(body: &[u8], tree: &mut Tree, spans: &[(&str, Option<Span>)]) {
             }
             None => assert!(found.is_empty(), "{name} was passed over"),
         }
+    }
+}
+
+/// No key is this name in another case.
+fn unguised(tree: &mut Tree, name: &str) {
+    for (key, _) in tree.members() {
+        let key: String = serde_json::from_str(key).unwrap_or_default();
+        assert!(key == name || !key.eq_ignore_ascii_case(name), "{key} passes for {name}");
     }
 }
 

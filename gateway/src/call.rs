@@ -257,11 +257,25 @@ struct Reference<'a> {
     uri: Option<&'a RawValue>,
 }
 
+/// Refuses a reference that a server which reads keys without regard to case could take for another.
+fn unguised(reference: &str) -> Result<(), Fault> {
+    let object = Object::read(reference, Span::new(0, reference.len()))
+        .map_err(|error| rescue::invalid_params(format!("`params.ref` is not a reference: {error}")))?;
+    let guised = |known: &str| object.fields().iter().any(|field| json::is_guise(&field.name, known));
+    match ["type", "name", "uri"].into_iter().find(|known| guised(known)) {
+        Some(known) => Err(rescue::invalid_params(format!(
+            "`params.ref` has a key that differs from `{known}` in case alone"
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn completion(catalog: &Catalog, params: &Params, request: &Request<'_>) -> Result<Decided, Fault> {
     let outer = params.reference.ok_or_else(|| rescue::invalid_params("`params.ref` is missing"))?;
     let source = outer.text(request.body);
     let reference: Reference<'_> = serde_json::from_str(source)
         .map_err(|error| rescue::invalid_params(format!("`params.ref` is not a reference: {error}")))?;
+    unguised(source)?;
     let (key, raw) = match &*reference.kind {
         "ref/prompt" => ("name", reference.name),
         "ref/resource" => ("uri", reference.uri),

@@ -1,8 +1,8 @@
 //! One JSON-RPC message, read in one borrowed pass: the whole document is validated, duplicate keys are refused where
-//! weir reads, and what weir needs is kept as byte spans.
+//! weir reads, as are keys that differ from such a one in case alone, and what weir needs is kept as byte spans.
 
 use crate::result::{ResultHead, ResultSeed};
-use crate::scan::{KeySeed, fill, object_start, plain, skip, take};
+use crate::scan::{KeySeed, fill, object_start, pass, plain, take};
 use crate::{Meta, Method, Span, code, json};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
@@ -198,6 +198,30 @@ fn is_id(raw: &[u8]) -> bool {
     }
 }
 
+/// The keys that weir reads of a message.
+const KEYS: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+
+/// The keys that weir reads of its parameters.
+const PARAMS: [&str; 17] = [
+    "name",
+    "uri",
+    "arguments",
+    "_meta",
+    "cursor",
+    "ref",
+    "requestId",
+    "progressToken",
+    "protocolVersion",
+    "clientInfo",
+    "notifications",
+    "level",
+    "capabilities",
+    "inputResponses",
+    "requestState",
+    "task",
+    "taskId",
+];
+
 struct EnvelopeSeed<'de> {
     source: &'de str,
 }
@@ -235,7 +259,7 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'de> {
                     let result = map.next_value_seed(OrNull(ResultSeed { source: self.source, start }))?;
                     fill(&mut raw.result, result.map(Box::new), "result")?;
                 }
-                _ => skip(&mut map)?,
+                _ => pass(&mut map, &key, &KEYS)?,
             }
         }
         Ok(raw)
@@ -312,7 +336,7 @@ impl<'de> Visitor<'de> for ParamsSeed<'de> {
                 "task" => &mut params.task,
                 "taskId" => &mut params.task_id,
                 _ => {
-                    skip(&mut map)?;
+                    pass(&mut map, &key, &PARAMS)?;
                     continue;
                 }
             };

@@ -1,6 +1,6 @@
 //! Reading the members of one JSON object by visitor: the shared ground of every message reader.
 
-use crate::Span;
+use crate::{Span, json};
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -61,6 +61,22 @@ pub(crate) fn fill<T, E: serde::de::Error>(slot: &mut Option<T>, value: T, key: 
 /// Skips the next value.
 pub(crate) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
     map.next_value::<IgnoredAny>().map(|_| ())
+}
+
+/// Skips the value of a key that weir does not know, unless a reader without regard to case takes it for one of `known`: the
+/// server would then act on what weir has not looked at.
+pub(crate) fn pass<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    key: &Key<'_>,
+    known: &[&str],
+) -> Result<(), A::Error> {
+    match known.iter().find(|known| json::is_guise(&key.text, known)) {
+        Some(known) => Err(serde::de::Error::custom(format_args!(
+            "key `{}` differs from `{known}` in case alone",
+            key.text.escape_debug()
+        ))),
+        None => skip(map),
+    }
 }
 
 /// The place right behind the `{` of the object that follows `key`, found in the text after the key. The key must be

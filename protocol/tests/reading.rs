@@ -95,7 +95,7 @@ proptest! {
     fn what_weir_reads_is_there_once(
         keys in prop::collection::vec((prop::sample::select(READ.to_vec()), any::<bool>()), 0..6),
         unknown in 0usize..3,
-        again in prop::option::of(prop::sample::select(vec!["id", "method", "jsonrpc", "x"])),
+        again in prop::option::of(prop::sample::select(vec!["id", "method", "jsonrpc", "x", "ID", "paramS"])),
         escaped in any::<bool>(),
     ) {
         let unknown = std::iter::repeat_n(r#""x":{"name":1,"name":2}"#.to_owned(), unknown);

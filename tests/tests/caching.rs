@@ -273,6 +273,19 @@ fn nobody_depends_on_who_asked_first() {
         cached.modern().call("open", json!({}));
         assert!(is_read(&reader.join().expect("it reads"), 2));
     });
+    // Nor does anybody wait for one who wants log messages, and may never take them from its stream.
+    let (cached, meta) = (Cached::new(), json!({"io.modelcontextprotocol/logLevel": "debug"}));
+    let (first, second) = (cached.modern(), cached.modern());
+    std::thread::scope(|scope| {
+        let (request, _) = first.prepare("resources/read", json!({"uri": uri, "_meta": meta}));
+        let listening = request.begin(first.endpoint());
+        wait::until_true("the first asks", || cached.reads(uri) == 1);
+        let reader = scope.spawn(|| read(&second, uri));
+        wait::until_true("the second asks itself", || cached.reads(uri) == 2);
+        cached.modern().call("open", json!({}));
+        assert!(is_read(&reader.join().expect("it reads"), 2));
+        drop(listening);
+    });
     // Nor is anybody told that another's read failed, or what it must not share.
     for uri in ["doc:///public/600000/fail/a", "doc:///private/0/a"] {
         let together = Barrier::new(10);

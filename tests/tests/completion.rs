@@ -49,6 +49,7 @@ fn what_is_withheld_is_not_completed_either() {
     let clients: [Box<dyn Speak>; 2] =
         [Box::new(Legacy::new(weir.endpoint())), Box::new(Modern::new(weir.endpoint()))];
     let reference = json!({"type": "ref/prompt", "name": "completable-prompt"});
+    let guised = json!({"type": "ref/prompt", "name": "completable-prompt", "Name": "other"});
     for client in &clients {
         for (argument, context) in [
             (json!({"name": "department", "value": ""}), json!({})),
@@ -61,6 +62,7 @@ fn what_is_withheld_is_not_completed_either() {
             assert!(refused.message.to_string().contains("`department`"), "{}", refused.message);
         }
         for params in [
+            json!({"ref": guised, "argument": {"name": "name", "value": ""}}),
             json!({"ref": reference, "argument": {"name": 1, "value": ""}}),
             json!({"ref": reference, "argument": {"name": "name", "value": ""}, "context": []}),
             json!({"ref": reference, "argument": {"name": "name", "value": ""}, "context": {"arguments": 1}}),

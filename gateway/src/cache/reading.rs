@@ -82,8 +82,10 @@ pub(crate) fn start(cache: &Arc<Cache>, routed: Routed) -> Running {
 }
 
 async fn open(cache: Arc<Cache>, wish: Wish, routed: Routed, seat: Seat) -> Result<Exchange, BackendError> {
-    // Who wants to hear of progress asks for itself: of another's it hears nothing.
-    let alone = routed.call.meta.as_ref().is_some_and(|meta| meta.progress_token.is_some());
+    // Who wants to hear of progress or log messages asks for itself: of another's it hears nothing, and if it does not take
+    // its own, nobody is to wait for that.
+    let alone = routed.call.meta.as_ref().is_some_and(|meta| meta.progress_token.is_some())
+        || routed.call.logs.level().is_some();
     let patience = Instant::now() + routed.backend.spec().timeouts.idle;
     let lead = loop {
         let owner = match cache.look(&wish) {

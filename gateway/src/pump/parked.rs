@@ -137,10 +137,14 @@ fn question(running: &mut Running, terms: &Terms<'_>) -> Result<Round, Fault> {
     };
     let now = Instant::now();
     let left = config.timeouts.inputs.saturating_sub(questions.waited);
-    let end = now + config.timeouts.input.min(left);
+    let end = (*questions.end.get_or_insert(now + config.timeouts.input)).min(now + left);
     if questions.rounds >= config.limits.rounds {
         let why = format!("asks the client more than {} times", config.limits.rounds);
         return Err(fault(Kind::Limited, why));
+    }
+    if last > now && end <= now {
+        let input = config.timeouts.input.as_secs_f64();
+        return Err(fault(Kind::Limited, format!("asked its client, which gave no answer within {input} s")));
     }
     if end <= now {
         let why = format!("asks the client for longer than {} s", config.timeouts.inputs.as_secs_f64());

@@ -37,6 +37,8 @@ pub(super) struct Questions {
     pub(super) waited: Duration,
     /// Since when it is parked.
     pub(super) parked: Option<Instant>,
+    /// Until when its client has to answer any of what is open. Who comes back without an answer gains no time.
+    pub(super) end: Option<Instant>,
     /// How often its client was asked.
     pub(super) rounds: usize,
     /// How many questions there ever were.
@@ -60,6 +62,7 @@ impl Questions {
             _place: place,
             waited: Duration::ZERO,
             parked: None,
+            end: None,
             rounds: 0,
             count: 0,
             open: Vec::new(),
@@ -204,6 +207,7 @@ impl Running {
         };
         let source = responses.and_then(|raw| std::str::from_utf8(raw).ok()).unwrap_or("{}");
         let given = Object::read(source, Span::new(0, source.len())).ok();
+        let before = questions.open.len();
         let mut still = Vec::new();
         let mut unasked = Vec::new();
         for question in std::mem::take(&mut questions.open) {
@@ -217,6 +221,9 @@ impl Running {
                 (None, ..) if capabilities.allows(body, envelope) => still.push(question),
                 (None, ..) => unasked.push(question.message),
             }
+        }
+        if still.len() + unasked.len() < before {
+            questions.end = None;
         }
         questions.open = still;
         for message in unasked {

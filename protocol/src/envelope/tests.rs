@@ -98,6 +98,46 @@ fn what_is_no_message_says_why() {
 }
 
 #[test]
+fn a_key_is_not_written_in_another_case() {
+    let guises = |key: &str| {
+        let mut guises = vec![key.to_ascii_uppercase()];
+        guises.extend(
+            [('s', "\u{17f}"), ('k', "\u{212a}"), ('i', "\u{130}"), ('i', "\\u0131")]
+                .map(|(plain, other)| key.replacen(plain, other, 1)),
+        );
+        guises.retain(|guise| guise != key);
+        guises
+    };
+    let refused = |body: String, key: &str| {
+        let error = parse(&body).unwrap_err();
+        assert_eq!(error.code(), -32600, "{body}: {error}");
+        assert!(error.to_string().contains(&format!("differs from `{key}` in case")), "{body}: {error}");
+    };
+    for key in KEYS {
+        for guise in guises(key) {
+            refused(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","{guise}":{{"a":1}}}}"#), key);
+            refused(format!(r#"{{"{guise}":77,"jsonrpc":"2.0","id":1,"result":{{}}}}"#), key);
+        }
+    }
+    for key in PARAMS {
+        let body =
+            |key: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"{key}":{{}}}}}}"#);
+        for guise in guises(key) {
+            refused(body(&guise), key);
+        }
+        assert!(parse(&body(key)).is_ok(), "{key}");
+        assert!(parse(&body(&format!("{key}s"))).is_ok(), "{key}");
+    }
+    // What weir does not read is written as its reader likes.
+    assert!(
+        parse(
+            r#"{"jsonrpc":"2.0","id":1,"method":"x","x":1,"X":2,"params":{"arguments":{"Name":1,"name":2}}}"#
+        )
+        .is_ok()
+    );
+}
+
+#[test]
 fn deep_nesting_does_not_overflow() {
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"a":{}{}}}}}"#,

@@ -151,6 +151,22 @@ fn what_nobody_asked_for_is_not_sent_to_a_legacy_backend() {
 }
 
 #[test]
+fn coming_back_without_an_answer_gains_no_time() {
+    let asker = Asker::start();
+    // Far more rounds than there is time for.
+    let weir = asker.weir(json!({"input": "500ms"}), json!({"rounds": 1000}));
+    let client = client(&weir);
+    let params = call(json!([[form("a")]]));
+    let mut last = begin(&client, &params);
+    while last.message.get("result").is_some() {
+        keys(&last);
+        last = client.ask("tools/call", retry(&params, &last, json!({})));
+    }
+    assert!(!last.message.to_string().contains("more than"), "{}", last.message);
+    wait::until_true("the backend's call is cancelled", || asker.cancelled() == 1);
+}
+
+#[test]
 fn who_comes_too_late_finds_nothing() {
     let asker = Asker::start();
     let weir = asker.weir(json!({"input": "50ms"}), json!({}));
