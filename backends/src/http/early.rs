@@ -38,13 +38,14 @@ pub(crate) async fn send(
         }
         event = waiting.event() => event,
     };
+    match event {
+        Event::Asked(_) => deadlines.asked(),
+        _ => deadlines.lives()?,
+    }
     let beside = guard.take_beside().ok_or(BackendError::Stopping)?;
     let (session, id) = (guard.session().clone(), guard.id());
     // The connection belongs to the pool of this thread, so this thread reads on.
     let reader = tokio::spawn(read(own, sending, deadlines.reader(), guard)).abort_handle();
-    if matches!(event, Event::Asked(_)) {
-        deadlines.asked();
-    }
     let early = Arc::new(Early { session, reader, _beside: beside });
     let mut call = PendingCall::new(early, id, waiting, deadlines);
     call.put_back(event);

@@ -127,18 +127,21 @@ impl HttpEvents {
         }
     }
 
-    /// The next event, be it that the server asks something beside the call.
+    /// The next event, be it one that comes beside the call.
     async fn read_either(&mut self) -> Result<Event, BackendError> {
         let Some(beside) = self.beside.clone() else {
             return self.read().await;
         };
-        let asked = tokio::select! {
+        let event = tokio::select! {
             biased;
             next = self.read() => return next,
-            asked = beside.next() => asked,
+            event = beside.next() => event,
         };
-        self.deadlines.asked();
-        Ok(asked)
+        match event {
+            Event::Asked(_) => self.deadlines.asked(),
+            _ => self.deadlines.lives()?,
+        }
+        Ok(event)
     }
 
     async fn read(&mut self) -> Result<Event, BackendError> {
