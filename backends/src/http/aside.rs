@@ -187,11 +187,13 @@ impl Aside {
         if session.id.is_none() || session.line.is_some() {
             return None;
         }
-        if !aside.own && call.can_be_asked().can_be_asked() {
-            if aside.listen(shared, session) && !shared.opens_late.load(Ordering::Relaxed) {
-                let mut settled = aside.settled.subscribe();
-                let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
-            }
+        if !aside.own
+            && call.can_be_asked().can_be_asked()
+            && aside.listen(shared, session)
+            && !shared.opens_late.load(Ordering::Relaxed)
+        {
+            let mut settled = aside.settled.subscribe();
+            let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
         }
         let progress = call.meta.as_ref().is_some_and(|meta| meta.progress_token.is_some());
         let waiting = aside.pending.insert_call(id, progress, call.logs, call.can_be_asked());
