@@ -111,7 +111,7 @@ impl Deadlines {
 
     /// Takes in a sign of life. It comes too late behind the end: there may always be another one already, so that
     /// nothing is ever waited for.
-    fn lives(&self) -> Result<(), BackendError> {
+    pub(crate) fn lives(&self) -> Result<(), BackendError> {
         let elapsed = self.start.elapsed();
         let alive = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         self.alive.store(alive, Ordering::Relaxed);

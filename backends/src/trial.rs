@@ -5,7 +5,7 @@ use crate::{Backend, BackendError, Call, Event, Exchange, Input, Message, Outcom
 use bytes::Bytes;
 use std::sync::Arc;
 use weir_policies::{Action, Policies, Principal};
-use weir_protocol::{ClientCapabilities, Envelope, Method};
+use weir_protocol::{ClientCapabilities, Envelope, Logs, Method};
 
 /// The key of a client session.
 pub(crate) const CLIENT: SessionKey = SessionKey::Client(1);
@@ -41,6 +41,15 @@ pub(crate) async fn begin(
     arguments: &str,
 ) -> Result<Exchange, BackendError> {
     send(backend, tool_call(session, capabilities, tool, arguments)).await
+}
+
+/// Calls the tool `t` for a client that can be asked, and wants progress and the log.
+pub(crate) async fn begin_curious(backend: &Arc<dyn Backend>) -> Exchange {
+    let mut call = tool_call(CLIENT, ClientCapabilities::FORM, "t", r#"{},"_meta":{"progressToken":"p"}"#);
+    let meta = call.envelope.meta(&call.body).unwrap();
+    call.meta = meta;
+    call.logs = Logs::Unsaid;
+    send(backend, call).await.unwrap()
 }
 
 /// The next question to the call's client.

@@ -77,7 +77,7 @@ impl Drop for Beside {
 }
 
 impl Beside {
-    /// What the server asks. Cancel-safe.
+    /// What the server asks, or says, of the call. Cancel-safe.
     pub(crate) async fn next(&self) -> Event {
         self.waiting.event().await
     }
@@ -163,6 +163,26 @@ impl Aside {
         }
     }
 
+    /// A notification came on the session's stream. Where clients share the session, nobody can tell whose log it is.
+    fn note(shared: &Shared, session: &UpstreamSession, message: Message) {
+        let aside = &session.aside;
+        match (message.envelope.method(&message.body), aside.client) {
+            (Method::Progress, _) => aside.progress(message),
+            (Method::Message, SessionKey::Client(_)) => {
+                shared.subscriptions.log(&aside.pending, aside.client, message);
+            }
+            _ => session.announce(message),
+        }
+    }
+
+    /// Progress came on the session's stream. Its token is the number of the call.
+    pub(crate) fn progress(&self, message: Message) {
+        let token = message.progress_token();
+        if let Some(id) = token.and_then(|token| token.text(&message.body).parse().ok()) {
+            self.pending.progress(id, message);
+        }
+    }
+
     /// Makes ready for the call `id` to be asked something beside it: the stream is open before the call is sent. `None`
     /// where nobody can be asked, or the server keeps no session to ask in.
     pub(crate) async fn begin(
@@ -175,14 +195,16 @@ impl Aside {
         if session.id.is_none() || session.line.is_some() {
             return None;
         }
-        if !aside.own && call.can_be_asked().can_be_asked() {
-            if aside.listen(shared, session) && !shared.opens_late.load(Ordering::Relaxed) {
-                let mut settled = aside.settled.subscribe();
-                let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
-            }
+        if !aside.own
+            && call.can_be_asked().can_be_asked()
+            && aside.listen(shared, session)
+            && !shared.opens_late.load(Ordering::Relaxed)
+        {
+            let mut settled = aside.settled.subscribe();
+            let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
         }
-        let waiting =
-            aside.pending.insert_call(id, false, weir_protocol::Logs::Unwanted, call.can_be_asked());
+        let progress = call.meta.as_ref().is_some_and(|meta| meta.progress_token.is_some());
+        let waiting = aside.pending.insert_call(id, progress, call.logs, call.can_be_asked());
         let (session, ended) = (session.clone(), AtomicBool::new(false));
         Some(Arc::new(Beside { session, id, waiting: waiting.ok()?, ended }))
     }
@@ -303,7 +325,7 @@ async fn follow(shared: &Weak<Shared>, session: &Weak<UpstreamSession>, events: 
         };
         match message.envelope.kind {
             Kind::Request => Aside::take(&shared, &session, message),
-            Kind::Notification => session.announce(message),
+            Kind::Notification => Aside::note(&shared, &session, message),
             Kind::Response => {}
         }
     }

@@ -38,11 +38,12 @@ pub(crate) async fn send(
         }
         event = waiting.event() => event,
     };
+    deadlines.lives()?;
+    deadlines.heard(&event);
     let beside = guard.take_beside().ok_or(BackendError::Stopping)?;
     let (session, id) = (guard.session().clone(), guard.id());
     // The connection belongs to the pool of this thread, so this thread reads on.
     let reader = tokio::spawn(read(own, sending, deadlines.reader(), guard)).abort_handle();
-    deadlines.heard(&event);
     let early = Arc::new(Early { session, reader, _beside: beside });
     let mut call = PendingCall::new(early, id, waiting, deadlines);
     call.put_back(event);

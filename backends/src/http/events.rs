@@ -135,7 +135,7 @@ impl HttpEvents {
         }
     }
 
-    /// The next event, be it that the server asks something beside the call.
+    /// The next event, be it one that comes beside the call.
     async fn read_either(&mut self) -> Result<Event, BackendError> {
         let Some(beside) = self.beside.clone() else {
             return self.read().await;
@@ -145,6 +145,7 @@ impl HttpEvents {
             next = self.read() => return next,
             event = beside.next() => event,
         };
+        self.deadlines.lives()?;
         self.deadlines.heard(&event);
         Ok(event)
     }

@@ -243,6 +243,11 @@ async fn watch(
                 }
             }
             (Kind::Response, _) => return BackendError::gone("it ended the subscription"),
+            (Kind::Notification, Method::Progress) => {
+                if let Some(session) = session.and_then(Weak::upgrade) {
+                    session.aside.progress(message);
+                }
+            }
             // A log message that comes here belongs to the session of everybody, so to nobody.
             _ => {}
         }

@@ -142,7 +142,7 @@ fn question(running: &mut Running, terms: &Terms<'_>) -> Result<Round, Fault> {
         let why = format!("asks the client more than {} times", config.limits.rounds);
         return Err(fault(Kind::Limited, why));
     }
-    if last > now && end <= now {
+    if !left.is_zero() && end <= now {
         let input = config.timeouts.input.as_secs_f64();
         return Err(fault(Kind::Limited, format!("asked its client, which gave no answer within {input} s")));
     }

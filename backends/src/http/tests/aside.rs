@@ -3,7 +3,7 @@
 use super::asking::{ANSWER, question};
 use super::server::{Request, live_stream};
 use super::*;
-use crate::trial::{asked, begin, finish, reply};
+use crate::trial::{asked, begin, begin_curious, finish, reply};
 use std::collections::HashMap;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use weir_protocol::ClientCapabilities as C;
@@ -189,6 +189,42 @@ async fn streams_beside_calls_are_bounded() {
     while server.count("GET") < 2 {
         call(other).await.unwrap();
         tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn progress_and_logs_beside_the_answer_come_with_their_call() {
+    for held in [false, true] {
+        let (sessions, sides, gate) = (AtomicU64::new(0), Streams::default(), Arc::new(Semaphore::new(0)));
+        let calls = Arc::new(Streams::default());
+        let (own, own_calls) = (gate.clone(), calls.clone());
+        let server = Server::start(move |request| match (request.verb(), request.method()) {
+            ("GET", _) => open(&sides, &session(request)),
+            ("POST", "tools/call") => {
+                let token = &request.body["params"]["_meta"]["progressToken"];
+                for (method, params) in [
+                    ("progress", format!(r#""progressToken":{token}"#)),
+                    ("message", r#""level":"info""#.into()),
+                ] {
+                    let said = format!(r#""method":"notifications/{method}","params":{{{params}}}"#);
+                    say(&sides, &session(request), &format!(r#"{{"jsonrpc":"2.0",{said}}}"#));
+                }
+                match held {
+                    true => result(request, r#"{"content":[]}"#).held(&own),
+                    false => open(&own_calls, "call"),
+                }
+            }
+            _ => legacy(request, &sessions),
+        })
+        .await;
+        let backend = backend(&server, |_| {});
+        let mut call = begin_curious(&backend).await;
+        assert!(matches!(call.next().await, Ok(Event::Progress(_))));
+        assert!(matches!(call.next().await, Ok(Event::Log(_))));
+        let made = server.requests().into_iter().find(|request| request.method() == "tools/call").unwrap();
+        gate.add_permits(1);
+        say(&calls, "call", &format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, made.id()));
+        finish(&mut call).await.unwrap();
     }
 }
 
