@@ -90,6 +90,15 @@ pub enum Outcome {
 
 impl Outcome {
     /// The response.
+    pub fn message(&self) -> &Message {
+        let (Self::Complete(message)
+        | Self::InputRequired(message)
+        | Self::Task(message)
+        | Self::Error(message)) = self;
+        message
+    }
+
+    /// The response.
     pub(crate) fn into_message(self) -> Message {
         let (Self::Complete(message)
         | Self::InputRequired(message)

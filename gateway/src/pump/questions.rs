@@ -17,7 +17,7 @@ use weir_protocol::{ClientCapabilities, Method, Span, Splice, code, json, meta};
 
 /// So many questions of one call are open at once.
 const MOST: usize = 32;
-/// So many bytes of them, a single one aside.
+/// So many bytes of them, and of an end that is kept while the client is away.
 const BYTES: usize = 4 << 20;
 
 /// What a backend hears that may not ask.
@@ -78,7 +78,7 @@ impl Questions {
     /// Takes in a question; `false` where there are too many.
     fn add(&mut self, message: Message) -> bool {
         let bytes: usize = self.open.iter().map(|question| question.message.body.len()).sum();
-        if self.open.len() >= MOST || (bytes + message.body.len() > BYTES && !self.open.is_empty()) {
+        if self.open.len() >= MOST || bytes + message.body.len() > BYTES {
             return false;
         }
         self.count += 1;
@@ -243,7 +243,7 @@ impl Running {
                 self.exchange = None;
                 if let Some(questions) = &mut self.questions {
                     questions.open.clear();
-                    questions.ended = Some(ended);
+                    questions.ended = Some(bounded(ended));
                 }
             }
         }
@@ -255,6 +255,16 @@ impl Running {
 fn answer_to<'a>(key: &str, given: &Object<'_>, source: &'a str) -> Option<&'a [u8]> {
     let answer = given.get(key)?.value().of(source.as_bytes());
     answer.starts_with(b"{").then_some(answer)
+}
+
+/// The end of a call, where it is not too large to be kept.
+fn bounded(ended: Result<Event, BackendError>) -> Result<Event, BackendError> {
+    match ended {
+        Ok(Event::Outcome(outcome)) if outcome.message().body.len() > BYTES => {
+            Err(BackendError::TooLarge { limit: BYTES })
+        }
+        ended => ended,
+    }
 }
 
 /// Raw `inputResponses` that cannot be used for questions of these keys: why.
@@ -272,7 +282,9 @@ pub(super) fn fault_of(responses: &[u8], keys: &[String]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Parking;
     use super::*;
+    use weir_backends::Outcome;
 
     fn stripped(params: &str) -> Option<String> {
         let mut splice = Splice::new(params.as_bytes());
@@ -314,6 +326,25 @@ mod tests {
             questions.resume();
             assert_eq!(questions.waited, rounds * second, "what the backend did since is not counted");
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let message = |length: usize| {
+            let text = "x".repeat(length);
+            let body =
+                format!(r#"{{"jsonrpc":"2.0","id":1,"method":"roots/list","params":{{"a":"{text}"}}}}"#);
+            Message::parse(body.into()).unwrap()
+        };
+        let mut questions = Questions::new(Parking::default().place(1).unwrap());
+        assert!(!questions.add(message(BYTES)), "one alone is too large");
+        assert!(questions.add(message(BYTES / 2)));
+        assert!(!questions.add(message(BYTES / 2)));
+        assert!(questions.add(message(1)));
+
+        let ended = |length| bounded(Ok(Event::Outcome(Outcome::Complete(message(length)))));
+        assert!(ended(1).is_ok());
+        assert!(matches!(ended(BYTES), Err(BackendError::TooLarge { .. })));
     }
 
     #[test]
