@@ -93,6 +93,8 @@ pub(super) async fn park(
 ) -> Result<(), Gone> {
     match question(&mut running, terms) {
         Ok(round) => {
+            // A program that has one process serves nobody else meanwhile: whoever wonders finds this line.
+            tracing::info!(backend = running.backend.name(), "a call waits for what its client is asked");
             let core = &terms.post.core;
             tokio::spawn(keep(
                 core.clone(),

@@ -81,7 +81,9 @@ pub(crate) async fn watch(
     let mut watch = endpoint.tasks.enter(backend, inner, inbox, principal, capabilities, id);
     // A reload since the request began has not seen it.
     let snapshot = core.snapshot.load_full();
-    if let Some(current) = snapshot.numbered(endpoint.number) {
+    let current = snapshot.numbered(endpoint.number);
+    // Most have not: looking through all that is watched costs too much to be done for each task.
+    if let Some(current) = current.filter(|current| !std::ptr::eq(&***current, endpoint)) {
         current.tasks.revise(current, &core.seal);
     }
     drop(snapshot);
