@@ -67,7 +67,7 @@ pub struct Input {
 impl Call {
     /// What its client can be asked while it runs: nothing, but for the requests during which a server may ask (2026-07-28
     /// `basic/patterns/mrtr`).
-    pub fn can_be_asked(&self) -> ClientCapabilities {
+    pub fn askable(&self) -> ClientCapabilities {
         match self.method {
             Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => self.capabilities,
             _ => ClientCapabilities::NONE,

@@ -59,6 +59,25 @@ pub struct Features {
 }
 
 impl Features {
+    /// Those of a server of `revision` over HTTP that offers nothing.
+    pub const fn bare(revision: Revision) -> Self {
+        Self {
+            revision,
+            transport: Transport::Http,
+            tools: false,
+            prompts: false,
+            resources: false,
+            subscribe: false,
+            logging: false,
+            completions: false,
+            tasks: false,
+            interfaces: false,
+            instructions: None,
+            server: None,
+            freshness: Freshness::STALE,
+        }
+    }
+
     /// Reads the answer to `initialize`.
     pub(crate) fn of_initialize(answer: &Message) -> Result<Self, BackendError> {
         let head = result_of(answer, "initialize")?;
@@ -110,8 +129,6 @@ impl Features {
             .and_then(|member| json::as_str(member.value.of(&answer.body)))
             .map(|text| text.into_owned());
         Ok(Self {
-            revision,
-            transport: Transport::Http,
             tools: has("tools"),
             prompts: has("prompts"),
             resources: has("resources"),
@@ -129,6 +146,7 @@ impl Features {
                 Era::Modern => Freshness::of(head.hint(&answer.body), Instant::now()),
                 Era::Legacy => Freshness::STALE,
             },
+            ..Self::bare(revision)
         })
     }
 }

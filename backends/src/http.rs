@@ -209,7 +209,7 @@ impl HttpBackend {
         let shared = &self.shared;
         let is_stream = era == Era::Legacy && shared.verdict.transport() == Some(Transport::Sse);
         let asks_aside = era == Era::Legacy && shared.asks_aside.load(Ordering::Relaxed);
-        let asks = call.can_be_asked().can_be_asked();
+        let asks = call.askable().can_be_asked();
         if self.scope == SessionScope::Shared {
             // The operator wants one for all. What a call's client cannot be asked is refused call by call.
             if !is_stream {
@@ -281,7 +281,7 @@ impl HttpBackend {
                 sent
             }
             Era::Legacy => {
-                let session = self.session(key, call.can_be_asked().can_be_asked()).await?;
+                let session = self.session(key, call.askable().can_be_asked()).await?;
                 if session.features.logging
                     && let Some(level) = session.verbosity.lacks(call.logs)
                 {

@@ -287,7 +287,7 @@ impl Backend for StdioBackend {
             SessionScope::Shared => SessionKey::Shared,
         };
         if key == SessionKey::Shared && self.era().await? == Era::Legacy {
-            let (child, ticket) = self.shared_child(call.can_be_asked().can_be_asked()).await?;
+            let (child, ticket) = self.shared_child(call.askable().can_be_asked()).await?;
             return Ok(child.call(&call, place).await?.holding(Some(Box::new(ticket))));
         }
         self.child(Key::first(key)).await?.call(&call, place).await

@@ -196,7 +196,7 @@ impl Aside {
             return None;
         }
         if !aside.own
-            && call.can_be_asked().can_be_asked()
+            && call.askable().can_be_asked()
             && aside.listen(shared, session)
             && !shared.opens_late.load(Ordering::Relaxed)
         {
@@ -204,7 +204,7 @@ impl Aside {
             let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
         }
         let progress = call.meta.as_ref().is_some_and(|meta| meta.progress_token.is_some());
-        let waiting = aside.pending.insert_call(id, progress, call.logs, call.can_be_asked());
+        let waiting = aside.pending.insert_call(id, progress, call.logs, call.askable());
         let (session, ended) = (session.clone(), AtomicBool::new(false));
         Some(Arc::new(Beside { session, id, waiting: waiting.ok()?, ended }))
     }

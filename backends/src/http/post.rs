@@ -88,7 +88,7 @@ pub(crate) async fn legacy(
     }
     let request = Outgoing::new(Verb::Post, session.headers(), body);
     let deadlines = Deadlines::start(&shared.timeouts);
-    let capabilities = call.map(Call::can_be_asked).unwrap_or_default();
+    let capabilities = call.map(Call::askable).unwrap_or_default();
     let beside = match call {
         // Boxed, since hardly any call needs it.
         Some(call) if session.aside.is_used() => Box::pin(Aside::begin(shared, session, id, call)).await,

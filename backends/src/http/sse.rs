@@ -76,7 +76,7 @@ pub(crate) async fn call(
 ) -> Result<Attempt, BackendError> {
     let pending = line.pending();
     let waiting = match client {
-        Some(call) => pending.insert_call(id, true, call.logs, call.can_be_asked()),
+        Some(call) => pending.insert_call(id, true, call.logs, call.askable()),
         None => pending.insert(id),
     };
     // A stream that has ended means another session; nothing was sent in this one.

@@ -1,5 +1,4 @@
 use super::*;
-use crate::Transport;
 use weir_protocol::{Hint, Revision};
 
 /// Answers each list with pages of these members; a list without any is an error.
@@ -24,21 +23,7 @@ impl Requester for Pages {
 }
 
 fn features(revision: Revision) -> Features {
-    Features {
-        revision,
-        transport: Transport::Http,
-        tools: true,
-        prompts: false,
-        resources: true,
-        subscribe: false,
-        logging: false,
-        completions: false,
-        tasks: false,
-        interfaces: false,
-        instructions: None,
-        server: None,
-        freshness: Freshness::STALE,
-    }
+    Features { tools: true, resources: true, ..Features::bare(revision) }
 }
 
 #[tokio::test]

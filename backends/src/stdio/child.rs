@@ -215,7 +215,7 @@ impl Child {
             // Boxed, since hardly any call needs it.
             Box::pin(self.verbosity.raise(&self.recipe.process.name, level, &**self)).await;
         }
-        let waiting = self.pending.insert_call(id, wants_progress, call.logs, call.can_be_asked())?;
+        let waiting = self.pending.insert_call(id, wants_progress, call.logs, call.askable())?;
         let pending = PendingCall::new(self.clone(), id, waiting, Deadlines::start(&self.recipe.timeouts));
         self.send(body).await?;
         Ok(Exchange::pending(Box::new(pending), place))

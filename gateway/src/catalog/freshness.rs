@@ -34,26 +34,17 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use tokio::time::Instant;
-    use weir_backends::{Features, Transport};
+    use weir_backends::Features;
     use weir_protocol::{Hint, Revision};
 
     fn stock(tools: Option<(u64, bool)>, now: Instant) -> Stock {
         let of = |(ttl_ms, public)| Freshness::of(Hint { ttl_ms, public }, now);
         let inventory = Inventory {
             features: Features {
-                revision: Revision::LATEST,
-                transport: Transport::Http,
                 tools: tools.is_some(),
-                prompts: false,
                 resources: true,
-                subscribe: false,
-                logging: false,
-                completions: false,
-                tasks: false,
-                interfaces: false,
-                instructions: None,
-                server: None,
                 freshness: tools.map_or(Freshness::STALE, of),
+                ..Features::bare(Revision::LATEST)
             },
             tools: Vec::new(),
             prompts: Vec::new(),

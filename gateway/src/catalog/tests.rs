@@ -18,19 +18,9 @@ fn stock(name: &str, tools: &[&str], resources: &[&str], templates: &[&str]) -> 
     };
     let inventory = Inventory {
         features: Features {
-            transport: weir_backends::Transport::Http,
-            revision: Revision::LATEST_LEGACY,
             tools: true,
-            prompts: false,
             resources: !resources.is_empty() || !templates.is_empty(),
-            subscribe: false,
-            logging: false,
-            completions: false,
-            tasks: false,
-            interfaces: false,
-            instructions: None,
-            server: None,
-            freshness: weir_backends::Freshness::STALE,
+            ..Features::bare(Revision::LATEST_LEGACY)
         },
         tools: items(&format!("[{}]", list("name", tools))),
         prompts: Vec::new(),

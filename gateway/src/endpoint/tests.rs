@@ -60,19 +60,10 @@ fn stock(name: &str, offer: Option<Offer>) -> Stock {
         };
         Arc::new(Inventory {
             features: Features {
-                revision: Revision::LATEST,
-                transport: weir_backends::Transport::Http,
-                server: None,
-                freshness: weir_backends::Freshness::STALE,
                 tools: true,
                 prompts: true,
                 resources: true,
-                completions: false,
-                tasks: false,
-                interfaces: false,
-                logging: false,
-                subscribe: false,
-                instructions: None,
+                ..Features::bare(Revision::LATEST)
             },
             tools: items("name", "t", tools),
             prompts: items("name", "p", prompts),

@@ -21,19 +21,10 @@ fn stock(name: &str, tools: &[&str], resources: &[&str]) -> Stock {
     let resources: Vec<String> = resources.iter().map(|uri| format!(r#"{{"uri":"{uri}"}}"#)).collect();
     let inventory = Inventory {
         features: Features {
-            transport: weir_backends::Transport::Http,
-            revision: Revision::LATEST,
             tools: true,
             prompts: true,
             resources: true,
-            completions: false,
-            tasks: false,
-            interfaces: false,
-            logging: false,
-            subscribe: false,
-            instructions: None,
-            server: None,
-            freshness: weir_backends::Freshness::STALE,
+            ..Features::bare(Revision::LATEST)
         },
         tools: items(&format!("[{}]", tools.join(","))),
         prompts: Vec::new(),
