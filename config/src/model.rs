@@ -1,11 +1,16 @@
 //! The validated configuration: plain data, every default filled in, every reference resolved.
 
+mod auth;
 mod backend;
 mod endpoint;
 mod limits;
 mod listener;
 mod secret;
 
+pub use auth::{
+    Algorithm, ApiKey, Auth, CertificateSubject, Certificates, ClaimPaths, ClientAuthentication,
+    Introspection, Issuer, KeySource,
+};
 pub use backend::{
     Backend, BackendLimits, BackendTimeouts, EraSetting, HttpBackend, Root, SessionScope, StdioBackend,
     Transport,
