@@ -6,6 +6,7 @@ mod backend;
 mod endpoint;
 mod limits;
 mod listener;
+mod oauth;
 mod text;
 
 pub(crate) use auth::{
@@ -16,6 +17,7 @@ pub(crate) use backend::{Backend, Root, RootTable};
 pub(crate) use endpoint::{Conflicts, Endpoint, Override, Overrides, Strategy};
 pub(crate) use limits::{BackendLimits, BackendTimeouts, Limits, Timeouts};
 pub(crate) use listener::Listener;
+pub(crate) use oauth::{GrantStore, Login, Oauth, OauthSettings};
 pub(crate) use text::{AnyJson, SecretText, Text};
 
 use schemars::JsonSchema;
@@ -34,6 +36,8 @@ pub(crate) struct File {
     /// The virtual MCP servers that clients connect to, by name. Default: one named `default` at `/mcp` over
     /// all backends.
     pub(crate) endpoints: Option<BTreeMap<String, Endpoint>>,
+    /// What holds for all backends that users connect.
+    pub(crate) oauth: Option<OauthSettings>,
     /// What holds for every backend that does not say otherwise.
     pub(crate) defaults: Option<Defaults>,
     /// Bounds on sizes and counts at the front, over all endpoints.
