@@ -1,6 +1,7 @@
 //! From what is written to what is meant: every rule that a schema cannot say, all violations at once.
 
 mod backend;
+mod credentials;
 mod endpoint;
 mod limits;
 mod listener;

@@ -2,12 +2,14 @@
 //! the JSON Schema and of the reference.
 
 mod backend;
+mod credentials;
 mod endpoint;
 mod limits;
 mod listener;
 mod text;
 
 pub(crate) use backend::{Backend, Root, RootTable};
+pub(crate) use credentials::{AuthorizationServer, ClientCredentials, Credentials, Listing};
 pub(crate) use endpoint::{Conflicts, Endpoint, Override, Overrides, Strategy};
 pub(crate) use limits::{BackendLimits, BackendTimeouts, Limits, Timeouts};
 pub(crate) use listener::Listener;

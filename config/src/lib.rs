@@ -24,9 +24,10 @@ pub use environment::{Environment, ProcessEnvironment};
 pub use import::{Imported, Origin, Variable, import, import_text};
 pub use load::{Loaded, load, parse};
 pub use model::{
-    Backend, BackendLimits, BackendTimeouts, Concealed, Config, Conflicts, Endpoint, EraSetting, Filter,
-    HttpBackend, Icons, Limits, Listener, Override, ParameterOverride, Root, Secret, SessionScope,
-    StdioBackend, Timeouts, Tls, Transport, Uris,
+    AuthorizationServer, Backend, BackendLimits, BackendTimeouts, ClientCredentials, ClientMethod,
+    ClientProof, Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, HttpBackend, Icons,
+    IdJag, Limits, Listener, Listing, Override, ParameterOverride, Root, Secret, SessionScope,
+    SigningAlgorithm, StdioBackend, SubjectToken, Timeouts, Tls, TokenExchange, TokenTarget, Transport, Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

@@ -1,6 +1,7 @@
 //! The validated configuration: plain data, every default filled in, every reference resolved.
 
 mod backend;
+mod credentials;
 mod endpoint;
 mod limits;
 mod listener;
@@ -9,6 +10,10 @@ mod secret;
 pub use backend::{
     Backend, BackendLimits, BackendTimeouts, EraSetting, HttpBackend, Root, SessionScope, StdioBackend,
     Transport,
+};
+pub use credentials::{
+    AuthorizationServer, ClientCredentials, ClientMethod, ClientProof, Credentials, IdJag, Listing,
+    SigningAlgorithm, SubjectToken, TokenExchange, TokenTarget,
 };
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};
