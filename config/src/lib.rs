@@ -10,6 +10,7 @@ mod import;
 mod load;
 mod mcp_servers;
 mod model;
+mod moment;
 mod quantity;
 mod reference;
 mod report;
@@ -24,10 +25,12 @@ pub use environment::{Environment, ProcessEnvironment};
 pub use import::{Imported, Origin, Variable, import, import_text};
 pub use load::{Loaded, load, parse};
 pub use model::{
-    AuthorizationServer, Backend, BackendLimits, BackendTimeouts, ClientCredentials, ClientMethod,
-    ClientProof, Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, HttpBackend, Icons,
-    IdJag, Limits, Listener, Listing, Override, ParameterOverride, Root, Secret, SessionScope,
-    SigningAlgorithm, StdioBackend, SubjectToken, Timeouts, Tls, TokenExchange, TokenTarget, Transport, Uris,
+    Algorithm, ApiKey, Auth, AuthorizationServer, Backend, BackendLimits, BackendTimeouts,
+    CertificateSubject, Certificates, ClaimPaths, ClientAuthentication, ClientCredentials, ClientProof,
+    Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, HttpBackend, Icons, IdJag,
+    Introspection, Issuer, KeySource, Limits, Listener, Listing, Override, ParameterOverride, Root, Secret,
+    SessionScope, SigningAlgorithm, StdioBackend, SubjectToken, Timeouts, Tls, TokenExchange, TokenTarget,
+    Transport, Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

@@ -1,5 +1,6 @@
 //! The validated configuration: plain data, every default filled in, every reference resolved.
 
+mod auth;
 mod backend;
 mod credentials;
 mod endpoint;
@@ -7,13 +8,17 @@ mod limits;
 mod listener;
 mod secret;
 
+pub use auth::{
+    Algorithm, ApiKey, Auth, CertificateSubject, Certificates, ClaimPaths, ClientAuthentication,
+    Introspection, Issuer, KeySource,
+};
 pub use backend::{
     Backend, BackendLimits, BackendTimeouts, EraSetting, HttpBackend, Root, SessionScope, StdioBackend,
     Transport,
 };
 pub use credentials::{
-    AuthorizationServer, ClientCredentials, ClientMethod, ClientProof, Credentials, IdJag, Listing,
-    SigningAlgorithm, SubjectToken, TokenExchange, TokenTarget,
+    AuthorizationServer, ClientCredentials, ClientProof, Credentials, IdJag, Listing, SigningAlgorithm,
+    SubjectToken, TokenExchange, TokenTarget,
 };
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};

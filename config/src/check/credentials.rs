@@ -4,8 +4,8 @@ use super::Checker;
 use super::backend::{OWN_HEADERS, header_value, is_token_character};
 use crate::file;
 use crate::model::{
-    AuthorizationServer, ClientCredentials, ClientMethod, ClientProof, Credentials, IdJag, Listing, Secret,
-    TokenExchange, TokenTarget,
+    AuthorizationServer, ClientAuthentication, ClientCredentials, ClientProof, Credentials, IdJag, Listing,
+    Secret, TokenExchange, TokenTarget,
 };
 use crate::report::quote;
 use crate::tree::Path;
@@ -231,7 +231,7 @@ fn server(
         checker.error(checker.at(&here.key("client_id"), "expected what the server calls weir"));
     }
     let ca = written.ca.map(|written| checker.existing_file(&here.key("ca"), &written));
-    let (method, key) = (written.client_method, written.private_key);
+    let (method, key) = (written.method, written.private_key);
     let proof = match (written.client_secret, key) {
         (Some(_), Some(_)) => {
             let message = "weir shows who it is by `client_secret` or by `private_key`, not by both";
@@ -243,8 +243,8 @@ fn server(
             return None;
         }
         (Some(file::SecretText(secret)), None) => match method.unwrap_or_default() {
-            ClientMethod::Basic => ClientProof::Basic(secret),
-            ClientMethod::Post => ClientProof::Post(secret),
+            ClientAuthentication::Basic => ClientProof::Basic(secret),
+            ClientAuthentication::Post => ClientProof::Post(secret),
         },
         (None, Some(key)) => {
             if !key.key.0.expose().contains("-----BEGIN PRIVATE KEY-----") {
@@ -263,8 +263,8 @@ fn server(
         (None, None) => ClientProof::None,
     };
     if method.is_some() && !matches!(proof, ClientProof::Basic(_) | ClientProof::Post(_)) {
-        let message = "`client_method` fits a `client_secret`";
-        checker.error(checker.at_key(&here.key("client_method"), message));
+        let message = "`method` fits a `client_secret`";
+        checker.error(checker.at_key(&here.key("method"), message));
     }
     let (issuer, client_id) = (written.issuer, written.client_id);
     Some(AuthorizationServer { issuer, token_url, client_id, proof, private, ca })

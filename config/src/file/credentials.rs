@@ -1,7 +1,7 @@
 //! `backends.*.auth`.
 
 use super::SecretText;
-use crate::model::{ClientMethod, SigningAlgorithm, SubjectToken};
+use crate::model::{ClientAuthentication, SigningAlgorithm, SubjectToken};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -107,8 +107,8 @@ pub(crate) struct AuthorizationServer {
     /// The secret that it knows weir by.
     pub(crate) client_secret: Option<SecretText>,
     /// How `client_secret` is sent.
-    #[schemars(extend("default" = ClientMethod::Basic))]
-    pub(crate) client_method: Option<ClientMethod>,
+    #[schemars(extend("default" = ClientAuthentication::Basic))]
+    pub(crate) method: Option<ClientAuthentication>,
     /// A key that weir signs with in place of `client_secret` (`private_key_jwt`).
     pub(crate) private_key: Option<PrivateKey>,
     /// Whether its addresses may be private, and spoken to by plain `http` there.

@@ -128,17 +128,6 @@ pub enum ClientProof {
     },
 }
 
-/// How a client's secret is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ClientMethod {
-    /// In the `Authorization` header.
-    #[default]
-    Basic,
-    /// In the body.
-    Post,
-}
-
 /// What a key signs with (RFC 7518).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 pub enum SigningAlgorithm {
