@@ -3,6 +3,7 @@
 
 mod auth;
 mod backend;
+mod credentials;
 mod endpoint;
 mod limits;
 mod listener;
@@ -14,10 +15,11 @@ pub(crate) use auth::{
     KUBERNETES_JWKS, KUBERNETES_TOKEN, Kubernetes,
 };
 pub(crate) use backend::{Backend, Root, RootTable};
+pub(crate) use credentials::{AuthorizationServer, ClientCredentials, Credentials, Listing};
 pub(crate) use endpoint::{Conflicts, Endpoint, Override, Overrides, Strategy};
 pub(crate) use limits::{BackendLimits, BackendTimeouts, Limits, Timeouts};
 pub(crate) use listener::Listener;
-pub(crate) use oauth::{GrantStore, Login, Oauth, OauthSettings};
+pub(crate) use oauth::{Login, Oauth, OauthSettings};
 pub(crate) use text::{AnyJson, SecretText, Text};
 
 use schemars::JsonSchema;

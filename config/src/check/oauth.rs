@@ -1,9 +1,9 @@
 //! `oauth`, `backends.*.auth.oauth` and `endpoints.*.auth.login`.
 
-use super::{Checker, auth};
+use super::{Checker, auth, credentials};
 use crate::expansion::resolve;
 use crate::file;
-use crate::model::{GrantStore, Issuer, Login, Oauth, OauthClient, Secret};
+use crate::model::{GrantStore, Issuer, Login, Oauth, OauthClient, OauthLists, Secret};
 use crate::report::quote;
 use crate::tree::Path;
 use url::Url;
@@ -32,7 +32,12 @@ pub(super) fn store(
 }
 
 /// How users connect a backend.
-pub(super) fn oauth(checker: &mut Checker<'_>, here: &Path, written: file::Oauth) -> Oauth {
+pub(super) fn oauth(
+    checker: &mut Checker<'_>,
+    here: &Path,
+    written: file::Oauth,
+    url: Option<&Url>,
+) -> Option<Oauth> {
     let private = written.private.unwrap_or(false);
     let mut clients: Vec<OauthClient> = Vec::new();
     for (index, written) in written.clients.unwrap_or_default().into_iter().enumerate() {
@@ -49,14 +54,21 @@ pub(super) fn oauth(checker: &mut Checker<'_>, here: &Path, written: file::Oauth
         auth::scopes(checker, &here.key("scopes"), scopes);
     }
     let document = written.document.and_then(|text| document(checker, &here.key("document"), &text));
-    Oauth {
+    let lists = written.lists.unwrap_or_default();
+    if lists == OauthLists::Granted && written.listing.is_some() {
+        let finding = checker.at_key(&here.key("listing"), "`listing` does not fit `lists: granted`");
+        checker.error(finding.help("the lists are asked for with one of the two"));
+    }
+    let listing = credentials::listing(checker, here, written.listing, url)?;
+    Some(Oauth {
         clients,
         scopes: written.scopes.unwrap_or_default(),
         document,
-        lists: written.lists.unwrap_or_default(),
+        lists,
+        listing,
         private,
         ca: written.ca.map(|written| checker.existing_file(&here.key("ca"), &written)),
-    }
+    })
 }
 
 /// A URL that can be a client's id: `https`, with a path, and in the one form in which it is compared.

@@ -1,6 +1,6 @@
 //! `oauth`, `backends.*.auth.oauth` and `endpoints.*.auth.login`.
 
-use super::SecretText;
+use super::{Listing, SecretText};
 use crate::model::OauthLists;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -38,6 +38,8 @@ pub(crate) struct Oauth {
     /// What the backend's lists are asked for with.
     #[schemars(extend("default" = OauthLists::default()))]
     pub(crate) lists: Option<OauthLists>,
+    /// What weir's own requests are sent with, such as those for lists. Default: nothing.
+    pub(crate) listing: Option<Listing>,
     /// Whether the addresses of its authorization servers may be loopback, private or link-local ones, and `http`.
     #[schemars(extend("default" = false))]
     pub(crate) private: Option<bool>,

@@ -1,6 +1,6 @@
 //! Users' own grants: what weir needs to be an OAuth client, and where grants are kept.
 
-use super::Secret;
+use super::{Listing, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -17,6 +17,8 @@ pub struct Oauth {
     pub document: Option<Url>,
     /// What the lists are asked for with.
     pub lists: OauthLists,
+    /// What weir's own requests are sent with otherwise.
+    pub listing: Listing,
     /// Whether the addresses of its authorization servers may be private ones, or `http`.
     pub private: bool,
     /// One more authority to trust for them.
