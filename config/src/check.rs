@@ -100,6 +100,7 @@ pub(crate) fn config(checker: &mut Checker<'_>, file: file::File) -> Config {
     };
     let limits = limits::front(checker, limits.unwrap_or_default());
     let timeouts = limits::front_timeouts(checker, timeouts.unwrap_or_default());
+    oauth::endpoints(checker, &endpoints, &checked, &listener);
     let grants = oauth::store(checker, &Path::root("oauth"), oauth.unwrap_or_default());
     Config { listener, backends: checked, endpoints, grants, limits, timeouts }
 }

@@ -3,7 +3,10 @@
 use super::{Checker, auth, credentials};
 use crate::expansion::resolve;
 use crate::file;
-use crate::model::{GrantStore, Issuer, Login, Oauth, OauthClient, OauthLists, Secret};
+use crate::model::{
+    Backend, Credentials, Endpoint, GrantStore, Issuer, Listener, Login, Oauth, OauthClient, OauthLists,
+    Secret, Transport,
+};
 use crate::report::quote;
 use crate::tree::Path;
 use url::Url;
@@ -128,4 +131,42 @@ pub(super) fn login(
         client_secret: written.client_secret.map(|secret| -> Secret { secret.0 }),
         scopes: written.scopes.unwrap_or_default(),
     })
+}
+
+/// Reports endpoints whose users could not connect the backends that want it.
+pub(super) fn endpoints(
+    checker: &mut Checker<'_>,
+    endpoints: &[Endpoint],
+    backends: &[Backend],
+    listener: &Listener,
+) {
+    let is_connected = |backend: &&Backend| match &backend.transport {
+        Transport::Http(http) => matches!(http.auth, Credentials::Oauth(_)),
+        Transport::Stdio(_) => false,
+    };
+    for endpoint in endpoints {
+        let mut wanted = backends.iter().filter(is_connected);
+        let Some(backend) = wanted.find(|backend| endpoint.backends.contains(&backend.name)) else {
+            continue;
+        };
+        let name = quote(&backend.name);
+        let here = Path::root("endpoints").key(&endpoint.name);
+        if endpoint.auth.is_anonymous() {
+            if !listener.address.ip().is_loopback() {
+                let message = format!("users connect {name}, and this endpoint cannot tell its users apart");
+                let finding = checker.at_key(&here, message);
+                checker.error(finding.help("give it `auth`, or listen on a loopback address"));
+            }
+        } else if endpoint.auth.login.is_none() {
+            let message =
+                format!("users connect {name} in a browser, and nothing says how they log in there");
+            let finding = checker.at_key(&here, message);
+            checker.error(finding.help("add `login` to its `auth`"));
+        }
+        if listener.public_url.is_none() && listener.address.ip().is_unspecified() {
+            let message = format!("users connect {name} in a browser, which needs to know where weir is");
+            let finding = checker.at_key(&Path::root("listener"), message);
+            checker.error(finding.help("write `public_url`, such as `https://weir.example.com`"));
+        }
+    }
 }
