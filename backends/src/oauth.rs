@@ -16,7 +16,7 @@ pub use challenge::Challenge;
 pub use discovery::{Authority, Discovery, Protection};
 pub use error::OauthError;
 pub use grant::{FileGrants, Grant, Grants, Holder, MemoryGrants, StoreError};
-pub use registration::{Client, Method, document};
+pub use registration::{Client, Method as ClientMethod, document};
 
 use crate::flight::{Flight, launch};
 use crate::{BackendError, message};
@@ -168,7 +168,11 @@ impl Connector {
             return Ok(grant.access.clone());
         }
         if grant.refresh.is_none() {
-            return if grant.is_over(now) { Err(BackendError::Unconnected) } else { Ok(grant.access.clone()) };
+            return if grant.is_over(now) {
+                Err(BackendError::Unconnected)
+            } else {
+                Ok(grant.access.clone())
+            };
         }
         let renewal = self.renewal(&holder, &grant);
         if !grant.is_over(now) {
@@ -220,7 +224,10 @@ impl Connector {
                 Ok(())
             }
             Err(OauthError::Dead) => {
-                tracing::info!(backend = self.backend, "a grant is renewed no more, its user has to connect again");
+                tracing::info!(
+                    backend = self.backend,
+                    "a grant is renewed no more, its user has to connect again"
+                );
                 self.forget(holder, Some(&old.access)).await;
                 Err(BackendError::Unconnected)
             }
@@ -348,8 +355,7 @@ impl Connector {
         } else if let Some(client) = self.grants.client(&authority.issuer, &way.redirect) {
             client
         } else {
-            let client =
-                registration::register(&*self.fetch, &self.reach, &authority, &way.redirect).await?;
+            let client = registration::register(&*self.fetch, &self.reach, &authority, &way.redirect).await?;
             self.grants.register(client.clone()).await?;
             client
         };

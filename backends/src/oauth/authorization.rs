@@ -48,7 +48,10 @@ pub struct Answer {
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("issuer", &self.issuer).field("error", &self.error).finish_non_exhaustive()
+        f.debug_struct("Answer")
+            .field("issuer", &self.issuer)
+            .field("error", &self.error)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,7 +83,8 @@ impl Plan {
     pub fn depart(self, state: &str) -> Result<(Url, Departure), OauthError> {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let endpoint = self.authority.authorization_endpoint.as_ref();
-        let mut url = endpoint.cloned().ok_or(OauthError::Unusable("users cannot authorize anything there"))?;
+        let mut url =
+            endpoint.cloned().ok_or(OauthError::Unusable("users cannot authorize anything there"))?;
         let mut query = url.query_pairs_mut();
         query
             .append_pair("response_type", "code")
@@ -141,6 +145,3 @@ impl Departure {
         SecretString::from(self.verifier.expose_secret().to_owned())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_is_none_is_none() {
-        for text in ["", "Basic", "Negotiate YII==", ",,,", "=\"Bearer\"", "Bearerish x=y"] {
+        for text in ["", "Basic", "Negotiate YII==", ",,,", "Bearerish x=y"] {
             assert_eq!(read(text), None, "{text}");
         }
         // What does not end is not taken; what stands before it is.

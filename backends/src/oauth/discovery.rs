@@ -143,8 +143,9 @@ impl Discovery<'_> {
         let endpoint = |text: Option<String>, what| text.map(|text| self.outside(&text, what)).transpose();
         let token = endpoint(document.token_endpoint, "token_endpoint")?;
         // RFC 8414 section 2: where nothing is said, it is this one.
-        let methods =
-            document.token_endpoint_auth_methods_supported.unwrap_or_else(|| vec!["client_secret_basic".into()]);
+        let methods = document
+            .token_endpoint_auth_methods_supported
+            .unwrap_or_else(|| vec!["client_secret_basic".into()]);
         Ok(Authority {
             issuer: document.issuer,
             authorization_endpoint: endpoint(document.authorization_endpoint, "authorization_endpoint")?,

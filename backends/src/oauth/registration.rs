@@ -110,7 +110,7 @@ impl Client {
 }
 
 /// weir's metadata as a client: what it registers with, and what its document says.
-pub fn metadata(redirect: &str, method: Method) -> Value {
+pub(super) fn metadata(redirect: &str, method: Method) -> Value {
     json!({
         "client_name": NAME,
         "redirect_uris": [redirect],
@@ -155,8 +155,10 @@ pub(crate) async fn register(
     authority: &Authority,
     redirect: &str,
 ) -> Result<Client, OauthError> {
-    let endpoint =
-        authority.registration_endpoint.as_ref().ok_or_else(|| OauthError::Registration(NO_WAY.to_owned()))?;
+    let endpoint = authority
+        .registration_endpoint
+        .as_ref()
+        .ok_or_else(|| OauthError::Registration(NO_WAY.to_owned()))?;
     let method = Method::best(authority)
         .ok_or(OauthError::Unusable("it offers no way to prove who a client is that weir knows"))?;
     let body = metadata(redirect, method).to_string();
@@ -192,10 +194,9 @@ fn understand(
     // The server may have chosen another way than was asked for.
     let method = match registered.token_endpoint_auth_method.as_deref() {
         None => asked,
-        Some(name) => Method::ALL
-            .into_iter()
-            .find(|method| method.name() == name)
-            .ok_or(OauthError::Unusable("it wants a client to prove itself in a way that weir does not know"))?,
+        Some(name) => Method::ALL.into_iter().find(|method| method.name() == name).ok_or(
+            OauthError::Unusable("it wants a client to prove itself in a way that weir does not know"),
+        )?,
     };
     if method != Method::None && secret.is_none() {
         return Err(OauthError::Registration("it gave no secret to prove with who weir is".to_owned()));

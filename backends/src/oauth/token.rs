@@ -7,10 +7,15 @@ use super::error::{OauthError, shown};
 use super::grant::{Grant, seconds};
 use super::registration::{Client, Method};
 use bytes::Bytes;
-use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse, BasicTokenType};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use oauth2::basic::{
+    BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse, BasicTokenType,
+};
 use oauth2::{
-    AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
-    PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, TokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
+    HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, TokenResponse,
+    TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
 use std::time::SystemTime;
@@ -59,8 +64,7 @@ impl Endpoint<'_> {
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()))
             .add_extra_param("resource", resource.to_owned());
-        let send = |request| self.send(request);
-        let answer = request.request_async(&send).await.map_err(failed)?;
+        let answer = request.request_async(self).await.map_err(failed)?;
         let now = SystemTime::now();
         let access = access(&answer)?;
         Ok(Grant {
@@ -86,8 +90,7 @@ impl Endpoint<'_> {
         let own = of(&grant.client, &grant.token_endpoint);
         let token = RefreshToken::new(old.expose_secret().to_owned());
         let request = own.exchange_refresh_token(&token).add_extra_param("resource", grant.resource.clone());
-        let send = |request| self.send(request);
-        let answer = request.request_async(&send).await.map_err(|error| match error {
+        let answer = request.request_async(self).await.map_err(|error| match error {
             // What is wrong with the grant or the client does not get better by asking again.
             RequestTokenError::ServerResponse(refusal) if is_final(&refusal) => OauthError::Dead,
             error => failed(error),
@@ -105,27 +108,7 @@ impl Endpoint<'_> {
 
     /// Revokes what a grant holds, as far as the server lets it. Nothing waits for it to succeed.
     pub(super) async fn revoke(&self, grant: &Grant) {
-        let Some(endpoint) = &grant.revocation_endpoint else {
-            return;
-        };
-        let token = grant.refresh.as_ref().unwrap_or(&grant.access).expose_secret();
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("token", token);
-        let mut request = http::Request::post(endpoint.as_str())
-            .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        match (grant.client.method, &grant.client.secret) {
-            (Method::ClientSecretBasic, Some(secret)) => {
-                request = request.header(http::header::AUTHORIZATION, basic(&grant.client.id, secret));
-            }
-            (Method::ClientSecretPost, Some(secret)) => {
-                form.append_pair("client_id", &grant.client.id);
-                form.append_pair("client_secret", secret.expose_secret());
-            }
-            _ => {
-                form.append_pair("client_id", &grant.client.id);
-            }
-        }
-        let Ok(request) = request.body(Bytes::from(form.finish())) else {
+        let Some(request) = revocation(grant) else {
             return;
         };
         if let Err(error) = self.fetch.fetch(request, self.reach).await {
@@ -138,6 +121,36 @@ impl Endpoint<'_> {
         let request = http::Request::from_parts(head, Bytes::from(body));
         Ok(self.fetch.fetch(request, self.reach).await?.map(|body| body.to_vec()))
     }
+}
+
+impl<'c> AsyncHttpClient<'c> for Endpoint<'_> {
+    type Error = FetchError;
+    type Future = BoxFuture<'c, Result<HttpResponse, FetchError>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        self.send(request).boxed()
+    }
+}
+
+/// What revokes a grant (RFC 7009 section 2.1): the refresh token, and with it the rest; `None` where the server takes none.
+fn revocation(grant: &Grant) -> Option<http::Request<Bytes>> {
+    let Client { id, secret, method, .. } = &grant.client;
+    let mut request = http::Request::post(grant.revocation_endpoint.as_ref()?.as_str())
+        .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("token", grant.refresh.as_ref().unwrap_or(&grant.access).expose_secret());
+    match (method, secret) {
+        (Method::ClientSecretBasic, Some(secret)) => {
+            request = request.header(http::header::AUTHORIZATION, basic(id, secret));
+        }
+        (Method::ClientSecretPost, Some(secret)) => {
+            form.append_pair("client_id", id).append_pair("client_secret", secret.expose_secret());
+        }
+        _ => {
+            form.append_pair("client_id", id);
+        }
+    }
+    request.body(Bytes::from(form.finish())).ok()
 }
 
 /// The client at its token endpoint.
@@ -187,7 +200,9 @@ fn until(answer: &BasicTokenResponse, now: SystemTime) -> Option<u64> {
 
 /// Whether a refusal to renew holds for ever.
 fn is_final(refusal: &BasicErrorResponse) -> bool {
-    use BasicErrorResponseType::{InvalidClient, InvalidGrant, InvalidScope, UnauthorizedClient, UnsupportedGrantType};
+    use BasicErrorResponseType::{
+        InvalidClient, InvalidGrant, InvalidScope, UnauthorizedClient, UnsupportedGrantType,
+    };
     matches!(
         refusal.error(),
         InvalidGrant | InvalidClient | UnauthorizedClient | UnsupportedGrantType | InvalidScope

@@ -158,8 +158,7 @@ fn unseal(key: &LessSafeKey, bytes: Vec<u8>) -> Option<Kept> {
     let rest = bytes.strip_prefix(HEAD)?;
     let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
     let mut sealed = sealed.to_vec();
-    let plain =
-        key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(HEAD), &mut sealed).ok()?;
+    let plain = key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(HEAD), &mut sealed).ok()?;
     serde_json::from_slice::<Written>(plain).ok().map(Kept::from)
 }
 

@@ -47,9 +47,8 @@ impl Kept {
 
     /// Answers whether there was such a one.
     pub(super) fn remove(&mut self, holder: &Holder, only: Option<&SecretString>) -> bool {
-        let meant = |grant: &Arc<Grant>| {
-            only.is_none_or(|only| only.expose_secret() == grant.access.expose_secret())
-        };
+        let meant =
+            |grant: &Arc<Grant>| only.is_none_or(|only| only.expose_secret() == grant.access.expose_secret());
         self.grants.get(holder).is_some_and(meant) && self.grants.remove(holder).is_some()
     }
 
