@@ -8,6 +8,7 @@ use crate::client::{Client, Gone};
 use crate::hub::Topic;
 use crate::inbox::Inbox;
 use crate::rescue::{self, Fault};
+use crate::stay::Stay;
 use crate::stream::{self, Listening, Stream};
 use crate::tasks::{self, TaskWatch};
 use crate::watchers::{self, Watch};
@@ -237,7 +238,9 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
     };
     let watches = watched.into_iter().map(|(_, watch)| watch).collect();
     let tasks = tasks.into_iter().map(|(_, watch)| watch).collect();
-    Ok(Some(Box::new(Listening { stream, subscription, reader, watches, tasks, cancellable })))
+    // A connection of many messages ends with whoever opened it.
+    let stay = client.headers().map(|_| Stay::new(&post.core, &post.endpoint, &post.principal));
+    Ok(Some(Box::new(Listening { stream, subscription, reader, watches, tasks, cancellable, stay })))
 }
 
 fn quoted(text: &str) -> String {
@@ -249,7 +252,8 @@ async fn watch(post: &Post, uris: Vec<String>, inbox: &Arc<Inbox>) -> Vec<(Strin
     let mut known = HashSet::new();
     let distinct = uris.into_iter().filter(|uri| known.insert(uri.clone()));
     let watches = distinct.take(post.snapshot.config.limits.subscriptions).map(|uri| async move {
-        let watch = watchers::watch(&post.core, &post.endpoint, Era::Modern, &uri, inbox).await.ok()?;
+        let watch = watchers::watch(&post.core, &post.endpoint, &post.principal, Era::Modern, &uri, inbox);
+        let watch = watch.await.ok()?;
         Some((uri, watch))
     });
     futures_util::future::join_all(watches).await.into_iter().flatten().collect()
@@ -265,7 +269,8 @@ async fn watch_tasks(
     let (mut known, capabilities) = (HashSet::new(), capabilities(post));
     let distinct = ids.into_iter().filter(|id| known.insert(id.clone()));
     let watches = distinct.take(most).map(|id| async move {
-        let watch = tasks::watch(&post.core, &post.endpoint, &id, capabilities, inbox).await?;
+        let watch =
+            tasks::watch(&post.core, &post.endpoint, &post.principal, &id, capabilities, inbox).await?;
         Some((id, watch))
     });
     futures_util::future::join_all(watches).await.into_iter().flatten().collect()
