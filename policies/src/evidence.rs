@@ -20,6 +20,8 @@ pub struct ClientCertificate {
     pub names: Vec<CertificateName>,
     /// SHA-256 of the certificate.
     pub fingerprint: [u8; 32],
+    /// When it ends.
+    pub until: Option<std::time::SystemTime>,
 }
 
 /// An alternative name of a certificate, RFC 5280 section 4.2.1.6. Kinds are kept apart, so that none passes for another.

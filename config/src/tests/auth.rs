@@ -148,40 +148,40 @@ fn what_could_not_tell_callers_is_refused() {
     check(&[
         (
             auth(""),
-            &["2:28 endpoints.m.auth: `auth` names nothing by which callers show who they are \
+            &["2:27 endpoints.m.auth: `auth` names nothing by which callers show who they are \
                (name `issuers`, `api_keys` or `certificates`, or leave out `auth`)"],
         ),
         (
             auth("insecure: true, issuers: [], api_keys: []"),
             &[
-                "2:35 endpoints.m.auth.insecure: `insecure` fits an endpoint that asks for nothing \
+                "2:34 endpoints.m.auth.insecure: `insecure` fits an endpoint that asks for nothing \
                  (leave it out: this endpoint asks who calls)",
-                "2:51 endpoints.m.auth.issuers: `issuers` is empty: nobody could come in by it (leave it out)",
-                "2:64 endpoints.m.auth.api_keys: `api_keys` is empty: nobody could come in by it (leave it out)",
+                "2:50 endpoints.m.auth.issuers: `issuers` is empty: nobody could come in by it (leave it out)",
+                "2:63 endpoints.m.auth.api_keys: `api_keys` is empty: nobody could come in by it (leave it out)",
             ],
         ),
         (
             auth("issuers: [{leeway: 1s}]"),
-            &["2:45 endpoints.m.auth.issuers[0]: an issuer needs `issuer` or `kubernetes` \
+            &["2:44 endpoints.m.auth.issuers[0]: an issuer needs `issuer` or `kubernetes` \
                (`issuer` names a provider, `kubernetes` the cluster's service accounts)"],
         ),
         (
             auth("issuers: [{issuer: 'https://a', kubernetes: {audiences: [b]}}]"),
             &[
-                "2:67 endpoints.m.auth.issuers[0].kubernetes: an issuer has either `issuer` or `kubernetes`, not both \
+                "2:66 endpoints.m.auth.issuers[0].kubernetes: an issuer has either `issuer` or `kubernetes`, not both \
                (make two of it, or write the cluster's name as `kubernetes.issuer`)",
             ],
         ),
         (
             auth("issuers: [{issuer: 'https://a'}, {issuer: 'https://a'}]"),
-            &["2:68 endpoints.m.auth.issuers[1]: the issuer stands in the list already"],
+            &["2:67 endpoints.m.auth.issuers[1]: the issuer stands in the list already"],
         ),
         (
             auth("issuers: [{issuer: 'http://a', jwks: 'http://b'}]"),
             &[
-                "2:54 endpoints.m.auth.issuers[0].issuer: the URL must begin with `https://` \
+                "2:53 endpoints.m.auth.issuers[0].issuer: the URL must begin with `https://` \
                  (`private: true` allows `http` and private addresses)",
-                "2:72 endpoints.m.auth.issuers[0].jwks: the URL must begin with `https://` \
+                "2:71 endpoints.m.auth.issuers[0].jwks: the URL must begin with `https://` \
                  (`private: true` allows `http` and private addresses)",
             ],
         ),
@@ -190,27 +190,27 @@ fn what_could_not_tell_callers_is_refused() {
                 "issuers: [{issuer: 'https://u:p@a', audiences: [], scopes: ['a b', s, s], algorithms: [], leeway: 301s}]",
             ),
             &[
-                "2:54 endpoints.m.auth.issuers[0].issuer: the URL must not hold a user name or password",
-                "2:71 endpoints.m.auth.issuers[0].audiences: the list holds no audience (leave it out for the default)",
-                "2:95 endpoints.m.auth.issuers[0].scopes[0]: a scope has visible ASCII characters without blanks, `\"` and `\\`",
-                "2:105 endpoints.m.auth.issuers[0].scopes[2]: the scope stands in the list already",
-                "2:109 endpoints.m.auth.issuers[0].algorithms: the list holds no algorithm (leave it out for the default)",
-                "2:133 endpoints.m.auth.issuers[0].leeway: may be at most `5m`",
+                "2:53 endpoints.m.auth.issuers[0].issuer: the URL must not hold a user name or password",
+                "2:70 endpoints.m.auth.issuers[0].audiences: the list holds no audience (leave it out for the default)",
+                "2:94 endpoints.m.auth.issuers[0].scopes[0]: a scope has visible ASCII characters without blanks, `\"` and `\\`",
+                "2:104 endpoints.m.auth.issuers[0].scopes[2]: the scope stands in the list already",
+                "2:108 endpoints.m.auth.issuers[0].algorithms: the list holds no algorithm (leave it out for the default)",
+                "2:132 endpoints.m.auth.issuers[0].leeway: may be at most `5m`",
             ],
         ),
         (
             auth("issuers: [{issuer: 'https://a', algorithms: [HS256, none]}]"),
             &[
-                "2:80 endpoints.m.auth.issuers[0].algorithms[0]: expected one of `ES256`, `ES384`, `EdDSA`, `PS256`, `PS384`, `PS512`, `RS256`, `RS384` and `RS512`, found `HS256` (did you mean `ES256`?)",
-                "2:87 endpoints.m.auth.issuers[0].algorithms[1]: x",
+                "2:79 endpoints.m.auth.issuers[0].algorithms[0]: `HS256` is not one of `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA` (did you mean `ES256`?)",
+                "2:86 endpoints.m.auth.issuers[0].algorithms[1]: `none` is not one of `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA`",
             ],
         ),
         (
             auth("issuers: [{kubernetes: {audiences: []}, private: true, clients: [x]}]"),
             &[
-                "2:59 endpoints.m.auth.issuers[0].kubernetes.audiences: the list holds no audience (leave it out for the default)",
-                "2:75 endpoints.m.auth.issuers[0].private: `private` fits a provider with `issuer`; this is a cluster",
-                "2:90 endpoints.m.auth.issuers[0].clients: `clients` fits a provider with `issuer`; this is a cluster",
+                "2:58 endpoints.m.auth.issuers[0].kubernetes.audiences: the list holds no audience (leave it out for the default)",
+                "2:74 endpoints.m.auth.issuers[0].private: `private` fits a provider with `issuer`; this is a cluster",
+                "2:89 endpoints.m.auth.issuers[0].clients: `clients` fits a provider with `issuer`; this is a cluster",
             ],
         ),
         (
@@ -218,7 +218,7 @@ fn what_could_not_tell_callers_is_refused() {
                 "issuers: [{issuer: 'https://a', introspection: {client_id: a, client_secret: b, opaque: false, every: 0s}}]",
             ),
             &[
-                "2:134 endpoints.m.auth.issuers[0].introspection.every: must be more than 0 (leave it out to ask never)",
+                "2:136 endpoints.m.auth.issuers[0].introspection.every: must be more than 0 (leave it out to ask never)",
             ],
         ),
         (
@@ -228,29 +228,29 @@ fn what_could_not_tell_callers_is_refused() {
                   {issuer: 'https://c', introspection: {client_id: a, client_secret: b, opaque: false}}]",
             ),
             &[
-                "2:139 endpoints.m.auth.issuers[1].introspection: another issuer is asked about tokens that weir cannot \
+                "2:138 endpoints.m.auth.issuers[1].introspection: another issuer is asked about tokens that weir cannot \
                  read, and they do not tell whose they are (give one of the two `opaque: false`)",
-                "2:211 endpoints.m.auth.issuers[2].introspection: nothing would ever be asked: `opaque` is `false` and \
+                "2:210 endpoints.m.auth.issuers[2].introspection: nothing would ever be asked: `opaque` is `false` and \
                  `every` is missing (leave out `introspection`, or say `every`)",
             ],
         ),
         (
             auth("resource: 'https://A/mcp', issuers: [{issuer: 'https://a', claims: {groups: a..b}}]"),
             &[
-                "2:45 endpoints.m.auth.resource: the URI is not in its normal form (write scheme and host in lower case, \
+                "2:44 endpoints.m.auth.resource: the URI is not in its normal form (write scheme and host in lower case, \
                  without the scheme's own port and without `.` or `..`)",
-                "2:111 endpoints.m.auth.issuers[0].claims.groups: expected a claim's name, or names joined by dots \
+                "2:110 endpoints.m.auth.issuers[0].claims.groups: expected a claim's name, or names joined by dots \
                  (write it like `realm_access.roles`)",
             ],
         ),
         (
             auth("resource: 'https://a/mcp?x', api_keys: [{name: ' a', sha256: abc, expires: tomorrow}]"),
             &[
-                "2:45 endpoints.m.auth.resource: the URI must not hold `?` or `#`",
-                "2:82 endpoints.m.auth.api_keys[0].name: a key's name has 1 to 128 characters and no blanks around it",
-                "2:96 endpoints.m.auth.api_keys[0].sha256: expected 64 hexadecimal digits \
+                "2:44 endpoints.m.auth.resource: the URI must not hold `?` or `#`",
+                "2:81 endpoints.m.auth.api_keys[0].name: a key's name has 1 to 128 characters and no blanks around it",
+                "2:95 endpoints.m.auth.api_keys[0].sha256: expected 64 hexadecimal digits \
                  (`weir key` prints the line; the key itself does not belong here)",
-                "2:110 endpoints.m.auth.api_keys[0].expires: expected a day or a time in UTC \
+                "2:109 endpoints.m.auth.api_keys[0].expires: expected a day or a time in UTC \
                  (write it like `2027-01-31` or `2027-01-31T12:00:00Z`)",
             ],
         ),
@@ -260,14 +260,14 @@ fn what_could_not_tell_callers_is_refused() {
                 SHA.to_uppercase()
             )),
             &[
-                "2:135 endpoints.m.auth.api_keys[1].name: another key has this name already",
-                "2:146 endpoints.m.auth.api_keys[1].sha256: another entry has the same key already",
+                "2:137 endpoints.m.auth.api_keys[1].name: another key has this name already",
+                "2:148 endpoints.m.auth.api_keys[1].sha256: another entry has the same key already",
             ],
         ),
         (
             auth("certificates: {allow: ['[']}"),
             &[
-                "2:58 endpoints.m.auth.certificates.allow[0]: not a pattern: unclosed character class; missing ']'",
+                "2:57 endpoints.m.auth.certificates.allow[0]: not a pattern: unclosed character class; missing ']'",
             ],
         ),
     ]);

@@ -112,7 +112,7 @@ impl Scene {
             page_size: PAGE,
             ..weir_config::Endpoint::over("e", "/mcp", ["a", "b"].map(String::from).to_vec())
         };
-        let endpoint = Endpoint::new(spec, Vec::new(), None, 1).unwrap();
+        let endpoint = Endpoint::new(spec, Vec::new(), None, 1, crate::entrance::tests::open()).unwrap();
         let prompt = endpoint.hub.subscribe();
         Self {
             endpoint,
