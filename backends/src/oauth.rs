@@ -7,6 +7,7 @@ mod challenge;
 mod discovery;
 mod error;
 mod grant;
+mod login;
 mod registration;
 mod secret;
 mod token;
@@ -16,6 +17,7 @@ pub use challenge::Challenge;
 pub use discovery::{Authority, Discovery, Protection};
 pub use error::OauthError;
 pub use grant::{FileGrants, Grant, Grants, Holder, MemoryGrants, StoreError};
+pub use login::Login;
 pub use registration::{Client, Method as ClientMethod, document};
 
 use crate::flight::{Flight, launch};
@@ -322,6 +324,7 @@ impl Connector {
         let issuer = protection.issuers.iter().find(known).or(protection.issuers.first());
         let issuer = issuer.ok_or_else(|| OauthError::discovery("it names no authorization server"))?;
         let authority = discovery.authority(issuer).await?;
+        authorization::usable(&authority)?;
         let holder = self.holder(principal);
         // What it says now, else what the operator says, else all that it knows; and what earlier calls needed.
         let told = challenge.map(|challenge| challenge.scopes).filter(|scopes| !scopes.is_empty());
@@ -359,7 +362,7 @@ impl Connector {
             self.grants.register(client.clone()).await?;
             client
         };
-        Plan::new(authority, client, resource, scopes)
+        Ok(Plan::new(authority, client, resource, scopes))
     }
 
     /// Takes what the browser of this user brings back.
