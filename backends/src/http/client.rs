@@ -7,6 +7,7 @@ mod wire;
 pub(crate) use body::Body;
 
 use crate::BackendError;
+use crate::credentials::Party;
 use ::http::header::{CONTENT_TYPE, HeaderMap};
 use ::http::{HeaderValue, Uri};
 use bytes::Bytes;
@@ -37,13 +38,15 @@ pub(crate) enum Verb {
 }
 
 /// One request to a backend.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
     pub(crate) verb: Verb,
     /// Headers beside those that every request to the backend has.
     pub(crate) headers: Vec<(&'static str, HeaderValue)>,
-    /// Headers that mirror arguments, names in lower case.
+    /// Headers that mirror arguments, and those of the caller that are passed on, names in lower case.
     pub(crate) mirrored: Vec<(String, HeaderValue)>,
+    /// With whose credential it goes.
+    pub(crate) party: Party,
     /// Path and query in place of those of the backend's URL.
     pub(crate) path: Option<Arc<str>>,
     pub(crate) body: Bytes,
@@ -52,7 +55,12 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// A request to the backend's URL.
     pub(crate) fn new(verb: Verb, headers: Vec<(&'static str, HeaderValue)>, body: Bytes) -> Self {
-        Self { verb, headers, mirrored: Vec::new(), path: None, body }
+        Self { verb, headers, mirrored: Vec::new(), party: Party::Weir, path: None, body }
+    }
+
+    /// The same, on behalf of `party`.
+    pub(crate) fn of(self, party: Party) -> Self {
+        Self { party, ..self }
     }
 }
 
