@@ -73,6 +73,12 @@ pub enum BackendError {
     /// The client session that the call belongs to has ended.
     #[error("was not asked: the client's session has ended")]
     SessionEnded,
+    /// The call's user has not granted weir the use of it, or not enough of it.
+    #[error("is not connected by its user")]
+    Unconnected,
+    /// The call's user cannot be vouched for before it.
+    #[error("cannot be called in its user's name: {0}")]
+    Unauthorized(String),
     /// weir is stopping or the backend was taken out of the configuration.
     #[error("is being stopped")]
     Stopping,

@@ -17,6 +17,7 @@ mod icon;
 mod inventory;
 mod message;
 mod notice;
+mod oauth;
 mod outbound;
 mod oversize;
 mod pending;
@@ -40,6 +41,10 @@ pub use handshake::{Features, Transport};
 pub use icon::IconError;
 pub use inventory::{Inventory, ListFault};
 pub use notice::{Notice, TaskChange, Update};
+pub use oauth::{
+    Answer, Authority, Challenge, Client, ClientMethod, Connector, Departure, Discovery, FileGrants, Grant,
+    Grants, Holder, MemoryGrants, OauthError, Outline, Plan, Protection, StoreError, Way, document,
+};
 pub use outbound::Outbound;
 pub use stdio::lines::{Line, Lines};
 pub use subscriptions::{Subject, Subscribed};

@@ -27,10 +27,10 @@ pub use load::{Loaded, load, parse};
 pub use model::{
     Algorithm, ApiKey, Auth, AuthorizationServer, Backend, BackendLimits, BackendTimeouts,
     CertificateSubject, Certificates, ClaimPaths, ClientAuthentication, ClientCredentials, ClientProof,
-    Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, HttpBackend, Icons, IdJag,
-    Introspection, Issuer, KeySource, Limits, Listener, Listing, Override, ParameterOverride, Root, Secret,
-    SessionScope, SigningAlgorithm, StdioBackend, SubjectToken, Timeouts, Tls, TokenExchange, TokenTarget,
-    Transport, Uris,
+    Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, GrantStore, HttpBackend, Icons,
+    IdJag, Introspection, Issuer, KeySource, Limits, Listener, Listing, Login, Oauth, OauthClient,
+    OauthLists, Override, ParameterOverride, Root, Secret, SessionScope, SigningAlgorithm, StdioBackend,
+    SubjectToken, Timeouts, Tls, TokenExchange, TokenTarget, Transport, Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

@@ -6,6 +6,7 @@ mod credentials;
 mod endpoint;
 mod limits;
 mod listener;
+mod oauth;
 mod secret;
 
 pub use auth::{
@@ -23,6 +24,7 @@ pub use credentials::{
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};
 pub use listener::{Listener, Tls};
+pub use oauth::{GrantStore, Login, Oauth, OauthClient, OauthLists};
 pub use secret::Secret;
 
 /// Everything one run of weir is told; equal values mean equal behaviour.
@@ -34,6 +36,8 @@ pub struct Config {
     pub backends: Vec<Backend>,
     /// The virtual MCP servers, in the order of the file; names and paths are unique.
     pub endpoints: Vec<Endpoint>,
+    /// Where users' grants are kept; absent: in memory.
+    pub grants: Option<GrantStore>,
     /// Bounds on sizes and counts at the front.
     pub limits: Limits,
     /// Bounds on time at the front.

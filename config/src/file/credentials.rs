@@ -1,6 +1,6 @@
 //! `backends.*.auth`.
 
-use super::SecretText;
+use super::{Oauth, SecretText};
 use crate::model::{ClientAuthentication, SigningAlgorithm, SubjectToken};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,6 +19,8 @@ pub(crate) struct Credentials {
     pub(crate) token_exchange: Option<TokenExchange>,
     /// Tokens that weir gets for each caller by an identity assertion of the enterprise's provider (ID-JAG).
     pub(crate) id_jag: Option<IdJag>,
+    /// Tokens that each caller grants, in a browser: users connect the backend once.
+    pub(crate) oauth: Option<Oauth>,
 }
 
 /// A header of any name.

@@ -1,6 +1,6 @@
 //! What a backend is shown so that it answers.
 
-use super::Secret;
+use super::{Oauth, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -22,12 +22,14 @@ pub enum Credentials {
     TokenExchange(Box<TokenExchange>),
     /// Tokens by an identity assertion of the enterprise's provider (SEP-990).
     IdJag(Box<IdJag>),
+    /// Tokens that each caller grants.
+    Oauth(Box<Oauth>),
 }
 
 impl Credentials {
     /// Whether each caller has its own.
     pub fn are_the_callers(&self) -> bool {
-        matches!(self, Self::TokenExchange(_) | Self::IdJag(_))
+        matches!(self, Self::TokenExchange(_) | Self::IdJag(_) | Self::Oauth(_))
     }
 }
 
