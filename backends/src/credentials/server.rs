@@ -5,26 +5,32 @@
 use super::CredentialError;
 use super::grant::Form;
 use super::token::{Expected, Fresh, read};
-use crate::BackendError;
+use crate::oauth::Discovery;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 use weir_config::{AuthorizationServer, ClientProof};
 use weir_policies::{Fetch, FetchError, Reach};
 
 /// Most requests to one authorization server at once.
 const REQUESTS: usize = 32;
+/// How long a token endpoint is used that was looked up.
+const FOUND: Duration = Duration::from_secs(600);
 
 /// An authorization server, and who weir is there.
 #[derive(Debug)]
 pub(crate) struct Server {
     issuer: Option<String>,
-    token_url: Url,
+    token_url: Option<Url>,
+    /// The token endpoint, where it was looked up, and when.
+    found: Mutex<Option<(Instant, Url)>>,
     client: String,
     proof: ClientProof,
     fetch: Arc<dyn Fetch>,
@@ -34,20 +40,17 @@ pub(crate) struct Server {
 
 impl Server {
     /// The server of `spec`, asked by way of `fetch` within `deadline`.
-    pub(crate) fn new(
-        spec: &AuthorizationServer,
-        fetch: Arc<dyn Fetch>,
-        deadline: Duration,
-    ) -> Result<Self, BackendError> {
-        Ok(Self {
+    pub(crate) fn new(spec: &AuthorizationServer, fetch: Arc<dyn Fetch>, deadline: Duration) -> Self {
+        Self {
             issuer: spec.issuer.clone(),
-            token_url: spec.token_url.clone().ok_or_else(|| BackendError::unreachable("no token_url"))?,
+            token_url: spec.token_url.clone(),
+            found: Mutex::default(),
             client: spec.client_id.clone(),
             proof: spec.proof.clone(),
             fetch,
             reach: Reach { private: spec.private, ca: spec.ca.clone(), deadline },
             places: Semaphore::new(REQUESTS),
-        })
+        }
     }
 
     /// Its name, where it is configured.
@@ -60,12 +63,31 @@ impl Server {
         let busy = |text| CredentialError::unavailable("is asked by too many at once", text);
         let place = tokio::time::timeout(self.reach.deadline, self.places.acquire()).await;
         let _place = place.map_err(|_| busy("no place in time"))?.map_err(|_| busy("closed"))?;
-        let request = self.request(self.token_url.clone(), form)?;
+        let request = self.request(&self.token_url().await?, form)?;
         let answer = self.fetch.fetch(request, &self.reach).await.map_err(unfetched)?;
         read(answer.status(), answer.body(), expected)
     }
 
-    fn request(&self, url: Url, mut form: Form) -> Result<Request<Bytes>, CredentialError> {
+    /// Its token endpoint, looked up where it is not configured.
+    async fn token_url(&self) -> Result<Url, CredentialError> {
+        if let Some(url) = &self.token_url {
+            return Ok(url.clone());
+        }
+        if let Some((at, url)) = &*self.found.lock()
+            && at.elapsed() < FOUND
+        {
+            return Ok(url.clone());
+        }
+        let discovery = Discovery { fetch: &*self.fetch, reach: &self.reach };
+        let looked_up = discovery.authority(self.issuer().unwrap_or_default()).await;
+        let url = looked_up
+            .map_err(|error| CredentialError::unavailable("cannot be looked up", error))?
+            .token_endpoint;
+        *self.found.lock() = Some((Instant::now(), url.clone()));
+        Ok(url)
+    }
+
+    fn request(&self, url: &Url, mut form: Form) -> Result<Request<Bytes>, CredentialError> {
         let mut authorization = None;
         match &self.proof {
             ClientProof::None => form.push(("client_id", self.client.clone())),

@@ -8,17 +8,24 @@ use crate::{BackendError, CredentialError};
 const AUTHORIZATION: &str = "authorization";
 /// The server does not know who asks.
 const UNAUTHORIZED: u16 = 401;
+/// It does, and refuses all the same.
+const FORBIDDEN: u16 = 403;
 
 impl Shared {
     /// Sends a request. A credential that the server refuses is renewed, and the request is made once more: what a server
     /// answers with 401 it has not carried out.
     pub(crate) async fn send(&self, request: Outgoing) -> Result<Incoming, BackendError> {
         // An image is fetched without any.
-        if self.credentials.are_fixed() || request.verb == Verb::GetImage {
-            return self.client.send(request).await;
+        let response = if self.credentials.are_fixed() || request.verb == Verb::GetImage {
+            self.client.send(request).await?
+        } else {
+            // Boxed, so that those without are not made larger by it.
+            Box::pin(self.send_authorized(request)).await?
+        };
+        match response.status {
+            FORBIDDEN => permitted(response),
+            _ => Ok(response),
         }
-        // Boxed, so that those without are not made larger by it.
-        Box::pin(self.send_authorized(request)).await
     }
 
     async fn send_authorized(&self, request: Outgoing) -> Result<Incoming, BackendError> {
@@ -38,5 +45,15 @@ impl Shared {
         let renewed = shown.renewed().await?.ok_or_else(rejected)?;
         let response = self.client.send(with(renewed.value)).await?;
         if response.status == UNAUTHORIZED { Err(rejected()) } else { Ok(response) }
+    }
+}
+
+/// Tells what a server wants that refuses a credential for its scopes (RFC 6750 section 3.1).
+fn permitted(response: Incoming) -> Result<Incoming, BackendError> {
+    match response.challenge() {
+        Some(challenge) if challenge.lacks_scope() => {
+            Err(BackendError::Credential(CredentialError::Scopes(challenge.scopes)))
+        }
+        _ => Ok(response),
     }
 }
