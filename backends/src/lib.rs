@@ -3,6 +3,7 @@
 mod backend;
 mod cause;
 mod changes;
+mod credentials;
 mod deadlines;
 mod departed;
 mod dial;
@@ -32,6 +33,7 @@ mod verbosity;
 pub use backend::{Backend, Call, Input, SessionKey, connect, connect_http};
 pub use cause::Cause;
 pub use changes::Changes;
+pub use credentials::CredentialError;
 pub use error::BackendError;
 pub use exchange::{Event, Exchange, Message, Outcome};
 pub use freshness::Freshness;

@@ -178,6 +178,7 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
     let (mirrors, original) =
         target.mirrored.map(|own| (own.exposed, Some(own.original))).unwrap_or_default();
     let call = Box::new(Call {
+        passed_on: Vec::new(),
         mirrors: original,
         target: target.original.filter(|_| method != Method::Complete),
         rename: target.rename,
