@@ -124,7 +124,11 @@ impl Reply {
 }
 
 /// Answers a browser at one of the pages.
-pub(crate) async fn answer(core: &Arc<Core>, snapshot: Arc<Snapshot>, mut http: Http<'_>) -> Result<(), Gone> {
+pub(crate) async fn answer(
+    core: &Arc<Core>,
+    snapshot: Arc<Snapshot>,
+    mut http: Http<'_>,
+) -> Result<(), Gone> {
     if *http.method() == Method::GET
         && http.uri().path() == DOCUMENT
         && let Some(base) = &snapshot.base

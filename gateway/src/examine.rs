@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_backends::{Backend, BackendError, Inventory};
+use weir_backends::{Backend, BackendError, Grants, Inventory, MemoryGrants};
 use weir_config::{Config, Timeouts, Transport};
 use weir_protocol::{Era, Method};
 use weir_runtime::Guardian;
@@ -103,10 +103,12 @@ pub fn examine(config: &Config, guardian: &Guardian) -> Result<Examination, Gate
         Duration::ZERO => Timeouts::default().start,
         wait => wait,
     };
+    // What users granted is for their calls alone.
+    let grants: Arc<dyn Grants> = Arc::new(MemoryGrants::default());
     let backends: Vec<Result<Arc<dyn Backend>, BackendError>> = config
         .backends
         .iter()
-        .map(|spec| weir_backends::connect(spec, guardian, background.handle()))
+        .map(|spec| weir_backends::connect(spec, guardian, &grants, background.handle()))
         .collect();
     let asked = background.block_on(async {
         let asked = join_all(backends.iter().map(|backend| ask(backend, wait))).await;

@@ -83,8 +83,7 @@ impl Browser {
         let text = seal.seal(Purpose::Browser, &plain, base.origin().as_bytes())?;
         let secure = if base.is_secure() { "; Secure" } else { "" };
         let name = name(base);
-        let cookie =
-            format!("{name}={text}; Path=/; HttpOnly; SameSite=Lax; Max-Age={KNOWN}{secure}");
+        let cookie = format!("{name}={text}; Path=/; HttpOnly; SameSite=Lax; Max-Age={KNOWN}{secure}");
         HeaderValue::try_from(cookie).map_err(io::Error::other)
     }
 }

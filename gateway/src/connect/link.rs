@@ -29,12 +29,7 @@ pub(crate) struct Link {
 
 impl Link {
     /// A link to connect this backend.
-    pub(crate) fn new(
-        seal: &Seal,
-        endpoint: usize,
-        backend: usize,
-        told: Option<(u128, String)>,
-    ) -> Self {
+    pub(crate) fn new(seal: &Seal, endpoint: usize, backend: usize, told: Option<(u128, String)>) -> Self {
         let holds = u64::try_from(HOLDS.as_millis()).unwrap_or(u64::MAX);
         Self { endpoint, backend, told, until: seal.now().saturating_add(holds) }
     }

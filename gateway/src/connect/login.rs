@@ -41,7 +41,8 @@ impl Visit<'_> {
         query: &str,
     ) -> Reply {
         let Some((login, reach)) = reach(endpoint) else {
-            let text = "Nothing says how users of this endpoint log in. The operator can add `login` to its `auth`.";
+            let text =
+                "Nothing says how users of this endpoint log in. The operator can add `login` to its `auth`.";
             return Reply::told(403, "Not here", text);
         };
         let (steps, seal) = (&self.core.pages.steps, &self.core.seal);

@@ -92,9 +92,8 @@ impl Question<'_> {
         let form = format!(
             "<form method=\"post\" action=\"{path}\"><input type=\"hidden\" name=\"consent\" value=\"{token}\"><button class=\"go\">Continue</button></form> <a class=\"button\" href=\"{path}\">Not now</a>"
         );
-        let asks = paragraph(
-            "weir will call this server in your name. Continue only if you started this yourself.",
-        );
+        let asks =
+            paragraph("weir will call this server in your name. Continue only if you started this yourself.");
         document(&format!("Connect {}", self.backend), &format!("{asks}{list}{form}"))
     }
 }
@@ -123,7 +122,11 @@ pub(super) fn list(endpoint: &str, user: Option<&str>, rows: &[Row<'_>], note: O
         let state = match &row.granted {
             None => format!("not connected <a class=\"button\" href=\"{again}\">Connect</a>"),
             Some(scopes) => {
-                let scopes = if scopes.is_empty() { String::new() } else { format!(" ({})", escape(&scopes.join(", "))) };
+                let scopes = if scopes.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", escape(&scopes.join(", ")))
+                };
                 let token = escape(&row.token);
                 format!(
                     "connected{scopes} <form method=\"post\" action=\"{path}\"><input type=\"hidden\" name=\"disconnect\" value=\"{token}\"><button>Disconnect</button></form> <a class=\"button\" href=\"{again}\">Connect again</a>"
@@ -160,7 +163,11 @@ mod tests {
             token: evil,
         };
         let row = Row { backend: evil, granted: Some(scopes.to_vec()), token: evil.to_owned() };
-        for page in [question.document(), list("main", Some(evil), &[row], Some(evil)), document(evil, &paragraph(evil))] {
+        for page in [
+            question.document(),
+            list("main", Some(evil), &[row], Some(evil)),
+            document(evil, &paragraph(evil)),
+        ] {
             assert!(!page.contains("<script") && !page.contains("alert('"), "{page}");
             assert!(!page.contains('\u{202e}') && page.contains("&lt;script&gt;"), "{page}");
         }
@@ -170,6 +177,8 @@ mod tests {
     fn a_page_is_bound_to_its_own_site() {
         let policy = policy(Some("http://127.0.0.1:5"));
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
-        assert!(!policy.contains("unsafe") && policy.contains("form-action 'self' https: http://127.0.0.1:5;"));
+        assert!(
+            !policy.contains("unsafe") && policy.contains("form-action 'self' https: http://127.0.0.1:5;")
+        );
     }
 }

@@ -70,7 +70,8 @@ pub(super) fn failed(what: &str, error: &OauthError) -> Reply {
 
 /// What is told to a browser that is in the middle of nothing.
 pub(super) fn strange() -> Reply {
-    let text = "This browser did not begin here, or it took too long, or it has been here before. Begin anew.";
+    let text =
+        "This browser did not begin here, or it took too long, or it has been here before. Begin anew.";
     Reply::told(400, "Begin anew", text)
 }
 
@@ -205,7 +206,8 @@ impl Visit<'_> {
         let resource = outline.resource.clone();
         let principal = principal.clone();
         let user = shown(&principal).map(str::to_owned);
-        let purchase = Purchase { endpoint: endpoint.number, backend: number, principal, told, stage: outline };
+        let purchase =
+            Purchase { endpoint: endpoint.number, backend: number, principal, told, stage: outline };
         let token = self.keep(browser, Purpose::Consent, Pending::Consent(purchase));
         let token = token.map_err(|error| broken(&error))?;
         let question = Question {
@@ -237,11 +239,20 @@ impl Visit<'_> {
     pub(super) async fn act(&self, http: &mut Http<'_>, endpoint: &Arc<Endpoint>) -> Reply {
         let own = http.header(ORIGIN).is_some_and(|origin| self.base.is_own(origin));
         let form = http.header(CONTENT_TYPE).is_some_and(|media| {
-            media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            media
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
         });
         let browser = Browser::known(http, self.base, &self.core.seal);
         let Some(browser) = browser.filter(|_| own && form) else {
-            return Reply::told(403, "Not from here", "This was not sent by a page of weir's in this browser.");
+            return Reply::told(
+                403,
+                "Not from here",
+                "This was not sent by a page of weir's in this browser.",
+            );
         };
         let patience = self.snapshot.config.timeouts.read;
         let Ok(Ok(body)) = tokio::time::timeout(patience, http.body(LARGEST_FORM)).await else {
@@ -300,7 +311,11 @@ impl Visit<'_> {
         let plain = self.core.seal.open(Purpose::Disconnect, text.as_bytes(), &aad).ok_or_else(strange)?;
         let number = usize::from_be_bytes(plain.try_into().map_err(|_| strange())?);
         let (backend, connector) = self.connector(endpoint, number)?;
-        tracing::info!(backend = backend.name(), endpoint = endpoint.spec.name, "a user disconnects a backend");
+        tracing::info!(
+            backend = backend.name(),
+            endpoint = endpoint.spec.name,
+            "a user disconnects a backend"
+        );
         connector.disconnect(principal).await.map_err(|error| failed(backend.name(), &error))?;
         Ok(Reply::to(self.base.url(&path(&endpoint.spec.name))))
     }
