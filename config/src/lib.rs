@@ -29,8 +29,8 @@ pub use model::{
     CertificateSubject, Certificates, ClaimPaths, ClientAuthentication, ClientCredentials, ClientProof,
     Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, GrantStore, HttpBackend, Icons,
     IdJag, Introspection, Issuer, KeySource, Limits, Listener, Listing, Login, Oauth, OauthClient,
-    OauthLists, Override, ParameterOverride, Root, Secret, SessionScope, SigningAlgorithm, StdioBackend,
-    SubjectToken, Timeouts, Tls, TokenExchange, TokenTarget, Transport, Uris,
+    OauthLists, Override, ParameterOverride, Root, Secret, SessionScope, StdioBackend, SubjectToken,
+    Timeouts, Tls, TokenExchange, TokenTarget, Transport, Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

@@ -18,8 +18,8 @@ pub use backend::{
     Transport,
 };
 pub use credentials::{
-    AuthorizationServer, ClientCredentials, ClientProof, Credentials, IdJag, Listing, SigningAlgorithm,
-    SubjectToken, TokenExchange, TokenTarget,
+    AuthorizationServer, ClientCredentials, ClientProof, Credentials, IdJag, Listing, SubjectToken,
+    TokenExchange, TokenTarget,
 };
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};
