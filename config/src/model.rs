@@ -17,7 +17,7 @@ pub use backend::{
 };
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};
-pub use listener::{Listener, Tls};
+pub use listener::{Listener, Tls, TlsClients};
 pub use secret::Secret;
 
 /// Everything one run of weir is told; equal values mean equal behaviour.
