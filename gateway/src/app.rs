@@ -17,6 +17,7 @@ use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::ShutdownWatch;
 use std::sync::Arc;
 use std::time::Duration;
+use weir_policies::Principal;
 use weir_protocol::{Revision, batch, code, headers};
 
 /// Streams that one HTTP/2 connection may have open at once.
@@ -26,6 +27,7 @@ const H2_STREAMS: u32 = 1024;
 pub(crate) struct App {
     core: Arc<Core>,
     options: HttpServerOptions,
+    anonymous: Arc<Principal>,
 }
 
 impl App {
@@ -35,7 +37,7 @@ impl App {
         options.h2c = snapshot.config.listener.h2c;
         options.h2_idle_timeout = Some(snapshot.config.timeouts.connection);
         drop(snapshot);
-        Self { core, options }
+        Self { core, options, anonymous: Arc::new(Principal::anonymous()) }
     }
 
     async fn answer(&self, mut http: Http<'_>) -> Result<(), Gone> {
@@ -60,13 +62,15 @@ impl App {
         if admitted.is_none() && !intake::is_small_post(&http) {
             return refuse(http, &rescue::overloaded("requests", limit)).await;
         }
+        let principal = self.anonymous.clone();
         if door != Door::Endpoint {
             // Boxed, so that what is rare does not make the future of every request larger.
-            return Box::pin(edge::sse::answer(core, door, snapshot, endpoint, http, admitted)).await;
+            return Box::pin(edge::sse::answer(core, door, snapshot, endpoint, principal, http, admitted))
+                .await;
         }
         let modern = http.header(headers::PROTOCOL_VERSION).is_some_and(Revision::names_modern);
         match *http.method() {
-            Method::POST => match self.read(&mut http, snapshot, endpoint, modern).await {
+            Method::POST => match self.read(&mut http, snapshot, endpoint, principal, modern).await {
                 Ok(mail) if admitted.is_none() && mail.asks() => {
                     let fault = rescue::overloaded("requests", limit);
                     Box::pin(mail.refuse(Client::Http(http), &fault)).await
@@ -75,8 +79,8 @@ impl App {
                 Err(fault) => refuse(http, &fault).await,
             },
             Method::OPTIONS => http.preflight().await,
-            Method::GET if !modern => edge::legacy::get(core, snapshot, endpoint, http).await,
-            Method::DELETE if !modern => edge::legacy::delete(core, &endpoint, http).await,
+            Method::GET if !modern => edge::legacy::get(core, snapshot, endpoint, &principal, http).await,
+            Method::DELETE if !modern => edge::legacy::delete(core, &endpoint, &principal, http).await,
             _ => {
                 let allow = if modern { "POST" } else { "POST, GET, DELETE" };
                 let fault = Fault::new(
@@ -95,6 +99,7 @@ impl App {
         http: &mut Http<'_>,
         snapshot: Arc<Snapshot>,
         endpoint: Arc<Endpoint>,
+        principal: Arc<Principal>,
         modern: bool,
     ) -> Result<Mail, Fault> {
         intake::content_type(http)?;
@@ -105,9 +110,9 @@ impl App {
         }
         let body = intake::body(http, &snapshot.config).await?;
         if batch::is_batch(&body) && !modern {
-            match edge::legacy::visit(&self.core, &endpoint, http.headers()) {
+            match edge::legacy::visit(&self.core, &endpoint, &principal, http.headers()) {
                 Ok(visit) => {
-                    let batch = Batch::read(&self.core, snapshot, &endpoint, visit, &body)?;
+                    let batch = Batch::read(&self.core, snapshot, &endpoint, &principal, visit, &body)?;
                     return Ok(Mail::Many(Box::new(batch)));
                 }
                 Err(fault) if fault.status == 404 => return Err(fault),
@@ -115,7 +120,7 @@ impl App {
                 Err(_) => {}
             }
         }
-        Ok(Mail::One(Post::read(&self.core, snapshot, endpoint, None, body)?))
+        Ok(Mail::One(Post::read(&self.core, snapshot, endpoint, principal, None, body)?))
     }
 }
 

@@ -25,6 +25,7 @@ use crate::tasks;
 use bytes::Bytes;
 use std::sync::Arc;
 use weir_backends::Input;
+use weir_policies::Principal;
 use weir_protocol::{Envelope, Era, Kind, Meta, Method, Revision, code, json};
 
 /// A message that was read and understood, over whatever transport it came.
@@ -33,6 +34,8 @@ pub(crate) struct Post {
     pub(crate) core: Arc<Core>,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) snapshot: Arc<Snapshot>,
+    /// Who calls.
+    pub(crate) principal: Arc<Principal>,
     /// The session, where it is known without headers: the connection is one, or the batch came in one.
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) body: Bytes,
@@ -41,11 +44,12 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    /// Understands a message for `endpoint`, which is one of `snapshot`.
+    /// Understands a message of `principal` for `endpoint`, which is one of `snapshot`.
     pub(crate) fn read(
         core: &Arc<Core>,
         snapshot: Arc<Snapshot>,
         endpoint: Arc<Endpoint>,
+        principal: Arc<Principal>,
         session: Option<Arc<Session>>,
         body: Bytes,
     ) -> Result<Self, Fault> {
@@ -56,7 +60,7 @@ impl Post {
             return Err(Fault::new(400, code::INVALID_REQUEST, message));
         }
         let meta = envelope.meta(&body)?;
-        Ok(Self { core: core.clone(), endpoint, snapshot, session, body, envelope, meta })
+        Ok(Self { core: core.clone(), endpoint, snapshot, principal, session, body, envelope, meta })
     }
 
     /// Whether the message itself says that it belongs to the modern era.
@@ -93,7 +97,7 @@ impl Post {
             envelope: &self.envelope,
             meta: self.meta.as_ref(),
             era: manner.era(),
-            principal: &self.core.principal,
+            principal: &self.principal,
             manner,
             input,
         };

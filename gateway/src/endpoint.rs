@@ -4,6 +4,7 @@ use crate::attached::Attached;
 use crate::catalog::{self, Catalog, Conflict, List, Stock, Unfit};
 use crate::hub::{Hub, Topic};
 use crate::icons;
+use crate::seal::identity;
 use crate::tasks::TaskWatchers;
 use crate::watchers::Watchers;
 use arc_swap::ArcSwap;
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use weir_policies::Policies;
+use weir_policies::{Policies, Principal};
 use weir_protocol::cursor::{Cursor, CursorCodec};
 
 /// How many superseded catalogs are kept for clients that are still paging.
@@ -199,19 +200,32 @@ impl Endpoint {
         *reported = unfit.to_vec();
     }
 
-    /// The catalog and the place in it that a cursor means; `None` where weir did not write it or no longer holds what
+    /// The catalog and the place in it that a cursor means; `None` where weir did not write it for `principal`, or no longer holds what
     /// it points into.
-    pub(crate) fn resume(&self, list: List, cursor: &str) -> Option<(Arc<Catalog>, usize)> {
-        let cursor = self.cursors.decode(cursor).filter(|cursor| cursor.list == list as u32)?;
+    pub(crate) fn resume(
+        &self,
+        list: List,
+        principal: &Principal,
+        cursor: &str,
+    ) -> Option<(Arc<Catalog>, usize)> {
+        let cursor =
+            self.cursors.decode(cursor, &identity(principal)).filter(|cursor| cursor.list == list as u32)?;
         let recent = self.recent.lock();
         let catalog = recent.iter().find(|catalog| catalog.generation == cursor.generation)?;
         Some((catalog.clone(), usize::try_from(cursor.offset).ok()?))
     }
 
-    /// The cursor of the page of `catalog` that begins at item `first`.
-    pub(crate) fn cursor(&self, list: List, catalog: &Catalog, first: usize) -> String {
+    /// The cursor for `principal` of the page of `catalog` that begins at item `first`.
+    pub(crate) fn cursor(
+        &self,
+        list: List,
+        principal: &Principal,
+        catalog: &Catalog,
+        first: usize,
+    ) -> String {
         let offset = u32::try_from(first).unwrap_or(u32::MAX);
-        self.cursors.encode(Cursor { list: list as u32, generation: catalog.generation, offset })
+        let cursor = Cursor { list: list as u32, generation: catalog.generation, offset };
+        self.cursors.encode(cursor, &identity(principal))
     }
 }
 

@@ -21,7 +21,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use weir_backends::SessionKey;
 use weir_config::Config;
-use weir_policies::Principal;
 use weir_runtime::Guardian;
 
 /// Threads for what happens beside the calls: child processes, lists, streams of changes.
@@ -38,8 +37,6 @@ pub(crate) struct Core {
     pub(crate) seal: Arc<Seal>,
     /// Calls that wait for what their modern clients were asked.
     pub(crate) parking: Parking,
-    /// Who calls, on endpoints without authentication.
-    pub(crate) principal: Arc<Principal>,
 }
 
 impl Core {
@@ -155,7 +152,6 @@ impl Gateway {
             drain: Arc::new(Drain::new()),
             seal: Arc::new(Seal::new()?),
             parking: Parking::default(),
-            principal: Arc::new(Principal::anonymous()),
         });
         drop(entered);
         let mut fleet =

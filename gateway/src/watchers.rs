@@ -206,14 +206,15 @@ impl Watches {
 pub(crate) async fn watch(
     core: &Core,
     endpoint: &Endpoint,
+    principal: &Arc<Principal>,
     era: Era,
     uri: &str,
     inbox: &Arc<Inbox>,
 ) -> Result<Watch, Fault> {
-    let watchable = call::watchable(endpoint, era, &core.principal, uri)?;
+    let watchable = call::watchable(endpoint, era, principal, uri)?;
     let Watchable { backend, permit, uri: original } = watchable;
     // Entered before the backend is asked, so that its first update is not lost.
-    let watch = endpoint.watchers.enter(uri, &core.principal, inbox, (backend.number, &original));
+    let watch = endpoint.watchers.enter(uri, principal, inbox, (backend.number, &original));
     // A reload since the request began has not seen it.
     let snapshot = core.snapshot.load_full();
     let current = snapshot.numbered(endpoint.number);

@@ -17,6 +17,7 @@ use futures_util::stream::FuturesUnordered;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use weir_policies::Principal;
 use weir_protocol::{Kind, Method, Revision, batch, code, json};
 
 /// A batch whose messages were read.
@@ -31,11 +32,13 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Reads a batch that came in a session of `endpoint`, which is one of `snapshot`. What is wrong with one message is its own affair; the others are answered.
+    /// Reads a batch that came from `principal` in a session of `endpoint`, which is one of `snapshot`. What is wrong with
+    /// one message is its own affair; the others are answered.
     pub(crate) fn read(
         core: &Arc<Core>,
         snapshot: Arc<Snapshot>,
         endpoint: &Arc<Endpoint>,
+        principal: &Arc<Principal>,
         visit: Visit,
         body: &Bytes,
     ) -> Result<Self, Fault> {
@@ -48,7 +51,8 @@ impl Batch {
         let (mut posts, mut refused) = (Vec::with_capacity(spans.len()), Vec::new());
         for span in spans {
             let element = body.slice(span.start()..span.end());
-            match Post::read(core, snapshot.clone(), endpoint.clone(), Some(session.clone()), element) {
+            let (endpoint, principal) = (endpoint.clone(), principal.clone());
+            match Post::read(core, snapshot.clone(), endpoint, principal, Some(session.clone()), element) {
                 Ok(post) => posts.push(post),
                 Err(fault) => refused.push(fault.body(None)),
             }

@@ -34,9 +34,9 @@ fn page(post: &Post, list: List, era: Era) -> Result<[Bytes; 3], Fault> {
     let (catalog, first) = match cursor {
         None | Some(b"null") => (endpoint.catalog(), 0),
         Some(raw) => {
-            json::as_str(raw).and_then(|cursor| endpoint.resume(list, &cursor)).ok_or_else(|| {
-                rescue::invalid_params("this cursor is not valid any more; list again from the start")
-            })?
+            json::as_str(raw).and_then(|cursor| endpoint.resume(list, &post.principal, &cursor)).ok_or_else(
+                || rescue::invalid_params("this cursor is not valid any more; list again from the start"),
+            )?
         }
     };
     let page = catalog
@@ -48,7 +48,10 @@ fn page(post: &Post, list: List, era: Era) -> Result<[Bytes; 3], Fault> {
     head.extend_from_slice(b",\"result\":");
     let mut tail = String::new();
     if let Some(next) = page.next {
-        tail.push_str(&format!(",\"nextCursor\":\"{}\"", endpoint.cursor(list, &catalog, next)));
+        tail.push_str(&format!(
+            ",\"nextCursor\":\"{}\"",
+            endpoint.cursor(list, &post.principal, &catalog, next)
+        ));
     }
     if era == Era::Modern {
         tail.push_str(&format!(

@@ -249,7 +249,8 @@ async fn watch(post: &Post, uris: Vec<String>, inbox: &Arc<Inbox>) -> Vec<(Strin
     let mut known = HashSet::new();
     let distinct = uris.into_iter().filter(|uri| known.insert(uri.clone()));
     let watches = distinct.take(post.snapshot.config.limits.subscriptions).map(|uri| async move {
-        let watch = watchers::watch(&post.core, &post.endpoint, Era::Modern, &uri, inbox).await.ok()?;
+        let watch = watchers::watch(&post.core, &post.endpoint, &post.principal, Era::Modern, &uri, inbox);
+        let watch = watch.await.ok()?;
         Some((uri, watch))
     });
     futures_util::future::join_all(watches).await.into_iter().flatten().collect()
@@ -265,7 +266,8 @@ async fn watch_tasks(
     let (mut known, capabilities) = (HashSet::new(), capabilities(post));
     let distinct = ids.into_iter().filter(|id| known.insert(id.clone()));
     let watches = distinct.take(most).map(|id| async move {
-        let watch = tasks::watch(&post.core, &post.endpoint, &id, capabilities, inbox).await?;
+        let watch =
+            tasks::watch(&post.core, &post.endpoint, &post.principal, &id, capabilities, inbox).await?;
         Some((id, watch))
     });
     futures_util::future::join_all(watches).await.into_iter().flatten().collect()

@@ -187,7 +187,7 @@ impl Scene {
         let Some(reader) = &self.readers[client] else {
             return;
         };
-        match self.endpoint.resume(reader.list, &reader.cursor) {
+        match self.endpoint.resume(reader.list, &Principal::anonymous(), &reader.cursor) {
             Some((catalog, first)) => self.turn(client, &catalog, first),
             None => {
                 assert!(self.changes - reader.begun >= KEPT, "refused although it is still held");
@@ -198,7 +198,13 @@ impl Scene {
         if let Some(reader) = &self.readers[client]
             && reader.list != other
         {
-            assert!(self.endpoint.resume(other, &reader.cursor).is_none(), "a cursor of another list");
+            let anonymous = Principal::anonymous();
+            assert!(
+                self.endpoint.resume(other, &anonymous, &reader.cursor).is_none(),
+                "a cursor of another list"
+            );
+            let bob = Principal::of("https://issuer", "bob");
+            assert!(self.endpoint.resume(reader.list, &bob, &reader.cursor).is_none(), "another's cursor");
         }
     }
 
@@ -209,7 +215,7 @@ impl Scene {
         reader.read.extend(items(page, reader.list));
         match page.next {
             Some(next) => {
-                reader.cursor = self.endpoint.cursor(reader.list, catalog, next);
+                reader.cursor = self.endpoint.cursor(reader.list, &Principal::anonymous(), catalog, next);
                 self.readers[client] = Some(reader);
             }
             None => assert_eq!(reader.read, reader.whole, "the list is not whole"),

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use weir_backends::Update;
+use weir_policies::Principal;
 use weir_protocol::{Revision, code, headers};
 
 /// Answers a GET.
@@ -25,6 +26,7 @@ pub(crate) async fn get(
     core: &Arc<Core>,
     snapshot: Arc<Snapshot>,
     endpoint: Arc<Endpoint>,
+    principal: &Principal,
     mut http: Http<'_>,
 ) -> Result<(), Gone> {
     if !http.read_accepts().stream {
@@ -32,7 +34,7 @@ pub(crate) async fn get(
             Fault::new(406, code::INVALID_REQUEST, "a GET is answered by a `text/event-stream`; accept it");
         return refuse(http, &fault).await;
     }
-    let visit = match visit(core, &endpoint, http.headers()) {
+    let visit = match visit(core, &endpoint, principal, http.headers()) {
         Ok(visit) => visit,
         Err(fault) => return refuse(http, &fault).await,
     };
