@@ -24,9 +24,9 @@ pub use environment::{Environment, ProcessEnvironment};
 pub use import::{Imported, Origin, Variable, import, import_text};
 pub use load::{Loaded, load, parse};
 pub use model::{
-    Backend, BackendLimits, BackendTimeouts, Concealed, Config, Conflicts, Endpoint, EraSetting, Filter,
-    HttpBackend, Icons, Limits, Listener, Override, ParameterOverride, Root, Secret, SessionScope,
-    StdioBackend, Timeouts, Tls, Transport, Uris,
+    Backend, BackendLimits, BackendTimeouts, ClaimKind, Concealed, Config, Conflicts, Endpoint, EraSetting,
+    Filter, HttpBackend, Icons, Limits, Listener, Override, ParameterOverride, Policies, PolicySource, Root,
+    Secret, SessionScope, StdioBackend, Timeouts, Tls, Transport, Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
 use weir_backends::{Call, Input, SessionKey};
-use weir_policies::{Action, Permit, Principal};
+use weir_policies::{Action, Context, Item, ItemKind, Permit, Principal};
 use weir_protocol::object::Object;
 use weir_protocol::parameters::Parameters;
 use weir_protocol::{
@@ -67,7 +67,8 @@ pub(crate) fn watchable(
         _ => return Err(rescue::no_resource(era, uri)),
     };
     let backend = endpoint.backends.get(at).cloned().ok_or_else(ownerless)?;
-    let permit = endpoint.policies.permit(principal, Action::SubscribeResource, uri);
+    let item = Item::of(ItemKind::Resource, uri, &original, backend.name());
+    let permit = endpoint.policies.permit(principal, Action::SubscribeResource, &item, &Context::now(era));
     let permit = permit.map_err(|_| rescue::no_resource(era, uri))?;
     Ok(Watchable { backend, permit, uri: original })
 }
@@ -168,7 +169,17 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
     };
     let backend = endpoint.backends.get(target.backend).cloned().ok_or_else(ownerless)?;
     // Denied and unknown look the same, so that nothing is learnt about what exists.
-    let permit = endpoint.policies.permit(request.principal, action, &name).map_err(|_| match action {
+    let kind = match action {
+        Action::CallTool => ItemKind::Tool,
+        Action::GetPrompt => ItemKind::Prompt,
+        _ => ItemKind::Resource,
+    };
+    let item = Item::of(kind, &name, target.original.as_deref().unwrap_or(&name), backend.name());
+    let arguments = params.arguments.map(|span| span.text(request.body));
+    let retry = request.input.is_some();
+    let context = Context { arguments, retry, ..Context::now(request.era) };
+    let permit = endpoint.policies.permit(request.principal, action, &item, &context);
+    let permit = permit.map_err(|_| match action {
         Action::ReadResource => rescue::no_resource(request.era, &name),
         Action::GetPrompt => rescue::no_item("prompt", &name, &Found::Nothing),
         _ => rescue::no_item("tool", &name, &Found::Nothing),

@@ -17,7 +17,7 @@ use crate::rescue::{self, Fault};
 use crate::seal::{Purpose, Seal, identity};
 use std::sync::Arc;
 use weir_backends::{BackendError, Call, Input, Message};
-use weir_policies::{Action, Permit, Principal};
+use weir_policies::{Action, Item, ItemKind, Permit, Principal};
 use weir_protocol::{ClientCapabilities, Era, Method, Splice, code, json};
 
 /// The longest id of a server's own, in bytes. Clients send theirs, which is longer, as a header.
@@ -132,7 +132,8 @@ fn locate(
         .backends
         .get(entry.backend)
         .filter(|backend| (backend.number as u64).to_be_bytes() == *number)?;
-    let permit = endpoint.policies.permit(principal, Action::CallTool, tool).ok()?;
+    let item = Item::of(ItemKind::Tool, tool, &entry.original, backend.name());
+    let permit = endpoint.policies.permit_again(principal, Action::CallTool, &item).ok()?;
     let mut ids = Ids::of_call(seal, endpoint, principal, backend.number, tool);
     let inner: Arc<str> = inner.into();
     ids.asked = Some(inner.clone());

@@ -3,5 +3,7 @@
 mod permit;
 mod principal;
 
-pub use permit::{Action, Denied, Permit, Policies};
+pub use permit::{
+    Action, ClassKey, Context, Denied, Hints, Item, ItemKind, Permit, Policies, PolicyProblem, Tool,
+};
 pub use principal::Principal;

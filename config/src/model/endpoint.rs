@@ -35,6 +35,8 @@ pub struct Endpoint {
     pub page_size: usize,
     /// Whether clients of HTTP+SSE find it at `PATH/sse`. Default yes.
     pub sse: bool,
+    /// What callers may do. Absent: without authentication everything, with it nothing.
+    pub policies: Option<super::Policies>,
     /// Told to clients as the server's instructions; absent: the backends' own, joined.
     pub instructions: Option<String>,
 }
@@ -155,6 +157,7 @@ impl Endpoint {
             icons: Icons::default(),
             page_size: Self::PAGE_SIZE,
             sse: Self::SSE,
+            policies: None,
             instructions: None,
         }
     }
