@@ -4,6 +4,7 @@ mod build;
 mod exposure;
 mod filter;
 mod freshness;
+mod identity;
 mod interfaces;
 mod names;
 mod offers;
@@ -24,12 +25,12 @@ use bytes::Bytes;
 use exposure::Exposure;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use template::Template;
 use weir_backends::Freshness;
 use weir_policies::Hints;
-use weir_protocol::parameters::Parameters;
 use weir_protocol::Mirrors;
+use weir_protocol::parameters::Parameters;
 
 /// The lists of a catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -133,6 +134,7 @@ pub(crate) struct Catalog {
     exposure: Exposure,
     /// A backend's own URI → the first resource of that URI, where clients see other URIs.
     plain: HashMap<Arc<str>, usize>,
+    spellings: OnceLock<identity::Spellings>,
     /// Overrides that do not do what was meant, to be reported.
     pub(crate) unfit: Vec<Unfit>,
 }
@@ -219,16 +221,13 @@ impl Catalog {
         self.exposure.prefix(backend)
     }
 
-    /// The template (or resource) that a completion names.
+    /// The template that a completion names.
     pub(crate) fn template(&self, uri: &str) -> Found<'_> {
         let canonical = match self.original_uri(uri) {
             Some((owner, original)) => self.exposed_uri(owner, original),
             None => uri.into(),
         };
-        match self.shelf(List::Templates).find(&canonical) {
-            Found::Nothing => self.resource(uri),
-            found => found,
-        }
+        self.shelf(List::Templates).find(&canonical)
     }
 
     /// Which lists differ from those of `other`.

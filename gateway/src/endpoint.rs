@@ -2,6 +2,7 @@
 
 use crate::attached::Attached;
 use crate::catalog::{self, Catalog, Conflict, List, Stock, Unfit};
+use crate::decision;
 use crate::hub::{Hub, Topic};
 use crate::icons;
 use crate::seal::identity;
@@ -48,6 +49,7 @@ impl Endpoint {
     pub(crate) fn new(
         spec: weir_config::Endpoint,
         backends: Vec<Arc<Attached>>,
+        policies: Policies,
         before: Option<&Self>,
         number: usize,
     ) -> Result<Self, Vec<Conflict>> {
@@ -62,7 +64,7 @@ impl Endpoint {
         Ok(Self {
             spec,
             backends,
-            policies: Policies::anonymous(),
+            policies,
             number: before.map_or(number, |before| before.number),
             hub: before.map_or_else(Arc::default, |before| before.hub.clone()),
             watchers: before.map_or_else(Arc::default, |before| before.watchers.clone()),
@@ -110,7 +112,9 @@ impl Endpoint {
         let rendered = |catalog: &Catalog, list| -> Vec<_> {
             catalog.shelf(list).entries.iter().map(|entry| entry.rendered.clone()).collect()
         };
-        let differs = |&list: &List| rendered(&now, list) != rendered(&then, list);
+        // Who sees what may have changed with the policies; each stream knows whether it did for its client.
+        let open = self.policies.are_open() && before.policies.are_open();
+        let differs = |&list: &List| !open || rendered(&now, list) != rendered(&then, list);
         let topics: Vec<Topic> = List::ALL.into_iter().filter(differs).map(Topic::of).collect();
         self.announce(&topics);
     }
@@ -165,6 +169,7 @@ impl Endpoint {
         let (mut catalog, conflicts) = catalog::build(&self.spec, stocks, generation)?;
         self.report(conflicts);
         self.report_unfit(&catalog.unfit);
+        self.teach(&catalog);
         let current = self.catalog.load();
         let differences = catalog.differences(&current);
         let mut recent = self.recent.lock();
@@ -180,6 +185,16 @@ impl Endpoint {
         drop(recent);
         self.catalog.store(catalog);
         Ok(differences)
+    }
+
+    /// Tells the policies of the tools, whose arguments they may read, and logs what is odd about the two together.
+    fn teach(&self, catalog: &Catalog) {
+        if self.policies.are_open() {
+            return;
+        }
+        for problem in decision::teach(&self.spec, &self.policies, catalog) {
+            tracing::warn!(endpoint = self.spec.name, %problem, "a policy does not fit the tools");
+        }
     }
 
     /// Logs conflicts once, not at every refresh.

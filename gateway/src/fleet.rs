@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use weir_config::Config;
+use weir_policies::Policies;
 use weir_runtime::Guardian;
 
 /// Calls that are given up have this long to tell their clients.
@@ -140,7 +141,8 @@ impl Fleet {
                 continue;
             }
             self.count += 1;
-            let endpoint = Endpoint::new(spec.clone(), own, before.map(Arc::as_ref), self.count);
+            let endpoint =
+                Endpoint::new(spec.clone(), own, policies(spec)?, before.map(Arc::as_ref), self.count);
             all.push(Arc::new(endpoint.map_err(|conflicts| unresolved(&spec.name, &conflicts))?));
         }
         Ok(all)
@@ -254,6 +256,17 @@ impl Fleet {
 fn unresolved(endpoint: &str, conflicts: &[crate::catalog::Conflict]) -> GatewayError {
     let conflicts = conflicts.iter().map(ToString::to_string).collect();
     GatewayError::Conflicts { endpoint: endpoint.to_owned(), conflicts }
+}
+
+/// What callers may do at an endpoint.
+fn policies(spec: &weir_config::Endpoint) -> Result<Policies, GatewayError> {
+    let Some(policies) = &spec.policies else {
+        return Ok(Policies::anonymous());
+    };
+    Policies::new(policies, &spec.name, &[]).map_err(|problems| GatewayError::Policies {
+        endpoint: spec.name.clone(),
+        problems: problems.iter().map(ToString::to_string).collect(),
+    })
 }
 
 /// Closes backends at once.

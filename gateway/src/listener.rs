@@ -89,8 +89,8 @@ async fn accept(listener: TcpListener, service: &Service) {
             () = reached(&mut phase, Phase::Draining) => return,
         };
         match accepted {
-            Ok((stream, _)) => {
-                tokio::spawn(connection(stream, service.clone()));
+            Ok((stream, address)) => {
+                tokio::spawn(connection(stream, address, service.clone()));
             }
             Err(error) => {
                 // Out of descriptors, most likely: accepting again at once would only spin.
@@ -101,11 +101,11 @@ async fn accept(listener: TcpListener, service: &Service) {
     }
 }
 
-async fn connection(stream: TcpStream, service: Service) {
+async fn connection(stream: TcpStream, address: SocketAddr, service: Service) {
     let _ = stream.set_nodelay(true);
     // Connections that are open already keep the bounds that they began with.
     let timeouts = service.core.snapshot.load().config.timeouts.clone();
-    let app = Arc::new(App::new(service.core));
+    let app = Arc::new(App::new(service.core, Some(address.ip().to_canonical())));
     let tcp = Socket::new(stream, timeouts.read, timeouts.write);
     let mut next: Option<Stream> = match &service.tls {
         None => Some(Box::new(tcp)),

@@ -19,11 +19,13 @@ pub(crate) struct Fault {
     pub(crate) data: Option<Bytes>,
     /// Who broke it.
     pub(crate) kind: Kind,
+    /// The scopes with which the client could do it; mostly none.
+    pub(crate) scopes: Vec<String>,
 }
 
 impl Fault {
     pub(crate) fn new(status: u16, code: i32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), data: None, kind: Kind::Client }
+        Self { status, code, message: message.into(), data: None, kind: Kind::Client, scopes: Vec::new() }
     }
 
     /// The JSON-RPC answer to the request with the raw `id`.
@@ -90,6 +92,12 @@ pub(crate) fn no_resource(era: Era, uri: &str) -> Fault {
     json::write_string(&mut data, &uri);
     data.push(b'}');
     Fault { data: Some(data.into()), ..Fault::new(200, code, "resource not found") }
+}
+
+/// What the client may do with other scopes than its token has.
+pub(crate) fn insufficient_scope(scopes: &[String]) -> Fault {
+    let message = "the token lacks a scope that this needs";
+    Fault { scopes: scopes.to_vec(), ..Fault::new(403, code::SERVER_ERROR, message) }
 }
 
 /// A client watches as many resources as it may.

@@ -64,7 +64,7 @@ pub(crate) struct Sight {
 impl Default for Visibility {
     fn default() -> Self {
         let size = |size: usize| u32::try_from(size + OVERHEAD).unwrap_or(u32::MAX);
-        let decided = |_: &Class, sight: &Arc<Sight>| {
+        let decided = move |_: &Class, sight: &Arc<Sight>| {
             size(sight.visible.as_ref().map_or(0, Visible::size) + sight.owners.size())
         };
         let written = move |key: &Written, pages: &Arc<Pages>| size(key.visible.size() + pages.size());
@@ -86,7 +86,7 @@ impl Visibility {
         list: List,
         principal: &Principal,
     ) -> Option<Arc<Sight>> {
-        if endpoint.policies.show_all_the_same() {
+        if endpoint.policies.are_open() {
             return None;
         }
         let place = Place { endpoint: endpoint.number, catalog: catalog.generation, list };
@@ -100,7 +100,10 @@ impl Visibility {
         let entries = &catalog.shelf(place.list).entries;
         let visible = Visible::of(entries.len(), |at| {
             let entry = entries.get(at);
-            entry.is_some_and(|entry| decision::sees(endpoint, catalog, place.list, entry, principal))
+            let sees = |entry| {
+                decision::sees(&endpoint.spec, &endpoint.policies, catalog, (place.list, entry), principal)
+            };
+            entry.is_some_and(sees)
         });
         let seen = || entries.iter().enumerate().filter(|(at, _)| visible.has(*at)).map(|(_, entry)| entry);
         let mut digest = self.digests.build_hasher();
@@ -117,9 +120,16 @@ impl Visibility {
     }
 
     /// The page of what `sight` shows that begins at the place `first` of its list; `None` where none does.
-    pub(crate) fn page(&self, sight: Option<&Sight>, catalog: &Catalog, list: List, first: usize) -> Option<Page> {
+    pub(crate) fn page(
+        &self,
+        sight: Option<&Sight>,
+        catalog: &Catalog,
+        list: List,
+        first: usize,
+    ) -> Option<Page> {
         let shelf = catalog.shelf(list);
-        let Some((place, visible)) = sight.and_then(|sight| Some((sight.place, sight.visible.as_ref()?))) else {
+        let Some((place, visible)) = sight.and_then(|sight| Some((sight.place, sight.visible.as_ref()?)))
+        else {
             return shelf.whole().at(first).cloned();
         };
         let key = Written { place, visible: visible.clone() };

@@ -392,7 +392,8 @@ mod tests {
     fn repeated_hints_are_not_believed() {
         let twice = item(r#"{"annotations":{"a":true,"\u0061":false,"b":true,"b":true,"\ud800":1}}"#);
         assert!(!twice.has_hint("a") && twice.has_hint("b") && !twice.has_hint("c"));
-        let said = item(r#"{"annotations":{"a":true,"\u0061":false,"b":true,"b":true,"c":false,"d":"true"}}"#);
+        let said =
+            item(r#"{"annotations":{"a":true,"\u0061":false,"b":true,"b":true,"c":false,"d":"true"}}"#);
         let hints = ["a", "b", "c", "d", "e"].map(|key| said.hint(key));
         assert_eq!(hints, [None, Some(true), Some(false), None, None]);
         let change = ItemChange { annotations: vec![("a".into(), "true".into())], ..ItemChange::default() };

@@ -4,15 +4,15 @@ use super::exposure::Exposure;
 use super::filter::{ItemFilter, UriFilter};
 use super::freshness;
 use super::interfaces;
-use super::offers::{self, with_feature};
 use super::names::prefixed;
+use super::offers::{self, with_feature};
 use super::parameters::{self, Unfit};
 use super::template::Template;
 use super::uri;
 use super::{Catalog, Entry, Instructions, List, Mirrored, Shelf};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use weir_backends::Inventory;
 use weir_config::{Conflicts, Endpoint, Icons, Override, Uris};
 use weir_policies::Hints;
@@ -117,6 +117,7 @@ pub(crate) fn build(
         resource_filter,
         exposure,
         plain,
+        spellings: OnceLock::new(),
         unfit,
         shelves,
     };
@@ -209,7 +210,9 @@ fn named_shelf(
         Some([first, ..]) => endpoint.conflicts == Conflicts::Priority && entry.backend == *first,
         _ => false,
     });
-    Shelf { ambiguous, ..Shelf::new(list, candidates) }
+    let mut shelf = Shelf::new(list, candidates);
+    shelf.ambiguous = ambiguous;
+    shelf
 }
 
 fn named_entry(
@@ -267,7 +270,11 @@ fn named_entry(
     Some(Entry {
         mirrored: mirrored(item, &rendered)?,
         hints: hints(item, list, &rendered),
-        tags: change.map(|change| BTreeSet::from_iter(change.tags.iter().cloned())).into_iter().flatten().collect(),
+        tags: change
+            .map(|change| BTreeSet::from_iter(change.tags.iter().cloned()))
+            .into_iter()
+            .flatten()
+            .collect(),
         rendered,
         legacy,
         parameters,

@@ -15,6 +15,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
+use std::net::IpAddr;
 use std::sync::Arc;
 use weir_protocol::{headers, sse};
 
@@ -39,6 +40,8 @@ impl BodyError {
 /// One HTTP exchange with a client.
 pub(crate) struct Http<'a> {
     session: &'a mut ServerSession,
+    /// Where the client connects from.
+    address: Option<IpAddr>,
     /// The allowed origin, where a browser named one.
     origin: Option<HeaderValue>,
     accepts: Accepts,
@@ -51,9 +54,14 @@ pub(crate) struct Http<'a> {
 }
 
 impl<'a> Http<'a> {
-    pub(crate) fn new(session: &'a mut ServerSession) -> Self {
+    pub(crate) fn new(session: &'a mut ServerSession, address: Option<IpAddr>) -> Self {
         let accepts = Accepts { json: true, stream: true };
-        Self { session, origin: None, accepts, streaming: false, events: Vec::new(), memory: None }
+        Self { session, address, origin: None, accepts, streaming: false, events: Vec::new(), memory: None }
+    }
+
+    /// Where the client connects from.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     pub(crate) fn method(&self) -> &Method {
