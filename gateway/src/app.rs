@@ -16,6 +16,7 @@ use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOption
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::ShutdownWatch;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_policies::Principal;
@@ -30,18 +31,20 @@ const H2_STREAMS: u32 = 1024;
 pub(crate) struct App {
     core: Arc<Core>,
     options: HttpServerOptions,
+    /// Where the client connects from.
+    address: Option<IpAddr>,
     /// The client, by the certificate that it showed.
     peer: Option<Peer>,
 }
 
 impl App {
-    pub(crate) fn new(core: Arc<Core>, peer: Option<Peer>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, address: Option<IpAddr>, peer: Option<Peer>) -> Self {
         let mut options = HttpServerOptions::default();
         let snapshot = core.snapshot.load();
         options.h2c = snapshot.config.listener.h2c;
         options.h2_idle_timeout = Some(snapshot.config.timeouts.connection);
         drop(snapshot);
-        Self { core, options, peer }
+        Self { core, options, address, peer }
     }
 
     /// Whether the client has to show a certificate, and the one that it showed is not good any more.
@@ -85,6 +88,7 @@ impl App {
             return Box::pin(edge::sse::answer(core, door, snapshot, endpoint, principal, http, admitted))
                 .await;
         }
+        let address = http.address();
         let modern = http.header(headers::PROTOCOL_VERSION).is_some_and(Revision::names_modern);
         match *http.method() {
             Method::POST => match self.read(&mut http, snapshot, endpoint, principal, modern).await {
@@ -92,7 +96,7 @@ impl App {
                     let fault = rescue::overloaded("requests", limit);
                     Box::pin(mail.refuse(Client::Http(http), &fault)).await
                 }
-                Ok(mail) => mail.answer(Client::Http(http), modern).await,
+                Ok(mail) => mail.from(address).answer(Client::Http(http), modern).await,
                 Err(fault) => refuse(http, &fault).await,
             },
             Method::GET if !modern => edge::legacy::get(core, snapshot, endpoint, &principal, http).await,
@@ -204,7 +208,7 @@ impl HttpServerApp for App {
         // A byte behind the request, be it a stray line end or the next request, is no reason to think the client gone.
         session.set_pipelining_enabled(true);
         keep_alive(&mut session, timeouts.connection, *shutdown.borrow());
-        if self.answer(Http::new(&mut session)).await.is_err() {
+        if self.answer(Http::new(&mut session, self.address)).await.is_err() {
             session.shutdown().await;
             return None;
         }

@@ -48,6 +48,14 @@ pub enum GatewayError {
         /// One line each.
         conflicts: Vec<String>,
     },
+    /// The policies of an endpoint cannot be used.
+    #[error("endpoint `{endpoint}` has policies that cannot be used:\n  {}", problems.join("\n  "))]
+    Policies {
+        /// The endpoint.
+        endpoint: String,
+        /// One line each.
+        problems: Vec<String>,
+    },
     /// There is no endpoint of this name.
     #[error("there is no endpoint `{0}`")]
     NoEndpoint(String),

@@ -12,6 +12,7 @@ use crate::seal::Seal;
 use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
 use crate::stdio;
+use crate::visibility::Visibility;
 use arc_swap::ArcSwap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) seal: Arc<Seal>,
     /// Calls that wait for what their modern clients were asked.
     pub(crate) parking: Parking,
+    /// Who sees what of the lists.
+    pub(crate) visibility: Visibility,
 }
 
 impl Core {
@@ -152,6 +155,7 @@ impl Gateway {
             drain: Arc::new(Drain::new()),
             seal: Arc::new(Seal::new()?),
             parking: Parking::default(),
+            visibility: Visibility::default(),
         });
         drop(entered);
         let mut fleet =

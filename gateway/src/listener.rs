@@ -130,8 +130,8 @@ async fn accept(listener: TcpListener, service: &Service) {
             () = reached(&mut phase, Phase::Draining) => return,
         };
         match accepted {
-            Ok((stream, _)) => {
-                tokio::spawn(connection(stream, service.clone()));
+            Ok((stream, address)) => {
+                tokio::spawn(connection(stream, address, service.clone()));
             }
             Err(error) => {
                 // Out of descriptors, most likely: accepting again at once would only spin.
@@ -142,7 +142,7 @@ async fn accept(listener: TcpListener, service: &Service) {
     }
 }
 
-async fn connection(stream: TcpStream, service: Service) {
+async fn connection(stream: TcpStream, address: SocketAddr, service: Service) {
     let _ = stream.set_nodelay(true);
     // Connections that are open already keep the bounds that they began with.
     let timeouts = service.core.snapshot.load().config.timeouts.clone();
@@ -154,7 +154,7 @@ async fn connection(stream: TcpStream, service: Service) {
             None => return,
         },
     };
-    let app = Arc::new(App::new(service.core, peer));
+    let app = Arc::new(App::new(service.core, Some(address.ip().to_canonical()), peer));
     let mut next = Some(first);
     while let Some(stream) = next {
         next = app.process_new(stream, &service.shutdown).await;

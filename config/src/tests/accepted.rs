@@ -132,7 +132,8 @@ fn every_key_reaches_the_model() {
         ..ParameterOverride::default()
     };
     let parameters = [("owner".to_owned(), owner), ("page".to_owned(), page)].into();
-    let tool = Override { annotations: Some(annotations.into()), parameters, ..change.clone() };
+    let tags = vec!["billing".to_owned(), "write".to_owned()];
+    let tool = Override { annotations: Some(annotations.into()), tags, parameters, ..change.clone() };
     let q =
         ParameterOverride { hide: true, value: Some(Concealed("1".into())), ..ParameterOverride::default() };
     let r = ParameterOverride {
