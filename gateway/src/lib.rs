@@ -9,6 +9,7 @@ mod call;
 mod catalog;
 mod client;
 mod cors;
+mod decision;
 mod drain;
 mod edge;
 mod endpoint;
@@ -38,6 +39,7 @@ mod stdio;
 mod stream;
 mod tasks;
 mod ticket;
+mod visibility;
 mod watchers;
 
 pub use error::GatewayError;

@@ -12,6 +12,8 @@ pub use authenticator::{Authenticator, AuthenticatorError, Challenge};
 pub use clock::{Clock, SystemClock};
 pub use evidence::{CertificateName, ClientCertificate, Evidence};
 pub use fetch::{Fetch, FetchError, Reach};
-pub use permit::{Action, Denied, Permit, Policies};
+pub use permit::{
+    Action, ClassKey, Context, Denied, Hints, Item, ItemKind, Permit, Policies, PolicyProblem, Tool,
+};
 pub use principal::{Principal, Profile};
 pub use rejection::{Rejection, RejectionKind};
