@@ -26,11 +26,11 @@ pub use import::{Imported, Origin, Variable, import, import_text};
 pub use load::{Loaded, load, parse};
 pub use model::{
     Algorithm, ApiKey, Auth, AuthorizationServer, Backend, BackendLimits, BackendTimeouts,
-    CertificateSubject, Certificates, ClaimPaths, ClientAuthentication, ClientCredentials, ClientProof,
-    Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, GrantStore, HttpBackend, Icons,
-    IdJag, Introspection, Issuer, KeySource, Limits, Listener, Listing, Login, Oauth, OauthClient,
-    OauthLists, Override, ParameterOverride, Root, Secret, SessionScope, SigningAlgorithm, StdioBackend,
-    SubjectToken, Timeouts, Tls, TokenExchange, TokenTarget, Transport, Uris,
+    CertificateSubject, Certificates, ClaimKind, ClaimPaths, ClientAuthentication, ClientCredentials,
+    ClientProof, Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, GrantStore,
+    HttpBackend, Icons, IdJag, Introspection, Issuer, KeySource, Limits, Listener, Listing, Login, Oauth,
+    OauthClient, OauthLists, Override, ParameterOverride, Policies, PolicySource, Root, Secret, SessionScope,
+    StdioBackend, SubjectToken, Timeouts, Tls, TlsClients, TokenExchange, TokenTarget, Transport, Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

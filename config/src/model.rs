@@ -7,6 +7,7 @@ mod endpoint;
 mod limits;
 mod listener;
 mod oauth;
+mod policies;
 mod secret;
 
 pub use auth::{
@@ -18,13 +19,14 @@ pub use backend::{
     Transport,
 };
 pub use credentials::{
-    AuthorizationServer, ClientCredentials, ClientProof, Credentials, IdJag, Listing, SigningAlgorithm,
-    SubjectToken, TokenExchange, TokenTarget,
+    AuthorizationServer, ClientCredentials, ClientProof, Credentials, IdJag, Listing, SubjectToken,
+    TokenExchange, TokenTarget,
 };
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};
-pub use listener::{Listener, Tls};
+pub use listener::{Listener, Tls, TlsClients};
 pub use oauth::{GrantStore, Login, Oauth, OauthClient, OauthLists};
+pub use policies::{ClaimKind, Policies, PolicySource};
 pub use secret::Secret;
 
 /// Everything one run of weir is told; equal values mean equal behaviour.

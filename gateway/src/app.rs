@@ -7,6 +7,7 @@ use crate::edge::{self, Batch, Door, Mail, Post};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
 use crate::intake;
+use crate::listener::Peer;
 use crate::rescue::{self, Fault};
 use crate::snapshot::Snapshot;
 use async_trait::async_trait;
@@ -16,9 +17,10 @@ use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOption
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::ShutdownWatch;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_policies::{ClientCertificate, Principal};
+use weir_policies::Principal;
 use weir_protocol::{Revision, batch, code, headers};
 
 /// How long clients may keep what they have to know to log in, in seconds.
@@ -30,18 +32,25 @@ const H2_STREAMS: u32 = 1024;
 pub(crate) struct App {
     core: Arc<Core>,
     options: HttpServerOptions,
-    /// The certificate that the client showed.
-    certificate: Option<ClientCertificate>,
+    /// Where the client connects from.
+    address: Option<IpAddr>,
+    /// The client, by the certificate that it showed.
+    peer: Option<Peer>,
 }
 
 impl App {
-    pub(crate) fn new(core: Arc<Core>, certificate: Option<ClientCertificate>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, address: Option<IpAddr>, peer: Option<Peer>) -> Self {
         let mut options = HttpServerOptions::default();
         let snapshot = core.snapshot.load();
         options.h2c = snapshot.config.listener.h2c;
         options.h2_idle_timeout = Some(snapshot.config.timeouts.connection);
         drop(snapshot);
-        Self { core, options, certificate }
+        Self { core, options, address, peer }
+    }
+
+    /// Whether the client has to show a certificate, and the one that it showed is not good any more.
+    fn is_stranger(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.is_required() && peer.certificate().is_none())
     }
 
     async fn answer(&self, mut http: Http<'_>) -> Result<(), Gone> {
@@ -69,8 +78,9 @@ impl App {
         if admitted.is_none() && !intake::is_small_post(&http) {
             return refuse(http, &rescue::overloaded("requests", limit)).await;
         }
+        let certificate = self.peer.as_ref().and_then(Peer::certificate);
         let patience = snapshot.config.timeouts.read;
-        let principal = match endpoint.entrance.admit(&http, self.certificate.as_ref(), patience).await {
+        let principal = match endpoint.entrance.admit(&http, certificate, patience).await {
             Ok(principal) => principal,
             Err(fault) => return refuse(http, &fault).await,
         };
@@ -79,6 +89,7 @@ impl App {
             return Box::pin(edge::sse::answer(core, door, snapshot, endpoint, principal, http, admitted))
                 .await;
         }
+        let address = http.address();
         let modern = http.header(headers::PROTOCOL_VERSION).is_some_and(Revision::names_modern);
         match *http.method() {
             Method::POST => match self.read(&mut http, snapshot, endpoint, principal, modern).await {
@@ -86,7 +97,7 @@ impl App {
                     let fault = rescue::overloaded("requests", limit);
                     Box::pin(mail.refuse(Client::Http(http), &fault)).await
                 }
-                Ok(mail) => mail.answer(Client::Http(http), modern).await,
+                Ok(mail) => mail.from(address).answer(Client::Http(http), modern).await,
                 Err(fault) => refuse(http, &fault).await,
             },
             Method::GET if !modern => edge::legacy::get(core, snapshot, endpoint, &principal, http).await,
@@ -191,13 +202,18 @@ impl HttpServerApp for App {
             }
             Ok(false) | Err(_) => return None,
         }
+        if self.is_stranger() {
+            // Nobody vouches for this client any more.
+            session.shutdown().await;
+            return None;
+        }
         session.set_read_timeout(Some(timeouts.read));
         // pingora's own write timeout would bound a whole answer; the socket bounds the time in which nothing is taken.
         session.set_write_timeout(session.is_http2().then_some(timeouts.write));
         // A byte behind the request, be it a stray line end or the next request, is no reason to think the client gone.
         session.set_pipelining_enabled(true);
         keep_alive(&mut session, timeouts.connection, *shutdown.borrow());
-        if self.answer(Http::new(&mut session)).await.is_err() {
+        if self.answer(Http::new(&mut session, self.address)).await.is_err() {
             session.shutdown().await;
             return None;
         }

@@ -2,6 +2,7 @@
 
 use crate::attached::Attached;
 use crate::catalog::{self, Catalog, Conflict, List, Stock, Unfit};
+use crate::decision;
 use crate::entrance::Entrance;
 use crate::hub::{Hub, Topic};
 use crate::icons;
@@ -56,6 +57,7 @@ impl Endpoint {
         before: Option<&Self>,
         number: usize,
         authenticator: Arc<Authenticator>,
+        policies: Policies,
     ) -> Result<Self, Vec<Conflict>> {
         let stocks: Vec<Stock> = backends
             .iter()
@@ -73,7 +75,7 @@ impl Endpoint {
         Ok(Self {
             spec,
             backends,
-            policies: Policies::anonymous(),
+            policies,
             entrance,
             tenure,
             number: before.map_or(number, |before| before.number),
@@ -123,7 +125,9 @@ impl Endpoint {
         let rendered = |catalog: &Catalog, list| -> Vec<_> {
             catalog.shelf(list).entries.iter().map(|entry| entry.rendered.clone()).collect()
         };
-        let differs = |&list: &List| rendered(&now, list) != rendered(&then, list);
+        // Who sees what may have changed with the policies; each stream knows whether it did for its client.
+        let open = self.policies.are_open() && before.policies.are_open();
+        let differs = |&list: &List| !open || rendered(&now, list) != rendered(&then, list);
         let topics: Vec<Topic> = List::ALL.into_iter().filter(differs).map(Topic::of).collect();
         self.announce(&topics);
     }
@@ -178,6 +182,7 @@ impl Endpoint {
         let (mut catalog, conflicts) = catalog::build(&self.spec, stocks, generation)?;
         self.report(conflicts);
         self.report_unfit(&catalog.unfit);
+        self.teach(&catalog);
         let current = self.catalog.load();
         let differences = catalog.differences(&current);
         let mut recent = self.recent.lock();
@@ -193,6 +198,16 @@ impl Endpoint {
         drop(recent);
         self.catalog.store(catalog);
         Ok(differences)
+    }
+
+    /// Tells the policies of the tools, whose arguments they may read, and logs what is odd about the two together.
+    fn teach(&self, catalog: &Catalog) {
+        if self.policies.are_open() {
+            return;
+        }
+        for problem in decision::teach(&self.spec, &self.policies, catalog) {
+            tracing::warn!(endpoint = self.spec.name, %problem, "a policy does not fit the tools");
+        }
     }
 
     /// Logs conflicts once, not at every refresh.

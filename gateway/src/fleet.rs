@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use weir_backends::Outbound;
 use weir_config::Config;
-use weir_policies::{Authenticator, Fetch};
+use weir_policies::{Authenticator, Fetch, Policies};
 use weir_runtime::Guardian;
 
 /// Calls that are given up have this long to tell their clients.
@@ -82,6 +82,11 @@ impl Fleet {
         let fixed = current.config.fixed_differences(&config);
         if !fixed.is_empty() {
             return Err(GatewayError::Restart(fixed));
+        }
+        // Written so that it holds for addresses too that come from the command line.
+        let exposed: Vec<String> = config.exposed().into_iter().map(str::to_owned).collect();
+        if !exposed.is_empty() {
+            return Err(GatewayError::Exposed { address: config.listener.address, endpoints: exposed });
         }
         let (backends, mut fresh) = self.backends(&config, &current)?;
         let endpoints = self.endpoints(&config, &current, &backends)?;
@@ -148,7 +153,8 @@ impl Fleet {
             self.count += 1;
             let authenticator = self.authenticator(spec, before)?;
             let before = before.map(Arc::as_ref);
-            let endpoint = Endpoint::new(spec.clone(), own, before, self.count, authenticator);
+            let policies = policies(spec)?;
+            let endpoint = Endpoint::new(spec.clone(), own, before, self.count, authenticator, policies);
             all.push(Arc::new(endpoint.map_err(|conflicts| unresolved(&spec.name, &conflicts))?));
         }
         Ok(all)
@@ -287,6 +293,17 @@ impl Fleet {
 fn unresolved(endpoint: &str, conflicts: &[crate::catalog::Conflict]) -> GatewayError {
     let conflicts = conflicts.iter().map(ToString::to_string).collect();
     GatewayError::Conflicts { endpoint: endpoint.to_owned(), conflicts }
+}
+
+/// What callers may do at an endpoint.
+fn policies(spec: &weir_config::Endpoint) -> Result<Policies, GatewayError> {
+    let Some(policies) = &spec.policies else {
+        return Ok(if spec.auth.is_anonymous() { Policies::anonymous() } else { Policies::nobody() });
+    };
+    Policies::new(policies, &spec.name, &[]).map_err(|problems| GatewayError::Policies {
+        endpoint: spec.name.clone(),
+        problems: problems.iter().map(ToString::to_string).collect(),
+    })
 }
 
 /// Closes backends at once.

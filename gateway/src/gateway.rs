@@ -6,13 +6,14 @@ use crate::endpoint::Endpoint;
 use crate::error::GatewayError;
 use crate::fleet::Fleet;
 use crate::listener::tls::Certificate;
-use crate::listener::{self, Service};
+use crate::listener::{self, Service, Tls};
 use crate::pump::Parking;
 use crate::reload::{self, Order, Reloader};
 use crate::seal::Seal;
 use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
 use crate::stdio;
+use crate::visibility::Visibility;
 use arc_swap::ArcSwap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) pages: Pages,
     /// Calls that wait for what their modern clients were asked.
     pub(crate) parking: Parking,
+    /// Who sees what of the lists.
+    pub(crate) visibility: Visibility,
 }
 
 impl Core {
@@ -159,6 +162,7 @@ impl Gateway {
             grants: grants(&config)?,
             pages: Pages::new(listening),
             parking: Parking::default(),
+            visibility: Visibility::default(),
         });
         drop(entered);
         let mut fleet =
@@ -211,7 +215,8 @@ impl Gateway {
         let tls = match certificate {
             Some(certificate) => {
                 self.background.spawn(certificate.clone().follow());
-                Some(Arc::new(certificate.acceptor(config.http2)?))
+                let acceptor = certificate.acceptor(config.http2)?;
+                Some(Arc::new(Tls { acceptor, certificate }))
             }
             None => None,
         };

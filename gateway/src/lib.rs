@@ -10,6 +10,7 @@ mod catalog;
 mod client;
 mod connect;
 mod cors;
+mod decision;
 mod drain;
 mod edge;
 mod endpoint;
@@ -39,6 +40,7 @@ mod stdio;
 mod stream;
 mod tasks;
 mod ticket;
+mod visibility;
 mod watchers;
 
 pub use error::GatewayError;

@@ -260,11 +260,7 @@ fn server(
                     "it begins with `-----BEGIN PRIVATE KEY-----`; `openssl pkcs8 -topk8 -nocrypt` makes one of others",
                 ));
             }
-            ClientProof::PrivateKey {
-                key: key.key.0,
-                id: key.id,
-                algorithm: key.algorithm.unwrap_or_default(),
-            }
+            ClientProof::PrivateKey { key: key.key.0, id: key.id, algorithm: key.algorithm }
         }
         (None, None) => ClientProof::None,
     };

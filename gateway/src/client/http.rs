@@ -16,6 +16,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::ResponseHeader;
+use std::net::IpAddr;
 use std::sync::Arc;
 use weir_protocol::{headers, sse};
 
@@ -40,6 +41,8 @@ impl BodyError {
 /// One HTTP exchange with a client.
 pub(crate) struct Http<'a> {
     session: &'a mut ServerSession,
+    /// Where the client connects from.
+    address: Option<IpAddr>,
     /// The allowed origin, where a browser named one.
     origin: Option<HeaderValue>,
     accepts: Accepts,
@@ -54,10 +57,15 @@ pub(crate) struct Http<'a> {
 }
 
 impl<'a> Http<'a> {
-    pub(crate) fn new(session: &'a mut ServerSession) -> Self {
+    pub(crate) fn new(session: &'a mut ServerSession, address: Option<IpAddr>) -> Self {
         let accepts = Accepts { json: true, stream: true };
-        let events = Vec::new();
-        Self { session, origin: None, accepts, challenge: None, streaming: false, events, memory: None }
+        let (events, origin) = (Vec::new(), None);
+        Self { session, address, origin, accepts, challenge: None, streaming: false, events, memory: None }
+    }
+
+    /// Where the client connects from.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     pub(crate) fn method(&self) -> &Method {

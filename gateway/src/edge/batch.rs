@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_policies::Principal;
@@ -86,6 +87,11 @@ impl Batch {
             return client.close().await;
         }
         client.answer(200, &array(answers)).await
+    }
+
+    /// Says where it comes from.
+    pub(super) fn come_from(&mut self, address: Option<IpAddr>) {
+        self.posts.iter_mut().for_each(|post| post.address = address);
     }
 
     /// Whether anything in it has an answer.

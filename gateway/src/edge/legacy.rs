@@ -82,7 +82,7 @@ async fn initialize(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
         let fault = Fault::new(400, code::INVALID_REQUEST, "this connection was initialized before");
         return post.fault(client, &fault).await;
     }
-    let result = initialize_result(&post.endpoint.catalog(), revision);
+    let result = initialize_result(post, revision);
     let body = code::result_answer(&post.id(), result.as_bytes());
     client.welcome(&visit.session.id(), body).await
 }
@@ -196,9 +196,7 @@ async fn watch(post: &Post, visit: &Visit) -> Result<(), Fault> {
     if session.watches.has(&uri) {
         return Ok(());
     }
-    let watch =
-        watchers::watch(&post.core, &post.endpoint, &post.principal, Era::Legacy, &uri, &session.inbox);
-    let watch = watch.await?;
+    let watch = watchers::watch(post, post.circumstances(Era::Legacy, false), &uri, &session.inbox).await?;
     let limit = post.snapshot.config.limits.subscriptions;
     match session.watches.keep(uri, watch, limit) {
         true => Ok(()),

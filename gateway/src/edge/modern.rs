@@ -5,7 +5,7 @@
 use super::{Post, discover_result, listing};
 use crate::call::{Manner, Routed};
 use crate::client::{Client, Gone};
-use crate::hub::Topic;
+use crate::hub::{Outlook, Topic};
 use crate::inbox::Inbox;
 use crate::rescue::{self, Fault};
 use crate::stay::Stay;
@@ -136,7 +136,7 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method) -> Resul
         return listing::answer(post, client, list, Era::Modern).await;
     }
     match method {
-        Method::Discover => post.result(client, &discover_result(&post.endpoint)).await,
+        Method::Discover => post.result(client, &discover_result(post)).await,
         _ => {
             let cacheable = method == Method::ResourcesRead;
             let level = post.meta.as_ref().and_then(|meta| meta.log_level);
@@ -199,7 +199,8 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
     let accepted: Vec<(Topic, &str)> =
         wanted.into_iter().filter_map(|(wanted, topic, key)| wanted.then_some((topic, key))).collect();
     // Subscribed before it is acknowledged, so that nothing is missed in between.
-    let subscription = post.endpoint.hub.subscribe();
+    let outlook = Outlook::now(&post.core, post.endpoint.number, &post.principal);
+    let subscription = post.endpoint.hub.subscribe(Some(outlook));
     let inbox = Arc::new(Inbox::default());
     let reader = inbox.read();
     // From here on, so that what is cancelled while backends are waited for ends too.
@@ -259,8 +260,8 @@ async fn watch(post: &Post, uris: Vec<String>, inbox: &Arc<Inbox>) -> Vec<(Strin
     let mut known = HashSet::new();
     let distinct = uris.into_iter().filter(|uri| known.insert(uri.clone()));
     let watches = distinct.take(post.snapshot.config.limits.subscriptions).map(|uri| async move {
-        let watch = watchers::watch(&post.core, &post.endpoint, &post.principal, Era::Modern, &uri, inbox);
-        let watch = watch.await.ok()?;
+        let circumstances = post.circumstances(Era::Modern, false);
+        let watch = watchers::watch(post, circumstances, &uri, inbox).await.ok()?;
         Some((uri, watch))
     });
     futures_util::future::join_all(watches).await.into_iter().flatten().collect()

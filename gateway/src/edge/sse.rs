@@ -141,7 +141,7 @@ async fn message(
             mail.refuse(Client::Http(http), &rescue::overloaded("requests", limit)).await
         }
         Ok(mail) => {
-            line::begin(core, &visit.session, mail, admitted).await;
+            line::begin(core, &visit.session, mail.from(http.address()), admitted).await;
             http.empty(202).await
         }
         Err(fault) => refuse(http, &fault).await,

@@ -112,8 +112,10 @@ impl Scene {
             page_size: PAGE,
             ..weir_config::Endpoint::over("e", "/mcp", ["a", "b"].map(String::from).to_vec())
         };
-        let endpoint = Endpoint::new(spec, Vec::new(), None, 1, crate::entrance::tests::open()).unwrap();
-        let prompt = endpoint.hub.subscribe();
+        let policies = Policies::anonymous();
+        let endpoint =
+            Endpoint::new(spec, Vec::new(), None, 1, crate::entrance::tests::open(), policies).unwrap();
+        let prompt = endpoint.hub.subscribe(None);
         Self {
             endpoint,
             offers: [None; 2],
@@ -137,7 +139,7 @@ impl Scene {
             Step::Refresh => self.rebuild(&[]),
             Step::Begin { client, list } => self.begin(client, list),
             Step::Continue { client } => self.proceed(client),
-            Step::Subscribe => self.idle.push((self.endpoint.hub.subscribe(), Vec::new())),
+            Step::Subscribe => self.idle.push((self.endpoint.hub.subscribe(None), Vec::new())),
         }
     }
 
@@ -211,7 +213,7 @@ impl Scene {
     /// Reads the page that begins at item `first`.
     fn turn(&mut self, client: usize, catalog: &Catalog, first: usize) {
         let mut reader = self.readers[client].take().unwrap();
-        let page = catalog.shelf(reader.list).page(first).expect("the cursor leads to a page");
+        let page = catalog.shelf(reader.list).whole().at(first).expect("the cursor leads to a page");
         reader.read.extend(items(page, reader.list));
         match page.next {
             Some(next) => {

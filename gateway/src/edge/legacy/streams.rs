@@ -7,7 +7,7 @@ use crate::client::{Client, Gone, Http};
 use crate::drain::{Phase, reached};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
-use crate::hub::{Hub, Topic};
+use crate::hub::{Hub, Outlook, Subscription, Topic};
 use crate::replay::{Following, Place, Replay};
 use crate::rescue::Fault;
 use crate::session::Session;
@@ -82,6 +82,11 @@ impl Standing<'_> {
         self.read(http, stay, &replay, last, missed).await
     }
 
+    fn subscribe(&self) -> Subscription {
+        let outlook = Outlook::now(self.core, self.session.endpoint, &self.session.principal);
+        self.hub.subscribe(Some(outlook))
+    }
+
     fn stream(&self) -> Stream {
         Stream {
             topics: Topic::ALL.to_vec(),
@@ -94,7 +99,7 @@ impl Standing<'_> {
 
     /// Writes the stream straight to the client, where nothing may be remembered.
     async fn write(&self, http: Http<'_>, mut stay: Stay) -> Result<(), Gone> {
-        let mut subscription = self.hub.subscribe();
+        let mut subscription = self.subscribe();
         let stream = self.stream();
         let mut client = Client::Http(http);
         client.begin().await?;
@@ -103,7 +108,7 @@ impl Standing<'_> {
 
     /// Begins to write the stream, until its session or endpoint ends or nobody has read it for long.
     fn record(&self, replay: &Arc<Replay>) {
-        let mut subscription = self.hub.subscribe();
+        let mut subscription = self.subscribe();
         let reader = self.session.inbox.read();
         let (stream, time) = (self.stream(), self.session.replays.time());
         let (core, replay) = (self.core.clone(), replay.clone());
