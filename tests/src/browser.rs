@@ -108,7 +108,8 @@ impl Browser {
     pub fn step(&mut self, request: Request, url: &str) -> Page {
         let to = Endpoint::parse(url);
         let jar = self.cookies.entry(to.address).or_default();
-        let cookies = jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+        let cookies =
+            jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
         let request = if cookies.is_empty() { request } else { request.header("cookie", &cookies) };
         let response = request.send(&to);
         for (_, text) in response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {

@@ -68,13 +68,18 @@ async def tools_of(client):
     return []
 
 
-async def use(url, mode, browser):
+async def use(url, mode, browser, page):
     async def visit(_, params):
         await asyncio.to_thread(browser.connect, params.url)
         return ElicitResult(action="accept")
 
     async with Client(url, mode=mode, elicitation_callback=visit) as client:
-        for tool in await tools_of(client):
+        tools = await tools_of(client)
+        if not tools and page:
+            # What was there for a moment wants the server connected anew.
+            await asyncio.to_thread(browser.connect, page)
+            tools = await tools_of(client)
+        for tool in tools:
             for _ in range(3):
                 try:
                     await client.call_tool(tool.name, {})
@@ -99,10 +104,11 @@ def main(weir, mode, url):
         try:
             line = next(line for line in server.stdout if "http://" in line)
             place = "http://" + line.split("http://")[1].split()[0].split("/")[0]
-            browser = Browser()
+            browser, page = Browser(), None
             if "oauth" in config["backends"]["suite"]["auth"]:
-                browser.connect(f"{place}/connect/main?backend=suite")
-            asyncio.run(asyncio.wait_for(use(f"{place}/mcp", mode, browser), DEADLINE))
+                page = f"{place}/connect/main?backend=suite"
+                browser.connect(page)
+            asyncio.run(asyncio.wait_for(use(f"{place}/mcp", mode, browser, page), DEADLINE))
         except Refused as refused:
             sys.exit(f"not connected: {refused}")
         finally:

@@ -99,14 +99,22 @@ fn a_form_of_another_site_is_not_taken() {
     };
     let own = asked.origin();
     let consent = format!("consent={token}");
-    for origin in [None, Some("null"), Some("https://evil.test"), Some("http://localhost:1"), Some("http://127.0.0.1:1")] {
+    for origin in [
+        None,
+        Some("null"),
+        Some("https://evil.test"),
+        Some("http://localhost:1"),
+        Some("http://127.0.0.1:1"),
+    ] {
         let status = bob.clone().step(post(origin, &consent), &bench.page()).response.status;
         assert_eq!(status, 403, "{origin:?}");
     }
     // Without the cookie, with another's, and with what is no such form.
     assert_eq!(Browser::new().step(post(Some(&own), &consent), &bench.page()).response.status, 403);
     assert_eq!(bench.connect("carol").step(post(Some(&own), &consent), &bench.page()).response.status, 400);
-    for body in ["", "consent=x", "consent=a&consent=b", &format!("{consent}&disconnect=x"), &"x".repeat(20_000)] {
+    for body in
+        ["", "consent=x", "consent=a&consent=b", &format!("{consent}&disconnect=x"), &"x".repeat(20_000)]
+    {
         let status = bob.clone().step(post(Some(&own), body), &bench.page()).response.status;
         assert_eq!(status, 400, "{body:.40}");
     }

@@ -102,7 +102,9 @@ fn a_store_outlives_weir_and_opens_with_its_key_alone() {
 
     let mut config = config(&provider, &inner, json!({}));
     config["oauth"] = json!({"store": {"file": file, "key": "another key with thirty-two chars"}});
-    let refused = weir::refused(config);
+    config["listener"]["address"] = json!("127.0.0.1:0");
+    let wrong = weir::write_config(folder.path(), &config.to_string());
+    let refused = weir::run(&["serve", "--config", wrong.to_str().expect("a path")]);
     assert!(refused.stderr.contains("does not open with this key"), "{}", refused.stderr);
     assert_eq!(std::fs::read(&file).expect("the store is there"), sealed, "nothing was written over");
 

@@ -167,7 +167,8 @@ fn a_user_of_either_era_connects_and_calls() {
     assert!(done.text().contains("inner is connected") && !done.url.contains("code="), "{done:?}");
     // The same request again, with what was asked for.
     let responses = json!({"url-1": {"action": "accept"}});
-    let params = json!({"name": "params", "arguments": {"x": 1}, "inputResponses": responses, "requestState": state});
+    let params =
+        json!({"name": "params", "arguments": {"x": 1}, "inputResponses": responses, "requestState": state});
     assert!(arrived(&bob.ask("tools/call", params)));
 }
 
