@@ -28,7 +28,8 @@ pub use model::{
     Algorithm, ApiKey, Auth, Backend, BackendLimits, BackendTimeouts, CertificateSubject, Certificates,
     ClaimKind, ClaimPaths, ClientAuthentication, Concealed, Config, Conflicts, Endpoint, EraSetting, Filter,
     HttpBackend, Icons, Introspection, Issuer, KeySource, Limits, Listener, Override, ParameterOverride,
-    Policies, PolicySource, Root, Secret, SessionScope, StdioBackend, Timeouts, Tls, Transport, Uris,
+    Policies, PolicySource, Root, Secret, SessionScope, StdioBackend, Timeouts, Tls, TlsClients, Transport,
+    Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

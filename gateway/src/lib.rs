@@ -9,9 +9,11 @@ mod call;
 mod catalog;
 mod client;
 mod cors;
+mod decision;
 mod drain;
 mod edge;
 mod endpoint;
+mod entrance;
 mod error;
 mod examine;
 mod fleet;
@@ -32,16 +34,18 @@ mod rescue;
 mod seal;
 mod session;
 mod snapshot;
+mod stay;
 mod stdio;
 mod stream;
 mod tasks;
 mod ticket;
+mod visibility;
 mod watchers;
 
 pub use error::GatewayError;
 pub use examine::{
-    Examination, ExaminedBackend, ExaminedEndpoint, Finding, HiddenBy, Judged, Offer, Settled, Severity,
-    examine,
+    Examination, ExaminedBackend, ExaminedEndpoint, Finding, HiddenBy, Judged, Leave, Offer, Offered, Settled,
+    Severity, Surveyed, examine, survey,
 };
 pub use gateway::{Gateway, Stopper};
 pub use reload::{Reloaded, Reloader};

@@ -5,6 +5,7 @@ mod cedar;
 mod clock;
 mod evidence;
 mod fetch;
+mod identity;
 mod permit;
 mod principal;
 mod rejection;
@@ -14,6 +15,9 @@ pub use cedar::{Explained, Explanation, Outcome};
 pub use clock::{Clock, SystemClock};
 pub use evidence::{CertificateName, ClientCertificate, Evidence};
 pub use fetch::{Fetch, FetchError, Reach};
+pub use identity::api_keys::new_api_key;
+pub use identity::signing::{SigningError, SigningKey};
+pub use identity::token::{Token, TokenError};
 pub use permit::{
     Action, ClassKey, Context, Denied, Hints, Item, ItemKind, Permit, Policies, PolicyProblem, Tool,
 };

@@ -303,6 +303,11 @@ impl Policies {
         }
     }
 
+    /// Whether nothing is decided at all: whoever reaches the endpoint may do everything.
+    pub fn are_open(&self) -> bool {
+        matches!(self.rule, Rule::AnonymousOnly)
+    }
+
     /// Whether everybody who reaches the endpoint sees the same lists; where not, no list may be kept for anybody else.
     pub fn show_all_the_same(&self) -> bool {
         match &self.rule {

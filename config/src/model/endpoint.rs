@@ -81,6 +81,8 @@ pub struct Override {
     pub description: Option<String>,
     /// Members set in `annotations` (JSON object text by member: value is raw JSON).
     pub annotations: Option<BTreeMap<String, serde_json::Value>>,
+    /// Words by which policies know it.
+    pub tags: Vec<String>,
     /// Changes to single parameters of a tool or arguments of a prompt (whose `name` is always `None`), by its own name.
     pub parameters: BTreeMap<String, ParameterOverride>,
 }
