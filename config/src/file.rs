@@ -8,6 +8,7 @@ mod endpoint;
 mod limits;
 mod listener;
 mod oauth;
+mod policies;
 mod text;
 
 pub(crate) use auth::{
@@ -20,6 +21,7 @@ pub(crate) use endpoint::{Conflicts, Endpoint, Override, Overrides, Strategy};
 pub(crate) use limits::{BackendLimits, BackendTimeouts, Limits, Timeouts};
 pub(crate) use listener::Listener;
 pub(crate) use oauth::{Login, Oauth, OauthSettings};
+pub(crate) use policies::Policies;
 pub(crate) use text::{AnyJson, SecretText, Text};
 
 use schemars::JsonSchema;
