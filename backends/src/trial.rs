@@ -4,8 +4,8 @@ use crate::message::{Roots, answer_to};
 use crate::{Backend, BackendError, Call, Event, Exchange, Input, Message, Outcome, SessionKey};
 use bytes::Bytes;
 use std::sync::Arc;
-use weir_policies::{Action, Policies, Principal};
-use weir_protocol::{ClientCapabilities, Envelope, Logs, Method};
+use weir_policies::{Action, Context, Item, ItemKind, Policies, Principal};
+use weir_protocol::{ClientCapabilities, Envelope, Era, Logs, Method};
 
 /// The key of a client session.
 pub(crate) const CLIENT: SessionKey = SessionKey::Client(1);
@@ -107,6 +107,8 @@ fn tool_call(session: SessionKey, capabilities: ClientCapabilities, tool: &str, 
 async fn send(backend: &Arc<dyn Backend>, call: Call) -> Result<Exchange, BackendError> {
     let principal = Arc::new(Principal::anonymous());
     let tool = call.target.clone().unwrap();
-    let permit = Policies::anonymous().permit(&principal, Action::CallTool, &tool).unwrap();
+    let item = Item::of(ItemKind::Tool, &tool, &tool, "trial");
+    let context = Context::now(Era::Modern);
+    let permit = Policies::anonymous().permit(&principal, Action::CallTool, &item, &context).unwrap();
     backend.clone().call(permit, Box::new(call)).await
 }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use weir_backends::{Backend, Call, Event, Outcome, SessionKey};
 use weir_config::{Secret, Transport};
-use weir_policies::{Action, Policies, Principal};
-use weir_protocol::{ClientCapabilities, Envelope, Logs, Method};
+use weir_policies::{Action, Item, ItemKind, Policies, Principal};
+use weir_protocol::{ClientCapabilities, Envelope, Era, Logs, Method};
 
 /// The endpoint as a backend of our own, with the runtime that it lives on.
 fn open(endpoint: &Endpoint) -> anyhow::Result<(Runtime, Arc<dyn Backend>)> {
@@ -110,7 +110,9 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
     let body = Bytes::from(serde_json::to_vec(&body)?);
     let envelope = Envelope::parse(&body)?;
     let principal = Arc::new(Principal::anonymous());
-    let permit = Policies::anonymous().permit(&principal, Action::CallTool, name)?;
+    let item = Item::of(ItemKind::Tool, name, name, "endpoint");
+    let context = weir_policies::Context::now(Era::Modern);
+    let permit = Policies::anonymous().permit(&principal, Action::CallTool, &item, &context)?;
     let call = Box::new(Call {
         meta: envelope.meta(&body)?,
         method: Method::ToolsCall,

@@ -26,9 +26,10 @@ pub use import::{Imported, Origin, Variable, import, import_text};
 pub use load::{Loaded, load, parse};
 pub use model::{
     Algorithm, ApiKey, Auth, Backend, BackendLimits, BackendTimeouts, CertificateSubject, Certificates,
-    ClaimPaths, ClientAuthentication, Concealed, Config, Conflicts, Endpoint, EraSetting, Filter,
+    ClaimKind, ClaimPaths, ClientAuthentication, Concealed, Config, Conflicts, Endpoint, EraSetting, Filter,
     HttpBackend, Icons, Introspection, Issuer, KeySource, Limits, Listener, Override, ParameterOverride,
-    Root, Secret, SessionScope, StdioBackend, Timeouts, Tls, Transport, Uris,
+    Policies, PolicySource, Root, Secret, SessionScope, StdioBackend, Timeouts, Tls, TlsClients, Transport,
+    Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

@@ -5,6 +5,7 @@ mod backend;
 mod endpoint;
 mod limits;
 mod listener;
+mod policies;
 mod secret;
 
 pub use auth::{
@@ -17,7 +18,8 @@ pub use backend::{
 };
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};
-pub use listener::{Listener, Tls};
+pub use listener::{Listener, Tls, TlsClients};
+pub use policies::{ClaimKind, Policies, PolicySource};
 pub use secret::Secret;
 
 /// Everything one run of weir is told; equal values mean equal behaviour.

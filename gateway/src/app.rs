@@ -6,6 +6,7 @@ use crate::edge::{self, Batch, Door, Mail, Post};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
 use crate::intake;
+use crate::listener::Peer;
 use crate::rescue::{self, Fault};
 use crate::snapshot::Snapshot;
 use async_trait::async_trait;
@@ -15,10 +16,14 @@ use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOption
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora_core::server::ShutdownWatch;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use weir_policies::Principal;
 use weir_protocol::{Revision, batch, code, headers};
 
+/// How long clients may keep what they have to know to log in, in seconds.
+const METADATA: u32 = 300;
 /// Streams that one HTTP/2 connection may have open at once.
 const H2_STREAMS: u32 = 1024;
 
@@ -26,16 +31,25 @@ const H2_STREAMS: u32 = 1024;
 pub(crate) struct App {
     core: Arc<Core>,
     options: HttpServerOptions,
+    /// Where the client connects from.
+    address: Option<IpAddr>,
+    /// The client, by the certificate that it showed.
+    peer: Option<Peer>,
 }
 
 impl App {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, address: Option<IpAddr>, peer: Option<Peer>) -> Self {
         let mut options = HttpServerOptions::default();
         let snapshot = core.snapshot.load();
         options.h2c = snapshot.config.listener.h2c;
         options.h2_idle_timeout = Some(snapshot.config.timeouts.connection);
         drop(snapshot);
-        Self { core, options }
+        Self { core, options, address, peer }
+    }
+
+    /// Whether the client has to show a certificate, and the one that it showed is not good any more.
+    fn is_stranger(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.is_required() && peer.certificate().is_none())
     }
 
     async fn answer(&self, mut http: Http<'_>) -> Result<(), Gone> {
@@ -48,9 +62,12 @@ impl App {
             Err(fault) => return refuse(http, &fault).await,
         }
         let Some((door, endpoint)) = Door::at(&snapshot, http.uri().path()) else {
-            let fault = Fault::new(404, code::INVALID_REQUEST, "no endpoint is served at this path");
-            return refuse(http, &fault).await;
+            return elsewhere(http, &snapshot).await;
         };
+        // Browsers ask before they show who calls.
+        if *http.method() == Method::OPTIONS {
+            return http.preflight().await;
+        }
         if core.drain.phase() != Phase::Serving {
             return refuse(http, &rescue::stopping()).await;
         }
@@ -60,23 +77,30 @@ impl App {
         if admitted.is_none() && !intake::is_small_post(&http) {
             return refuse(http, &rescue::overloaded("requests", limit)).await;
         }
+        let certificate = self.peer.as_ref().and_then(Peer::certificate);
+        let patience = snapshot.config.timeouts.read;
+        let principal = match endpoint.entrance.admit(&http, certificate, patience).await {
+            Ok(principal) => principal,
+            Err(fault) => return refuse(http, &fault).await,
+        };
         if door != Door::Endpoint {
             // Boxed, so that what is rare does not make the future of every request larger.
-            return Box::pin(edge::sse::answer(core, door, snapshot, endpoint, http, admitted)).await;
+            return Box::pin(edge::sse::answer(core, door, snapshot, endpoint, principal, http, admitted))
+                .await;
         }
+        let address = http.address();
         let modern = http.header(headers::PROTOCOL_VERSION).is_some_and(Revision::names_modern);
         match *http.method() {
-            Method::POST => match self.read(&mut http, snapshot, endpoint, modern).await {
+            Method::POST => match self.read(&mut http, snapshot, endpoint, principal, modern).await {
                 Ok(mail) if admitted.is_none() && mail.asks() => {
                     let fault = rescue::overloaded("requests", limit);
                     Box::pin(mail.refuse(Client::Http(http), &fault)).await
                 }
-                Ok(mail) => mail.answer(Client::Http(http), modern).await,
+                Ok(mail) => mail.from(address).answer(Client::Http(http), modern).await,
                 Err(fault) => refuse(http, &fault).await,
             },
-            Method::OPTIONS => http.preflight().await,
-            Method::GET if !modern => edge::legacy::get(core, snapshot, endpoint, http).await,
-            Method::DELETE if !modern => edge::legacy::delete(core, &endpoint, http).await,
+            Method::GET if !modern => edge::legacy::get(core, snapshot, endpoint, &principal, http).await,
+            Method::DELETE if !modern => edge::legacy::delete(core, &endpoint, &principal, http).await,
             _ => {
                 let allow = if modern { "POST" } else { "POST, GET, DELETE" };
                 let fault = Fault::new(
@@ -95,6 +119,7 @@ impl App {
         http: &mut Http<'_>,
         snapshot: Arc<Snapshot>,
         endpoint: Arc<Endpoint>,
+        principal: Arc<Principal>,
         modern: bool,
     ) -> Result<Mail, Fault> {
         intake::content_type(http)?;
@@ -105,9 +130,9 @@ impl App {
         }
         let body = intake::body(http, &snapshot.config).await?;
         if batch::is_batch(&body) && !modern {
-            match edge::legacy::visit(&self.core, &endpoint, http.headers()) {
+            match edge::legacy::visit(&self.core, &endpoint, &principal, http.headers()) {
                 Ok(visit) => {
-                    let batch = Batch::read(&self.core, snapshot, &endpoint, visit, &body)?;
+                    let batch = Batch::read(&self.core, snapshot, &endpoint, &principal, visit, &body)?;
                     return Ok(Mail::Many(Box::new(batch)));
                 }
                 Err(fault) if fault.status == 404 => return Err(fault),
@@ -115,13 +140,32 @@ impl App {
                 Err(_) => {}
             }
         }
-        Ok(Mail::One(Post::read(&self.core, snapshot, endpoint, None, body)?))
+        Ok(Mail::One(Post::read(&self.core, snapshot, endpoint, principal, None, body)?))
+    }
+}
+
+/// Answers a request to a path at which no endpoint is.
+async fn elsewhere(mut http: Http<'_>, snapshot: &Snapshot) -> Result<(), Gone> {
+    let Some(document) = snapshot.metadata(http.uri().path()) else {
+        let fault = Fault::new(404, code::INVALID_REQUEST, "no endpoint is served at this path");
+        return refuse(http, &fault).await;
+    };
+    match *http.method() {
+        Method::GET | Method::HEAD => http.document(document.clone(), METADATA).await,
+        Method::OPTIONS => http.preflight().await,
+        _ => {
+            let fault = Fault::new(405, code::INVALID_REQUEST, "this method is not served here, use GET");
+            http.method_not_allowed("GET, HEAD", fault.body(None)).await
+        }
     }
 }
 
 /// Answers a request that goes no further. Its body, should one follow, is not read.
 async fn refuse(mut http: Http<'_>, fault: &Fault) -> Result<(), Gone> {
     tracing::debug!(kind = fault.kind.as_str(), status = fault.status, fault.message, "request refused");
+    if let Some(challenge) = &fault.challenge {
+        http.challenge(challenge);
+    }
     http.json(fault.status, &[fault.body(None)]).await
 }
 
@@ -153,13 +197,18 @@ impl HttpServerApp for App {
             }
             Ok(false) | Err(_) => return None,
         }
+        if self.is_stranger() {
+            // Nobody vouches for this client any more.
+            session.shutdown().await;
+            return None;
+        }
         session.set_read_timeout(Some(timeouts.read));
         // pingora's own write timeout would bound a whole answer; the socket bounds the time in which nothing is taken.
         session.set_write_timeout(session.is_http2().then_some(timeouts.write));
         // A byte behind the request, be it a stray line end or the next request, is no reason to think the client gone.
         session.set_pipelining_enabled(true);
         keep_alive(&mut session, timeouts.connection, *shutdown.borrow());
-        if self.answer(Http::new(&mut session)).await.is_err() {
+        if self.answer(Http::new(&mut session, self.address)).await.is_err() {
             session.shutdown().await;
             return None;
         }

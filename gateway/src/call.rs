@@ -1,7 +1,8 @@
 //! From a client's request to an allowed call on the backend that owns what it names. Knows no era and no HTTP.
 
 use crate::attached::Attached;
-use crate::catalog::{Catalog, Entry, Found, List, Mirrored};
+use crate::catalog::{Catalog, Entry, Found, List};
+use crate::decision::{Circumstances, Wanted};
 use crate::endpoint::Endpoint;
 use crate::rescue::{self, Fault};
 use crate::seal::Seal;
@@ -12,7 +13,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
 use weir_backends::{Call, Input, SessionKey};
-use weir_policies::{Action, Permit, Principal};
+use weir_policies::{Action, Denied, ItemKind, Permit, Principal};
 use weir_protocol::object::Object;
 use weir_protocol::parameters::Parameters;
 use weir_protocol::{
@@ -49,7 +50,7 @@ pub(crate) struct Watchable {
 /// Finds the owner of a resource and decides whether it may be watched.
 pub(crate) fn watchable(
     endpoint: &Endpoint,
-    era: Era,
+    circumstances: Circumstances,
     principal: &Arc<Principal>,
     uri: &str,
 ) -> Result<Watchable, Fault> {
@@ -58,17 +59,19 @@ pub(crate) fn watchable(
         return Err(rescue::invalid_params(message));
     }
     let catalog = endpoint.catalog();
+    let unknown = || rescue::no_resource(circumstances.era, uri);
     let (at, original) = match catalog.resource(uri) {
         Found::Entry(entry) => (entry.backend, entry.original.clone()),
         Found::Owner(owner) => {
             let original = catalog.original_uri(uri).map_or(uri, |(_, original)| original);
             (owner, original.into())
         }
-        _ => return Err(rescue::no_resource(era, uri)),
+        _ => return Err(unknown()),
     };
     let backend = endpoint.backends.get(at).cloned().ok_or_else(ownerless)?;
-    let permit = endpoint.policies.permit(principal, Action::SubscribeResource, uri);
-    let permit = permit.map_err(|_| rescue::no_resource(era, uri))?;
+    let wanted = Wanted { endpoint, catalog: &catalog, principal, circumstances };
+    let permit = wanted.resource(Action::SubscribeResource, None, at, &original);
+    let permit = permit.map_err(|denied| refused(endpoint, &denied, unknown))?;
     Ok(Watchable { backend, permit, uri: original })
 }
 
@@ -87,7 +90,7 @@ pub(crate) struct Request<'a> {
     pub(crate) body: &'a Bytes,
     pub(crate) envelope: &'a Envelope,
     pub(crate) meta: Option<&'a Meta>,
-    pub(crate) era: Era,
+    pub(crate) circumstances: Circumstances,
     pub(crate) principal: &'a Arc<Principal>,
     pub(crate) manner: &'a Manner,
     /// What a modern backend asked for, where the call is made again with it.
@@ -117,73 +120,123 @@ impl Manner {
     }
 }
 
-struct Target {
+/// What a request names, before anything is decided.
+struct Target<'c> {
+    kind: Kind<'c>,
     backend: usize,
-    original: Option<Arc<str>>,
+    original: Arc<str>,
     rename: Option<(Span, Bytes)>,
-    arguments: Option<Bytes>,
-    repeatable: bool,
-    mirrored: Option<Mirrored>,
 }
 
-impl Target {
-    fn entry(entry: &Entry, at: Span) -> Self {
-        Self {
-            backend: entry.backend,
-            original: Some(entry.original.clone()),
-            rename: entry.rename.clone().map(|name| (at, name)),
-            arguments: None,
-            repeatable: entry.repeatable,
-            mirrored: entry.mirrored.clone(),
-        }
+/// As what policies and servers know it.
+#[derive(Clone, Copy)]
+enum Kind<'c> {
+    Tool(&'c Entry),
+    Prompt(&'c Entry),
+    /// Listed or not.
+    Resource,
+    Template(&'c Entry),
+}
+
+impl<'c> Target<'c> {
+    fn entry(kind: Kind<'c>, entry: &Entry, at: Span) -> Self {
+        let rename = entry.rename.clone().map(|name| (at, name));
+        Self { kind, backend: entry.backend, original: entry.original.clone(), rename }
     }
 
     /// A URI that stands at `at` and that nobody lists. Its owner may know it by another one.
     fn owner(catalog: &Catalog, backend: usize, uri: &str, at: Span) -> Self {
         let original = catalog.original_uri(uri).map(|(_, original)| original);
-        Self {
-            backend,
-            original: Some(original.unwrap_or(uri).into()),
-            rename: original.map(|original| (at, json::string(original).into())),
-            arguments: None,
-            repeatable: true,
-            mirrored: None,
+        let rename = original.map(|original| (at, json::string(original).into()));
+        Self { kind: Kind::Resource, backend, original: original.unwrap_or(uri).into(), rename }
+    }
+
+    /// The tool or prompt.
+    fn named(&self) -> Option<&'c Entry> {
+        match self.kind {
+            Kind::Tool(entry) | Kind::Prompt(entry) => Some(entry),
+            Kind::Resource | Kind::Template(_) => None,
         }
     }
 }
 
-/// Finds the owner of what the request names and decides whether it may be called.
+/// What a client wrote, for the answer where that leads nowhere. Denied and unknown have the same one, so that nothing is
+/// learnt about what exists.
+struct Written<'a> {
+    noun: &'static str,
+    name: Cow<'a, str>,
+    era: Era,
+}
+
+impl Written<'_> {
+    fn unknown(&self) -> Fault {
+        match self.noun {
+            RESOURCE => rescue::no_resource(self.era, &self.name),
+            noun => rescue::no_item(noun, &self.name, &Found::Nothing),
+        }
+    }
+
+    /// The fault of a name that leads to no entry. Who is not shown everything does not hear who offers it.
+    fn nowhere(&self, endpoint: &Endpoint, found: &Found<'_>) -> Fault {
+        match found {
+            Found::Ambiguous(_) if endpoint.policies.are_open() => {
+                rescue::no_item(self.noun, &self.name, found)
+            }
+            _ => self.unknown(),
+        }
+    }
+}
+
+const RESOURCE: &str = "resource";
+
+/// Finds the owner of what the request names and decides whether it may be called. Nothing that depends on what was found
+/// is told before that.
 pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>) -> Result<Routed, Fault> {
     let catalog = endpoint.catalog();
     let params =
         request.envelope.params.as_ref().ok_or_else(|| rescue::invalid_params("`params` are missing"))?;
     let method = request.manner.method;
-    let (action, name, target) = match method {
-        Method::ToolsCall => named(&catalog, List::Tools, "tool", Action::CallTool, params, request.body)?,
-        Method::PromptsGet => {
-            named(&catalog, List::Prompts, "prompt", Action::GetPrompt, params, request.body)?
-        }
+    let (action, written, target) = match method {
+        Method::ToolsCall => named(endpoint, &catalog, List::Tools, params, &request)?,
+        Method::PromptsGet => named(endpoint, &catalog, List::Prompts, params, &request)?,
         Method::ResourcesRead => resource(&catalog, params, &request)?,
-        _ => completion(&catalog, params, &request)?,
+        _ => completion(endpoint, &catalog, params, &request)?,
     };
     let backend = endpoint.backends.get(target.backend).cloned().ok_or_else(ownerless)?;
-    // Denied and unknown look the same, so that nothing is learnt about what exists.
-    let permit = endpoint.policies.permit(request.principal, action, &name).map_err(|_| match action {
-        Action::ReadResource => rescue::no_resource(request.era, &name),
-        Action::GetPrompt => rescue::no_item("prompt", &name, &Found::Nothing),
-        _ => rescue::no_item("tool", &name, &Found::Nothing),
-    })?;
-    let tasks = tasks::may_become(request.era, method, request.manner.capabilities)
-        .then(|| Box::new(tasks::Ids::of_call(seal, endpoint, request.principal, backend.number, &name)));
-    let (mirrors, original) =
-        target.mirrored.map(|own| (own.exposed, Some(own.original))).unwrap_or_default();
+    let circumstances = request.circumstances;
+    let wanted = Wanted { endpoint, catalog: &catalog, principal: request.principal, circumstances };
+    let sent = params.arguments.map(|span| span.text(request.body));
+    let permit = match target.kind {
+        Kind::Tool(entry) => wanted.named(action, ItemKind::Tool, entry, sent),
+        Kind::Prompt(entry) => wanted.named(action, ItemKind::Prompt, entry, sent),
+        Kind::Resource => wanted.resource(action, sent, target.backend, &target.original),
+        Kind::Template(entry) => wanted.template(action, entry),
+    };
+    let permit = permit.map_err(|denied| refused(endpoint, &denied, || written.unknown()))?;
+    let entry = target.named();
+    let parameters = entry.and_then(|entry| entry.parameters.as_ref());
+    let arguments = match parameters {
+        Some(parameters) if method == Method::Complete => {
+            completable(parameters, params, request.body)?;
+            None
+        }
+        Some(parameters) => {
+            parameters.apply(sent).map_err(|error| rescue::invalid_params(error.to_string()))?
+        }
+        None => None,
+    };
+    let tasks = tasks::may_become(circumstances.era, method, request.manner.capabilities).then(|| {
+        Box::new(tasks::Ids::of_call(seal, endpoint, request.principal, backend.number, &written.name))
+    });
+    let mirrored = entry.and_then(|entry| entry.mirrored.clone());
+    let (mirrors, original) = mirrored.map(|own| (own.exposed, Some(own.original))).unwrap_or_default();
     let call = Box::new(Call {
         mirrors: original,
-        target: target.original.filter(|_| method != Method::Complete),
+        target: (method != Method::Complete).then_some(target.original),
         rename: target.rename,
-        arguments: target.arguments,
+        arguments,
         session: request.manner.session,
-        repeatable: target.repeatable,
+        repeatable: method == Method::Complete || entry.is_none_or(|entry| entry.repeatable),
         logs: request.manner.logs,
         capabilities: request.manner.capabilities,
         input: request.input,
@@ -196,7 +249,16 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
     Ok(Routed { backend, permit, call, mirrors, uri_prefix, tasks })
 }
 
-type Decided = (Action, String, Target);
+/// The answer to what is not allowed.
+fn refused(endpoint: &Endpoint, denied: &Denied, unknown: impl FnOnce() -> Fault) -> Fault {
+    match denied.missing_scopes.as_slice() {
+        [] => unknown(),
+        scopes => endpoint.entrance.lacks(scopes),
+    }
+}
+
+/// What is to be done, what the client wrote, and where that leads.
+type Sought<'a, 'c> = (Action, Written<'a>, Target<'c>);
 
 fn text<'a>(body: &'a [u8], span: Option<Span>, key: &str) -> Result<(Cow<'a, str>, Span), Fault> {
     let span = span.ok_or_else(|| rescue::invalid_params(format!("`params.{key}` is missing")))?;
@@ -205,45 +267,41 @@ fn text<'a>(body: &'a [u8], span: Option<Span>, key: &str) -> Result<(Cow<'a, st
         .ok_or_else(|| rescue::invalid_params(format!("`params.{key}` must be a string")))
 }
 
-fn named(
-    catalog: &Catalog,
+fn named<'a, 'c>(
+    endpoint: &Endpoint,
+    catalog: &'c Catalog,
     list: List,
-    noun: &str,
-    action: Action,
     params: &Params,
-    body: &[u8],
-) -> Result<Decided, Fault> {
-    let (name, span) = text(body, params.name, "name")?;
-    match catalog.named(list, &name) {
+    request: &Request<'a>,
+) -> Result<Sought<'a, 'c>, Fault> {
+    let (name, span) = text(request.body, params.name, "name")?;
+    let (noun, action) = match list {
+        List::Tools => ("tool", Action::CallTool),
+        _ => ("prompt", Action::GetPrompt),
+    };
+    let written = Written { noun, name, era: request.circumstances.era };
+    match catalog.named(list, &written.name) {
         Found::Entry(entry) => {
-            let mut target = Target::entry(entry, span);
-            if let Some(parameters) = &entry.parameters {
-                let arguments = params.arguments.map(|span| span.text(body));
-                let changed = parameters.apply(arguments);
-                target.arguments = changed.map_err(|error| rescue::invalid_params(error.to_string()))?;
-            }
-            Ok((action, name.into_owned(), target))
+            let kind = if list == List::Tools { Kind::Tool(entry) } else { Kind::Prompt(entry) };
+            Ok((action, written, Target::entry(kind, entry, span)))
         }
-        other => Err(rescue::no_item(noun, &name, &other)),
+        other => Err(written.nowhere(endpoint, &other)),
     }
 }
 
-fn resource(catalog: &Catalog, params: &Params, request: &Request<'_>) -> Result<Decided, Fault> {
+fn resource<'a, 'c>(
+    catalog: &'c Catalog,
+    params: &Params,
+    request: &Request<'a>,
+) -> Result<Sought<'a, 'c>, Fault> {
     let (uri, span) = text(request.body, params.uri, "uri")?;
     let target = match catalog.resource(&uri) {
-        Found::Entry(entry) => Target::entry(entry, span),
+        Found::Entry(entry) => Target::entry(Kind::Resource, entry, span),
         Found::Owner(owner) => Target::owner(catalog, owner, &uri, span),
-        _ => return Err(rescue::no_resource(request.era, &uri)),
+        _ => return Err(rescue::no_resource(request.circumstances.era, &uri)),
     };
-    Ok((Action::ReadResource, judged(catalog, &target, uri), target))
-}
-
-/// The one way to write a URI by which policies judge it.
-fn judged(catalog: &Catalog, target: &Target, uri: Cow<'_, str>) -> String {
-    match &target.original {
-        Some(original) => catalog.exposed_uri(target.backend, original).into_owned(),
-        None => uri.into_owned(),
-    }
+    let written = Written { noun: RESOURCE, name: uri, era: request.circumstances.era };
+    Ok((Action::ReadResource, written, target))
 }
 
 /// `ref` of `completion/complete`; serde refuses duplicate keys.
@@ -270,9 +328,15 @@ fn unguised(reference: &str) -> Result<(), Fault> {
     }
 }
 
-fn completion(catalog: &Catalog, params: &Params, request: &Request<'_>) -> Result<Decided, Fault> {
+fn completion<'a, 'c>(
+    endpoint: &Endpoint,
+    catalog: &'c Catalog,
+    params: &Params,
+    request: &Request<'a>,
+) -> Result<Sought<'a, 'c>, Fault> {
     let outer = params.reference.ok_or_else(|| rescue::invalid_params("`params.ref` is missing"))?;
-    let source = outer.text(request.body);
+    let body: &'a Bytes = request.body;
+    let source = outer.text(body);
     let reference: Reference<'_> = serde_json::from_str(source)
         .map_err(|error| rescue::invalid_params(format!("`params.ref` is not a reference: {error}")))?;
     unguised(source)?;
@@ -288,19 +352,26 @@ fn completion(catalog: &Catalog, params: &Params, request: &Request<'_>) -> Resu
         .ok_or_else(|| rescue::invalid_params(format!("`params.ref.{key}` must be a string")))?;
     let start = outer.start() + (raw.as_ptr() as usize - source.as_ptr() as usize);
     let span = Span::new(start, start + raw.len());
-    let found = if key == "name" { catalog.named(List::Prompts, &name) } else { catalog.template(&name) };
-    let target = match found {
-        Found::Entry(entry) => {
-            if let Some(parameters) = entry.parameters.as_ref().filter(|_| key == "name") {
-                completable(parameters, params, request.body)?;
-            }
-            Target { repeatable: true, ..Target::entry(entry, span) }
-        }
-        Found::Owner(owner) => Target::owner(catalog, owner, &name, span),
-        other if key == "name" => return Err(rescue::no_item("prompt", &name, &other)),
-        _ => return Err(rescue::no_resource(request.era, &name)),
+    let noun = if key == "name" { "prompt" } else { RESOURCE };
+    let written = Written { noun, name, era: request.circumstances.era };
+    let found = match noun {
+        RESOURCE => match catalog.template(&written.name) {
+            Found::Entry(entry) => Ok(Target::entry(Kind::Template(entry), entry, span)),
+            _ => match catalog.resource(&written.name) {
+                Found::Entry(entry) => Ok(Target::entry(Kind::Resource, entry, span)),
+                Found::Owner(owner) => Ok(Target::owner(catalog, owner, &written.name, span)),
+                other => Err(other),
+            },
+        },
+        _ => match catalog.named(List::Prompts, &written.name) {
+            Found::Entry(entry) => Ok(Target::entry(Kind::Prompt(entry), entry, span)),
+            other => Err(other),
+        },
     };
-    Ok((Action::Complete, name.into_owned(), target))
+    match found {
+        Ok(target) => Ok((Action::Complete, written, target)),
+        Err(other) => Err(written.nowhere(endpoint, &other)),
+    }
 }
 
 /// Refuses a completion that is for an argument which clients may not set, or that says what such a one is.

@@ -4,26 +4,33 @@ mod build;
 mod exposure;
 mod filter;
 mod freshness;
+mod identity;
 mod interfaces;
 mod names;
+mod offers;
 mod parameters;
+mod shelf;
 mod template;
 mod uri;
+mod visible;
 
 pub(crate) use build::{Conflict, Stock, build, exposed_name, needs_task};
 pub(crate) use filter::{ItemFilter, UriFilter};
+pub(crate) use offers::{Instructions, Offers};
 pub(crate) use parameters::Unfit;
+pub(crate) use shelf::{Page, Pages, Shelf};
+pub(crate) use visible::Visible;
 
 use bytes::Bytes;
 use exposure::Exposure;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use template::Template;
 use weir_backends::Freshness;
-use weir_protocol::list::write_page;
+use weir_policies::Hints;
+use weir_protocol::Mirrors;
 use weir_protocol::parameters::Parameters;
-use weir_protocol::{Era, Mirrors};
 
 /// The lists of a catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,6 +74,10 @@ pub(crate) struct Entry {
     pub(crate) parameters: Option<Arc<Parameters>>,
     /// Calling it twice does no harm, says its owner.
     pub(crate) repeatable: bool,
+    /// What clients are told of what it does, for policies.
+    pub(crate) hints: Hints,
+    /// Words of the operator's for it, sorted.
+    pub(crate) tags: Vec<String>,
     /// The arguments that headers mirror; `None` for all but a few tools.
     pub(crate) mirrored: Option<Mirrored>,
 }
@@ -82,29 +93,9 @@ pub(crate) struct Mirrored {
 
 impl Entry {
     /// The item as legacy clients see it.
-    fn legacy(&self) -> &[u8] {
+    pub(crate) fn legacy(&self) -> &[u8] {
         self.legacy.as_ref().unwrap_or(&self.rendered)
     }
-}
-
-/// One list of a catalog.
-#[derive(Debug, Default)]
-pub(crate) struct Shelf {
-    pub(crate) entries: Vec<Entry>,
-    by_name: HashMap<Arc<str>, usize>,
-    /// Names that several backends offer and nobody resolved: name → their names.
-    ambiguous: HashMap<String, Vec<String>>,
-    pages: Vec<Page>,
-}
-
-/// A rendered page: `{"tools":[…]`, and where the next one begins.
-#[derive(Debug)]
-pub(crate) struct Page {
-    first: usize,
-    body: Bytes,
-    /// For legacy clients, where it differs.
-    legacy: Option<Bytes>,
-    pub(crate) next: Option<usize>,
 }
 
 /// What a name or URI leads to.
@@ -120,28 +111,14 @@ pub(crate) enum Found<'a> {
     Nothing,
 }
 
-/// What an endpoint offers as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Offers {
-    pub(crate) tools: bool,
-    pub(crate) prompts: bool,
-    pub(crate) resources: bool,
-    pub(crate) subscribe: bool,
-    pub(crate) logging: bool,
-    pub(crate) completions: bool,
-    /// The extension for tasks.
-    pub(crate) tasks: bool,
-    /// The extension for user interfaces.
-    pub(crate) interfaces: bool,
-}
-
 /// One immutable snapshot of everything an endpoint offers.
 #[derive(Debug)]
 pub(crate) struct Catalog {
     pub(crate) generation: u64,
     shelves: [Shelf; 4],
     pub(crate) offers: Offers,
-    pub(crate) instructions: Option<String>,
+    /// What the backends want models to know, or the operator in their place.
+    pub(crate) instructions: Instructions,
     /// How long each list is fresh, in the order of [`List::ALL`], as far as the backends say.
     fresh: [Freshness; 4],
     /// The same for what the backends say of themselves.
@@ -157,53 +134,9 @@ pub(crate) struct Catalog {
     exposure: Exposure,
     /// A backend's own URI → the first resource of that URI, where clients see other URIs.
     plain: HashMap<Arc<str>, usize>,
+    spellings: OnceLock<identity::Spellings>,
     /// Overrides that do not do what was meant, to be reported.
     pub(crate) unfit: Vec<Unfit>,
-}
-
-impl Page {
-    /// The page as clients of `era` see it.
-    pub(crate) fn body(&self, era: Era) -> &Bytes {
-        match (era, &self.legacy) {
-            (Era::Legacy, Some(legacy)) => legacy,
-            _ => &self.body,
-        }
-    }
-}
-
-impl Shelf {
-    fn render(&mut self, list: List, page_size: usize) {
-        let count = self.entries.len();
-        let firsts = (0..count.max(1)).step_by(page_size.max(1));
-        self.pages = firsts
-            .map(|first| {
-                let end = (first + page_size).min(count);
-                let items = self.entries.get(first..end).unwrap_or_default();
-                let body = write_page(list.key(), items.iter().map(|entry| &entry.rendered[..]));
-                let legacy = items
-                    .iter()
-                    .any(|entry| entry.legacy.is_some())
-                    .then(|| write_page(list.key(), items.iter().map(Entry::legacy)));
-                Page { first, body, legacy, next: (end < count).then_some(end) }
-            })
-            .collect();
-    }
-
-    /// The page that begins at item `first`.
-    pub(crate) fn page(&self, first: usize) -> Option<&Page> {
-        let at = self.pages.binary_search_by_key(&first, |page| page.first).ok()?;
-        self.pages.get(at)
-    }
-
-    fn find(&self, name: &str) -> Found<'_> {
-        match self.by_name.get(name).and_then(|&at| self.entries.get(at)) {
-            Some(entry) => Found::Entry(entry),
-            None => match self.ambiguous.get(name) {
-                Some(backends) => Found::Ambiguous(backends),
-                None => Found::Nothing,
-            },
-        }
-    }
 }
 
 impl Catalog {
@@ -288,16 +221,13 @@ impl Catalog {
         self.exposure.prefix(backend)
     }
 
-    /// The template (or resource) that a completion names.
+    /// The template that a completion names.
     pub(crate) fn template(&self, uri: &str) -> Found<'_> {
         let canonical = match self.original_uri(uri) {
             Some((owner, original)) => self.exposed_uri(owner, original),
             None => uri.into(),
         };
-        match self.shelf(List::Templates).find(&canonical) {
-            Found::Nothing => self.resource(uri),
-            found => found,
-        }
+        self.shelf(List::Templates).find(&canonical)
     }
 
     /// Which lists differ from those of `other`.

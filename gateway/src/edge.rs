@@ -15,16 +15,20 @@ use crate::cache;
 use crate::call::{self, Manner, Request, Routed};
 use crate::catalog::{Catalog, Offers};
 use crate::client::{Client, Gone};
+use crate::decision::Circumstances;
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
 use crate::pump::{self, Terms};
 use crate::rescue::Fault;
 use crate::session::{Cancellable, Session};
 use crate::snapshot::Snapshot;
+use crate::stay;
 use crate::tasks;
 use bytes::Bytes;
+use std::net::IpAddr;
 use std::sync::Arc;
 use weir_backends::Input;
+use weir_policies::Principal;
 use weir_protocol::{Envelope, Era, Kind, Meta, Method, Revision, code, json};
 
 /// A message that was read and understood, over whatever transport it came.
@@ -33,6 +37,10 @@ pub(crate) struct Post {
     pub(crate) core: Arc<Core>,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) snapshot: Arc<Snapshot>,
+    /// Who calls.
+    pub(crate) principal: Arc<Principal>,
+    /// Where the client connects from, where that is a network.
+    pub(crate) address: Option<IpAddr>,
     /// The session, where it is known without headers: the connection is one, or the batch came in one.
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) body: Bytes,
@@ -41,11 +49,12 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    /// Understands a message for `endpoint`, which is one of `snapshot`.
+    /// Understands a message of `principal` for `endpoint`, which is one of `snapshot`.
     pub(crate) fn read(
         core: &Arc<Core>,
         snapshot: Arc<Snapshot>,
         endpoint: Arc<Endpoint>,
+        principal: Arc<Principal>,
         session: Option<Arc<Session>>,
         body: Bytes,
     ) -> Result<Self, Fault> {
@@ -56,7 +65,13 @@ impl Post {
             return Err(Fault::new(400, code::INVALID_REQUEST, message));
         }
         let meta = envelope.meta(&body)?;
-        Ok(Self { core: core.clone(), endpoint, snapshot, session, body, envelope, meta })
+        let core = core.clone();
+        Ok(Self { core, endpoint, snapshot, principal, address: None, session, body, envelope, meta })
+    }
+
+    /// Whether whoever sent it must not be told anything any more.
+    pub(crate) fn is_over(&self) -> bool {
+        stay::is_over(&self.core, &self.endpoint, &self.principal)
     }
 
     /// Whether the message itself says that it belongs to the modern era.
@@ -85,6 +100,11 @@ impl Post {
         Some(self.session.as_ref()?.cancellable(&self.id()))
     }
 
+    /// Under which circumstances it was sent by a client of `era`.
+    fn circumstances(&self, era: Era, retry: bool) -> Circumstances {
+        Circumstances { era, address: self.address, retry }
+    }
+
     /// Finds the owner of what a call names and decides whether it may be called; `input` is what a modern backend asked
     /// for, where the call is made again with it.
     pub(crate) fn route(&self, manner: &Manner, input: Option<Box<Input>>) -> Result<Routed, Fault> {
@@ -92,8 +112,8 @@ impl Post {
             body: &self.body,
             envelope: &self.envelope,
             meta: self.meta.as_ref(),
-            era: manner.era(),
-            principal: &self.core.principal,
+            circumstances: self.circumstances(manner.era(), input.is_some() || self.is_retry(manner)),
+            principal: &self.principal,
             manner,
             input,
         };
@@ -151,6 +171,7 @@ impl Post {
             Err(fault) => {
                 tracing::debug!(kind = fault.kind.as_str(), code = fault.code, fault.message, "call refused");
                 let answer = asker.fault(&fault);
+                client.challenge(fault.challenge.as_deref());
                 client.refuse(answer.status, answer.body).await
             }
         }
@@ -164,6 +185,7 @@ impl Post {
         }
         let id = self.envelope.id.map(|span| span.of(&self.body));
         tracing::debug!(kind = fault.kind.as_str(), code = fault.code, fault.message, "request refused");
+        client.challenge(fault.challenge.as_deref());
         client.refuse(fault.status, fault.body(id)).await
     }
 
@@ -208,6 +230,15 @@ pub(crate) enum Mail {
 }
 
 impl Mail {
+    /// Says where it comes from.
+    pub(crate) fn from(mut self, address: Option<IpAddr>) -> Self {
+        match &mut self {
+            Self::One(post) => post.address = address,
+            Self::Many(batch) => batch.come_from(address),
+        }
+        self
+    }
+
     /// Whether it asks for something, and needs a place among the requests under way. What asks nothing must pass when all
     /// places are taken: cancelling is how a client gets one back.
     pub(crate) fn asks(&self) -> bool {
@@ -267,25 +298,29 @@ fn capabilities(offers: Offers, era: Era) -> String {
     format!("{{{}}}", offered.join(","))
 }
 
-fn instructions(catalog: &Catalog) -> String {
-    match &catalog.instructions {
+/// What the caller's model is told; of the backends' words those of which the caller sees something.
+fn instructions(post: &Post, catalog: &Catalog) -> String {
+    let sees = post.core.visibility.owners(&post.endpoint, catalog, &post.principal);
+    match catalog.instructions.text(sees) {
         None => String::new(),
-        Some(text) => format!(",\"instructions\":{}", String::from_utf8_lossy(&json::string(text))),
+        Some(text) => format!(",\"instructions\":{}", String::from_utf8_lossy(&json::string(&text))),
     }
 }
 
 /// The result of `initialize`.
-fn initialize_result(catalog: &Catalog, revision: Revision) -> String {
+fn initialize_result(post: &Post, revision: Revision) -> String {
+    let catalog = &post.endpoint.catalog();
     format!(
         r#"{{"protocolVersion":"{}","capabilities":{},"serverInfo":{SERVER_INFO}{}}}"#,
         revision.as_str(),
         capabilities(catalog.offers, Era::Legacy),
-        instructions(catalog)
+        instructions(post, catalog)
     )
 }
 
 /// The result of `server/discover`.
-fn discover_result(endpoint: &Endpoint) -> String {
+fn discover_result(post: &Post) -> String {
+    let endpoint = &post.endpoint;
     let catalog = &endpoint.catalog();
     format!(
         r#"{{"resultType":"complete","supportedVersions":["{}"],"capabilities":{},"serverInfo":{SERVER_INFO},{},"_meta":{{"{}":{SERVER_INFO}}}{}}}"#,
@@ -293,6 +328,6 @@ fn discover_result(endpoint: &Endpoint) -> String {
         capabilities(catalog.offers, Era::Modern),
         hints::of(endpoint, catalog, catalog.discovered).members(),
         weir_protocol::meta::SERVER_INFO,
-        instructions(catalog)
+        instructions(post, catalog)
     )
 }

@@ -2,8 +2,12 @@
 
 use crate::attached::Attached;
 use crate::catalog::{self, Catalog, Conflict, List, Stock, Unfit};
+use crate::decision;
+use crate::entrance::Entrance;
 use crate::hub::{Hub, Topic};
 use crate::icons;
+use crate::seal::identity;
+use crate::stay::Tenure;
 use crate::tasks::TaskWatchers;
 use crate::watchers::Watchers;
 use arc_swap::ArcSwap;
@@ -11,7 +15,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use weir_policies::Policies;
+use weir_policies::{Authenticator, Policies, Principal};
 use weir_protocol::cursor::{Cursor, CursorCodec};
 
 /// How many superseded catalogs are kept for clients that are still paging.
@@ -23,6 +27,9 @@ pub(crate) struct Endpoint {
     pub(crate) spec: weir_config::Endpoint,
     pub(crate) backends: Vec<Arc<Attached>>,
     pub(crate) policies: Policies,
+    /// The way in for callers, and since when it is this one.
+    pub(crate) entrance: Entrance,
+    pub(crate) tenure: Tenure,
     /// Tells it apart from every other, also from those of the same name that went before its removal. This and the next
     /// five stay through reloads.
     pub(crate) number: usize,
@@ -39,7 +46,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint that offers nothing yet; `before` is the one of its name that it takes the place of, and `number` is
+    /// An endpoint that offers nothing yet and finds out by `authenticator` who calls; `before` is the one of its name that it takes the place of, and `number` is
     /// its own where there is none.
     ///
     /// # Errors
@@ -49,6 +56,8 @@ impl Endpoint {
         backends: Vec<Arc<Attached>>,
         before: Option<&Self>,
         number: usize,
+        authenticator: Arc<Authenticator>,
+        policies: Policies,
     ) -> Result<Self, Vec<Conflict>> {
         let stocks: Vec<Stock> = backends
             .iter()
@@ -58,10 +67,17 @@ impl Endpoint {
         // No cursor leads into the catalogs before: they may show what this one must not.
         let (empty, _) = catalog::build(&spec, &stocks, generations.fetch_add(1, Ordering::Relaxed))?;
         let empty = Arc::new(empty);
+        let entrance = Entrance::new(authenticator, &spec.name);
+        let tenure = match before {
+            Some(before) => before.tenure.after(before.spec.auth != spec.auth),
+            None => Tenure::first(),
+        };
         Ok(Self {
             spec,
             backends,
-            policies: Policies::anonymous(),
+            policies,
+            entrance,
+            tenure,
             number: before.map_or(number, |before| before.number),
             hub: before.map_or_else(Arc::default, |before| before.hub.clone()),
             watchers: before.map_or_else(Arc::default, |before| before.watchers.clone()),
@@ -109,7 +125,9 @@ impl Endpoint {
         let rendered = |catalog: &Catalog, list| -> Vec<_> {
             catalog.shelf(list).entries.iter().map(|entry| entry.rendered.clone()).collect()
         };
-        let differs = |&list: &List| rendered(&now, list) != rendered(&then, list);
+        // Who sees what may have changed with the policies; each stream knows whether it did for its client.
+        let open = self.policies.are_open() && before.policies.are_open();
+        let differs = |&list: &List| !open || rendered(&now, list) != rendered(&then, list);
         let topics: Vec<Topic> = List::ALL.into_iter().filter(differs).map(Topic::of).collect();
         self.announce(&topics);
     }
@@ -164,6 +182,7 @@ impl Endpoint {
         let (mut catalog, conflicts) = catalog::build(&self.spec, stocks, generation)?;
         self.report(conflicts);
         self.report_unfit(&catalog.unfit);
+        self.teach(&catalog);
         let current = self.catalog.load();
         let differences = catalog.differences(&current);
         let mut recent = self.recent.lock();
@@ -179,6 +198,16 @@ impl Endpoint {
         drop(recent);
         self.catalog.store(catalog);
         Ok(differences)
+    }
+
+    /// Tells the policies of the tools, whose arguments they may read, and logs what is odd about the two together.
+    fn teach(&self, catalog: &Catalog) {
+        if self.policies.are_open() {
+            return;
+        }
+        for problem in decision::teach(&self.spec, &self.policies, catalog) {
+            tracing::warn!(endpoint = self.spec.name, %problem, "a policy does not fit the tools");
+        }
     }
 
     /// Logs conflicts once, not at every refresh.
@@ -199,19 +228,32 @@ impl Endpoint {
         *reported = unfit.to_vec();
     }
 
-    /// The catalog and the place in it that a cursor means; `None` where weir did not write it or no longer holds what
+    /// The catalog and the place in it that a cursor means; `None` where weir did not write it for `principal`, or no longer holds what
     /// it points into.
-    pub(crate) fn resume(&self, list: List, cursor: &str) -> Option<(Arc<Catalog>, usize)> {
-        let cursor = self.cursors.decode(cursor).filter(|cursor| cursor.list == list as u32)?;
+    pub(crate) fn resume(
+        &self,
+        list: List,
+        principal: &Principal,
+        cursor: &str,
+    ) -> Option<(Arc<Catalog>, usize)> {
+        let cursor =
+            self.cursors.decode(cursor, &identity(principal)).filter(|cursor| cursor.list == list as u32)?;
         let recent = self.recent.lock();
         let catalog = recent.iter().find(|catalog| catalog.generation == cursor.generation)?;
         Some((catalog.clone(), usize::try_from(cursor.offset).ok()?))
     }
 
-    /// The cursor of the page of `catalog` that begins at item `first`.
-    pub(crate) fn cursor(&self, list: List, catalog: &Catalog, first: usize) -> String {
+    /// The cursor for `principal` of the page of `catalog` that begins at item `first`.
+    pub(crate) fn cursor(
+        &self,
+        list: List,
+        principal: &Principal,
+        catalog: &Catalog,
+        first: usize,
+    ) -> String {
         let offset = u32::try_from(first).unwrap_or(u32::MAX);
-        self.cursors.encode(Cursor { list: list as u32, generation: catalog.generation, offset })
+        let cursor = Cursor { list: list as u32, generation: catalog.generation, offset };
+        self.cursors.encode(cursor, &identity(principal))
     }
 }
 

@@ -24,6 +24,22 @@ pub enum GatewayError {
         /// What is wrong.
         reason: String,
     },
+    /// Endpoints would be open to everybody who reaches the address.
+    #[error("whoever reaches {address} could call everything: {} asks nobody who they are. Listen on loopback, or name in its `auth` by which callers show who they are; or, where whoever comes may do everything, `insecure: true`", names(.endpoints))]
+    Exposed {
+        /// The configured address.
+        address: SocketAddr,
+        /// The endpoints.
+        endpoints: Vec<String>,
+    },
+    /// Who calls an endpoint cannot be found out as configured.
+    #[error("endpoint `{endpoint}` cannot find out who calls: {reason}")]
+    Auth {
+        /// The endpoint.
+        endpoint: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Under the strategy `manual`, names that several backends offer.
     #[error("endpoint `{endpoint}` has unresolved conflicts:\n  {}\nresolve them with `overrides`, or choose another `conflicts` strategy", conflicts.join("\n  "))]
     Conflicts {
@@ -31,6 +47,14 @@ pub enum GatewayError {
         endpoint: String,
         /// One line each.
         conflicts: Vec<String>,
+    },
+    /// The policies of an endpoint cannot be used.
+    #[error("endpoint `{endpoint}` has policies that cannot be used:\n  {}", problems.join("\n  "))]
+    Policies {
+        /// The endpoint.
+        endpoint: String,
+        /// One line each.
+        problems: Vec<String>,
     },
     /// There is no endpoint of this name.
     #[error("there is no endpoint `{0}`")]
@@ -47,6 +71,11 @@ pub enum GatewayError {
     /// The system refuses a thread or a runtime.
     #[error("cannot start the runtime")]
     Runtime(#[from] std::io::Error),
+}
+
+fn names(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("endpoint `{name}`")).collect();
+    names.join(", ")
 }
 
 fn keys(keys: &[&str]) -> String {

@@ -5,13 +5,14 @@ use crate::endpoint::Endpoint;
 use crate::error::GatewayError;
 use crate::fleet::Fleet;
 use crate::listener::tls::Certificate;
-use crate::listener::{self, Service};
+use crate::listener::{self, Service, Tls};
 use crate::pump::Parking;
 use crate::reload::{self, Order, Reloader};
 use crate::seal::Seal;
 use crate::session::{self, Sessions};
 use crate::snapshot::Snapshot;
 use crate::stdio;
+use crate::visibility::Visibility;
 use arc_swap::ArcSwap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -21,7 +22,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use weir_backends::SessionKey;
 use weir_config::Config;
-use weir_policies::Principal;
 use weir_runtime::Guardian;
 
 /// Threads for what happens beside the calls: child processes, lists, streams of changes.
@@ -38,8 +38,8 @@ pub(crate) struct Core {
     pub(crate) seal: Arc<Seal>,
     /// Calls that wait for what their modern clients were asked.
     pub(crate) parking: Parking,
-    /// Who calls, on endpoints without authentication.
-    pub(crate) principal: Arc<Principal>,
+    /// Who sees what of the lists.
+    pub(crate) visibility: Visibility,
 }
 
 impl Core {
@@ -155,7 +155,7 @@ impl Gateway {
             drain: Arc::new(Drain::new()),
             seal: Arc::new(Seal::new()?),
             parking: Parking::default(),
-            principal: Arc::new(Principal::anonymous()),
+            visibility: Visibility::default(),
         });
         drop(entered);
         let mut fleet =
@@ -208,7 +208,8 @@ impl Gateway {
         let tls = match certificate {
             Some(certificate) => {
                 self.background.spawn(certificate.clone().follow());
-                Some(Arc::new(certificate.acceptor(config.http2)?))
+                let acceptor = certificate.acceptor(config.http2)?;
+                Some(Arc::new(Tls { acceptor, certificate }))
             }
             None => None,
         };

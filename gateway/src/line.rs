@@ -6,7 +6,7 @@ use crate::drain::Admitted;
 use crate::edge::{Batch, Mail, Post, legacy};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
-use crate::hub::{Hub, Topic};
+use crate::hub::{Hub, Outlook, Topic};
 use crate::rescue::{self, Fault};
 use crate::session::{Session, Visit};
 use crate::snapshot::Snapshot;
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::poll;
 use std::sync::Arc;
 use std::time::Duration;
+use weir_policies::Principal;
 use weir_protocol::batch;
 
 /// An open connection; dropped, it ends with its session and everything that runs in it.
@@ -35,14 +36,16 @@ impl Drop for Line {
 }
 
 impl Line {
-    /// Opens a connection to an endpoint of `snapshot`, neither of which it holds. Whoever holds the letters writes them to the client.
+    /// Opens a connection of `principal` to an endpoint of `snapshot`, neither of which it holds. Whoever holds the letters
+    /// writes them to the client.
     pub(crate) fn open(
         core: &Arc<Core>,
         snapshot: &Snapshot,
         endpoint: &Endpoint,
+        principal: &Arc<Principal>,
     ) -> Result<(Self, Letters), Fault> {
         let (outbox, letters) = Outbox::new(true);
-        let visit = legacy::open(core, snapshot, endpoint, Some(outbox.clone()))?;
+        let visit = legacy::open(core, snapshot, endpoint, principal, Some(outbox.clone()))?;
         let (hub, keep_alive) = (endpoint.hub.clone(), snapshot.config.timeouts.keep_alive);
         Ok((Self { core: core.clone(), visit, keep_alive, hub, outbox }, letters))
     }
@@ -50,7 +53,8 @@ impl Line {
     /// Tells a client that opened the session with `initialize` what changes, until the endpoint is removed or weir stops.
     pub(crate) async fn announce(&self) {
         let session = &self.visit.session;
-        let mut subscription = self.hub.subscribe();
+        let outlook = Outlook::now(&self.core, session.endpoint, &session.principal);
+        let mut subscription = self.hub.subscribe(Some(outlook));
         // Open before the session is, so that nothing is missed.
         let reader = session.inbox.read();
         loop {
@@ -72,16 +76,17 @@ impl Line {
         };
         let mut client = Client::Outbox(self.outbox.clone());
         // A client that is gone is noticed by whoever writes to it.
-        let _ = stream.run(&mut client, &mut subscription, &self.core.drain).await;
+        let _ = stream.run(&mut client, &mut subscription, &self.core.drain, None).await;
         drop(reader);
     }
 }
 
-/// Understands what came over the connection that is this session.
+/// Understands what came from `principal`, whose connection this session is.
 pub(crate) fn read(
     core: &Arc<Core>,
     snapshot: Arc<Snapshot>,
     session: &Arc<Session>,
+    principal: &Arc<Principal>,
     body: Bytes,
 ) -> Result<Mail, Fault> {
     let endpoint = snapshot.numbered(session.endpoint).cloned().ok_or_else(rescue::stopping)?;
@@ -90,11 +95,12 @@ pub(crate) fn read(
             core,
             snapshot,
             &endpoint,
+            principal,
             core.sessions.enter(session),
             &body,
         )?)));
     }
-    Ok(Mail::One(Post::read(core, snapshot, endpoint, Some(session.clone()), body)?))
+    Ok(Mail::One(Post::read(core, snapshot, endpoint, principal.clone(), Some(session.clone()), body)?))
 }
 
 /// Begins to answer what came over the connection that is this session. When this returns, the messages were taken in the

@@ -19,11 +19,13 @@ pub(crate) struct Fault {
     pub(crate) data: Option<Bytes>,
     /// Who broke it.
     pub(crate) kind: Kind,
+    /// What `WWW-Authenticate` says, where logging in may help.
+    pub(crate) challenge: Option<Box<str>>,
 }
 
 impl Fault {
     pub(crate) fn new(status: u16, code: i32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), data: None, kind: Kind::Client }
+        Self { status, code, message: message.into(), data: None, kind: Kind::Client, challenge: None }
     }
 
     /// The JSON-RPC answer to the request with the raw `id`.
@@ -47,6 +49,12 @@ pub(crate) fn overloaded(what: &str, limit: usize) -> Fault {
 /// weir is stopping.
 pub(crate) fn stopping() -> Fault {
     Fault { kind: Kind::Gateway, ..Fault::new(503, code::SERVER_ERROR, "the gateway is stopping") }
+}
+
+/// The proof of who calls ended while the call ran.
+pub(crate) fn expired() -> Fault {
+    let message = "the token has expired while the request was carried out, log in again";
+    Fault { kind: Kind::Denied, ..Fault::new(401, code::SERVER_ERROR, message) }
 }
 
 /// A backend failed a call. The caller is told which backend and what to expect; addresses and causes stay in the log.

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use weir_config::Config;
+use weir_policies::Principal;
 use weir_protocol::{ClientCapabilities, Level, Logs, Revision};
 
 /// One client's session.
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) number: u128,
     /// Number of its endpoint.
     pub(crate) endpoint: usize,
+    /// Who opened it. For others it does not exist.
+    pub(crate) principal: Arc<Principal>,
     /// What `initialize` agreed on: the revision, and what the client can be asked.
     agreement: OnceLock<(Revision, ClientCapabilities)>,
     /// The connection that this session is, where one connection carries all its messages.
@@ -256,10 +259,11 @@ impl Sessions {
         self.shard(number).lock().get(&number).cloned()
     }
 
-    /// Opens a session, which is a connection where there is an outbox; `None` where there are `limit` already.
+    /// Opens a session of `principal`, which is a connection where there is an outbox; `None` where there are `limit` already.
     pub(crate) fn open(
         &self,
         endpoint: usize,
+        principal: &Arc<Principal>,
         outbox: Option<Outbox>,
         limit: usize,
     ) -> Result<Option<Visit>, getrandom::Error> {
@@ -277,6 +281,7 @@ impl Sessions {
         let session = Arc::new(Session {
             number: u128::from_be_bytes(random),
             endpoint,
+            principal: principal.clone(),
             agreement: OnceLock::new(),
             connection: outbox
                 .map(|outbox| Box::new(Connection { outbox, agreed: Notify::new(), idle: Notify::new() })),
@@ -300,11 +305,12 @@ impl Sessions {
         Visit { session: session.clone(), epoch: self.epoch }
     }
 
-    /// The session with this id on this endpoint.
-    pub(crate) fn visit(&self, endpoint: usize, id: &str) -> Option<Visit> {
+    /// The session with this id on this endpoint, if `principal` opened it.
+    pub(crate) fn visit(&self, endpoint: usize, principal: &Principal, id: &str) -> Option<Visit> {
         let number = number_of(id)?;
         let shard = self.shard(number).lock();
-        shard.get(&number).filter(|session| session.endpoint == endpoint).map(|session| self.enter(session))
+        let own = |session: &&Arc<Session>| session.endpoint == endpoint && *session.principal == *principal;
+        shard.get(&number).filter(own).map(|session| self.enter(session))
     }
 
     /// Ends a session; its stream ends too.
@@ -329,12 +335,8 @@ impl Sessions {
         })
     }
 
-    /// Ends the sessions of every endpoint that does not `stay`, and answers them.
-    pub(crate) fn end_of_endpoints(&self, stays: impl Fn(usize) -> bool) -> Vec<Arc<Session>> {
-        self.end_unless(|session| stays(session.endpoint))
-    }
-
-    fn end_unless(&self, stays: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+    /// Ends the sessions that do not stay, and answers them.
+    pub(crate) fn end_unless(&self, stays: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
         let mut ended = Vec::new();
         for shard in &self.shards {
             shard.lock().retain(|_, session| {

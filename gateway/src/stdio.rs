@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use weir_backends::{Line as Received, Lines};
+use weir_policies::Principal;
 use weir_protocol::json;
 
 /// How much is written at once; in each such piece a slow client has to take something in time.
@@ -56,7 +57,10 @@ async fn run(
     output: impl AsyncWrite + Unpin,
 ) {
     let snapshot = core.snapshot.load_full();
-    let opened = snapshot.numbered(endpoint).map(|endpoint| Line::open(core, &snapshot, endpoint));
+    // Whoever started weir has proved enough of himself.
+    let principal = Arc::new(Principal::anonymous());
+    let opened =
+        snapshot.numbered(endpoint).map(|endpoint| Line::open(core, &snapshot, endpoint, &principal));
     let (line, mut letters) = match opened.unwrap_or_else(|| Err(rescue::stopping())) {
         Ok(opened) => opened,
         Err(fault) => {
@@ -138,7 +142,7 @@ async fn take(core: &Arc<Core>, session: &Arc<Session>, body: Bytes) {
     }
     let snapshot = core.snapshot.load_full();
     let limit = snapshot.config.limits.requests;
-    match line::read(core, snapshot, session, body) {
+    match line::read(core, snapshot, session, &session.principal, body) {
         Ok(mail) if mail.asks() && core.drain.phase() > Phase::Serving => {
             line::refuse(session, mail, &rescue::stopping()).await;
         }

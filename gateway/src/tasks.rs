@@ -12,12 +12,13 @@ pub(crate) use watchers::{TaskWatch, TaskWatchers, watch};
 use crate::attached::Attached;
 use crate::call::{Request, Routed};
 use crate::catalog::{Catalog, Found, List};
+use crate::decision;
 use crate::endpoint::Endpoint;
 use crate::rescue::{self, Fault};
 use crate::seal::{Purpose, Seal, identity};
 use std::sync::Arc;
 use weir_backends::{BackendError, Call, Input, Message};
-use weir_policies::{Action, Permit, Principal};
+use weir_policies::{Action, ItemKind, Permit, Principal};
 use weir_protocol::{ClientCapabilities, Era, Method, Splice, code, json};
 
 /// The longest id of a server's own, in bytes. Clients send theirs, which is longer, as a header.
@@ -132,7 +133,9 @@ fn locate(
         .backends
         .get(entry.backend)
         .filter(|backend| (backend.number as u64).to_be_bytes() == *number)?;
-    let permit = endpoint.policies.permit(principal, Action::CallTool, tool).ok()?;
+    // The arguments were decided about as the task was made.
+    let item = decision::item(&endpoint.spec, ItemKind::Tool, entry);
+    let permit = endpoint.policies.permit_again(principal, Action::CallTool, &item).ok()?;
     let mut ids = Ids::of_call(seal, endpoint, principal, backend.number, tool);
     let inner: Arc<str> = inner.into();
     ids.asked = Some(inner.clone());
@@ -152,7 +155,7 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
     let catalog = endpoint.catalog();
     let (method, manner) = (request.manner.method, request.manner);
     if !catalog.offers.tasks {
-        return Err(rescue::unknown_method(request.era, method.as_str()));
+        return Err(rescue::unknown_method(request.circumstances.era, method.as_str()));
     }
     declared(manner.capabilities)?;
     let missing = || rescue::invalid_params("`params.taskId` must be a string");

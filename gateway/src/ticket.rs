@@ -63,7 +63,7 @@ impl Ticket {
     /// The ticket that `post` brings as its `requestState`, which stands there as raw JSON.
     pub(crate) fn of(post: &Post, state: &[u8]) -> Result<Self, Fault> {
         let text = json::as_str(state).ok_or_else(|| refused("must be a string"))?;
-        let ticket = Self::open(&post.core.seal, &post.core.principal, &text);
+        let ticket = Self::open(&post.core.seal, &post.principal, &text);
         let ticket = ticket.ok_or_else(|| refused("was not given to this client by this gateway"))?;
         if ticket.endpoint != post.endpoint.number || ticket.request != digest(post) {
             return Err(refused("belongs to another request, which must be repeated as it was"));

@@ -5,6 +5,8 @@
 use crate::ancestry::ancestry;
 use crate::cache::Reads;
 use crate::call::{self, Watchable};
+use crate::decision::Circumstances;
+use crate::edge::Post;
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
 use crate::inbox::{Inbox, Letter};
@@ -16,7 +18,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use weir_backends::{Notice, Subject, Subscribed, Update};
 use weir_policies::Principal;
-use weir_protocol::{Era, Logs};
+use weir_protocol::Logs;
 
 /// URI, as its backend knows it → who watches it.
 type Watched = HashMap<Arc<str>, Vec<Watcher>>;
@@ -68,6 +70,8 @@ struct Wish {
     uri: String,
     /// Who may see it or not.
     principal: Arc<Principal>,
+    /// Under which circumstances it was asked for.
+    circumstances: Circumstances,
     inbox: Arc<Inbox>,
     /// `None` while no backend of the endpoint has it to offer.
     place: Option<Place>,
@@ -147,7 +151,7 @@ impl State {
 
     /// Tells everybody who watches what changed, or something that it is a part of. `may_know` says whether somebody may
     /// know of a part by this URI.
-    fn tell(&self, backend: usize, update: &Arc<Update>, may_know: impl Fn(&Arc<Principal>, &str) -> bool) {
+    fn tell(&self, backend: usize, update: &Arc<Update>, may_know: impl Fn(&Wish, &str) -> bool) {
         let Some(watched) = self.watched.get(&backend) else {
             return;
         };
@@ -156,7 +160,7 @@ impl State {
                 if *uri == update.uri {
                     watcher.tell(uri, update);
                 } else if let Some(wish) = self.wishes.get(&watcher.number) {
-                    watcher.tell_part(uri, update, |part| may_know(&wish.principal, part));
+                    watcher.tell_part(uri, update, |part| may_know(wish, part));
                 }
             }
         }
@@ -204,20 +208,22 @@ impl Watches {
 
 /// Has the updates of a resource put into `inbox`, once its backend agrees to send them.
 pub(crate) async fn watch(
-    core: &Core,
-    endpoint: &Endpoint,
-    era: Era,
+    post: &Post,
+    circumstances: Circumstances,
     uri: &str,
     inbox: &Arc<Inbox>,
 ) -> Result<Watch, Fault> {
-    let watchable = call::watchable(endpoint, era, &core.principal, uri)?;
-    let Watchable { backend, permit, uri: original } = watchable;
+    let (core, endpoint, principal) = (&post.core, &post.endpoint, &post.principal);
+    let Watchable { backend, permit, uri: original } =
+        call::watchable(endpoint, circumstances, principal, uri)?;
+    let (principal, inbox) = (principal.clone(), inbox.clone());
+    let wish = Wish { uri: uri.to_owned(), principal, circumstances, inbox, place: None };
     // Entered before the backend is asked, so that its first update is not lost.
-    let watch = endpoint.watchers.enter(uri, &core.principal, inbox, (backend.number, &original));
+    let watch = endpoint.watchers.enter(wish, (backend.number, &original));
     // A reload since the request began has not seen it.
     let snapshot = core.snapshot.load_full();
     let current = snapshot.numbered(endpoint.number);
-    if let Some(current) = current.filter(|current| !std::ptr::eq(&***current, endpoint)) {
+    if let Some(current) = current.filter(|current| !Arc::ptr_eq(current, endpoint)) {
         current.watchers.revise(current);
     }
     drop(snapshot);
@@ -231,18 +237,11 @@ pub(crate) async fn watch(
 }
 
 impl Watchers {
-    fn enter(
-        self: &Arc<Self>,
-        uri: &str,
-        principal: &Arc<Principal>,
-        inbox: &Arc<Inbox>,
-        (backend, original): (usize, &Arc<str>),
-    ) -> Watch {
+    fn enter(self: &Arc<Self>, wish: Wish, (backend, original): (usize, &Arc<str>)) -> Watch {
         let mut state = self.0.lock();
         state.count += 1;
         let number = state.count;
-        let (principal, inbox) = (principal.clone(), inbox.clone());
-        state.wishes.insert(number, Wish { uri: uri.to_owned(), principal, inbox, place: None });
+        state.wishes.insert(number, wish);
         state.place(number, backend, original);
         Watch { watchers: self.clone(), number }
     }
@@ -281,7 +280,7 @@ impl Watchers {
             let Some(wish) = wish else {
                 continue;
             };
-            let now = call::watchable(endpoint, Era::Legacy, &wish.principal, &wish.uri).ok();
+            let now = call::watchable(endpoint, wish.circumstances, &wish.principal, &wish.uri).ok();
             let stays = match (&wish.place, &now) {
                 (Some(place), Some(now)) => place.is(now.backend.number, &now.uri),
                 (place, now) => place.is_none() && now.is_none(),
@@ -330,8 +329,8 @@ impl Watchers {
 
     /// Tells of an update of the backend of this number what `endpoint` shows its clients.
     fn tell(&self, endpoint: &Endpoint, backend: usize, update: &Arc<Update>) {
-        self.0.lock().tell(backend, update, |principal, uri| {
-            let found = call::watchable(endpoint, Era::Legacy, principal, uri);
+        self.0.lock().tell(backend, update, |wish, uri| {
+            let found = call::watchable(endpoint, wish.circumstances, &wish.principal, uri);
             found.is_ok_and(|found| found.backend.number == backend && *found.uri == *update.uri)
         });
     }

@@ -16,6 +16,8 @@ pub use fetch::{Fetch, FetchError, Reach};
 pub use identity::api_keys::{NoRandomness, new_api_key};
 pub use identity::signing::{SigningError, SigningKey};
 pub use identity::token::{Token, TokenError};
-pub use permit::{Action, Denied, Permit, Policies};
+pub use permit::{
+    Action, ClassKey, Context, Denied, Hints, Item, ItemKind, Permit, Policies, PolicyProblem, Tool,
+};
 pub use principal::{Principal, Profile};
 pub use rejection::{Rejection, RejectionKind};

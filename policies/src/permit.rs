@@ -1,7 +1,10 @@
 //! The decision, and the proof of it that a backend asks for.
 
 use crate::Principal;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
+use weir_protocol::Era;
 
 /// What a caller wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +19,120 @@ pub enum Action {
     SubscribeResource,
     /// `completion/complete`.
     Complete,
+}
+
+impl Action {
+    /// Every one.
+    pub const ALL: [Self; 5] =
+        [Self::CallTool, Self::GetPrompt, Self::ReadResource, Self::SubscribeResource, Self::Complete];
+
+    /// Its name in policies.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CallTool => "call_tool",
+            Self::GetPrompt => "get_prompt",
+            Self::ReadResource => "read_resource",
+            Self::SubscribeResource => "subscribe",
+            Self::Complete => "complete",
+        }
+    }
+}
+
+/// What kind of thing an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ItemKind {
+    /// A tool.
+    Tool,
+    /// A prompt.
+    Prompt,
+    /// A resource, or a template of resources.
+    Resource,
+}
+
+impl ItemKind {
+    /// Its entity type in policies.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tool => "Tool",
+            Self::Prompt => "Prompt",
+            Self::Resource => "Resource",
+        }
+    }
+}
+
+/// What a tool says of itself; `None` where it says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Hints {
+    /// It changes nothing.
+    pub read_only: Option<bool>,
+    /// It may destroy something.
+    pub destructive: Option<bool>,
+    /// Calling it twice with the same arguments changes no more than calling it once.
+    pub idempotent: Option<bool>,
+    /// It reaches out into the world.
+    pub open_world: Option<bool>,
+}
+
+/// What somebody wants to use: an entry of the catalog, never what a caller wrote. Whatever spelling led to the entry, the
+/// item is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// What it is.
+    pub kind: ItemKind,
+    /// The name, URI or URI template that clients see; of a URI that nobody lists, its normal form.
+    pub name: &'a str,
+    /// The one that its backend knows.
+    pub original: &'a str,
+    /// Its backend, by its configured name.
+    pub backend: &'a str,
+    /// Of a tool: what it says of itself.
+    pub hints: Hints,
+    /// Tags, in any order.
+    pub tags: &'a [String],
+    /// Of a resource: its URI in the form by which policies judge it. Default: its name.
+    pub uri: Option<&'a str>,
+}
+
+impl<'a> Item<'a> {
+    /// An item that says nothing of itself.
+    pub const fn of(kind: ItemKind, name: &'a str, original: &'a str, backend: &'a str) -> Self {
+        let hints = Hints { read_only: None, destructive: None, idempotent: None, open_world: None };
+        Self { kind, name, original, backend, hints, tags: &[], uri: None }
+    }
+}
+
+/// Under which circumstances.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The arguments as the client sent them: the text of a JSON object. Read only where a policy does. `None` where the
+    /// call has none.
+    pub arguments: Option<&'a str>,
+    /// Where the client connects from.
+    pub address: Option<IpAddr>,
+    /// The client's era.
+    pub era: Era,
+    /// Now.
+    pub time: SystemTime,
+    /// Whether the call is made again with what was asked for.
+    pub retry: bool,
+}
+
+impl Context<'_> {
+    /// That of a request of this era, now, of which nothing else is known.
+    pub fn now(era: Era) -> Self {
+        Self { arguments: None, address: None, era, time: SystemTime::now(), retry: false }
+    }
+}
+
+/// A tool as its endpoint lists it; what policies may read of its arguments depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Tool<'a> {
+    /// The name that clients see.
+    pub name: &'a str,
+    /// Its backend, by its configured name.
+    pub backend: &'a str,
+    /// Its `inputSchema` as clients see it: the text of a JSON object.
+    pub input_schema: &'a str,
 }
 
 /// The proof that one call was allowed. Backends take it by value, so that no call goes out undecided.
@@ -37,44 +154,145 @@ impl Permit {
     }
 }
 
-/// A call was not allowed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// A call was not allowed. What it holds is for the log and for scopes that a client may ask for; its text says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, thiserror::Error)]
 #[error("not allowed")]
-pub struct Denied;
+pub struct Denied {
+    /// The scopes with which the call would be allowed; empty where scopes would not help.
+    pub missing_scopes: Vec<String>,
+    /// Ids of the policies that forbid it or that could not be evaluated; empty where no policy permits it.
+    pub by: Vec<String>,
+}
 
-/// The rules of one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the policies can tell apart of a caller: equal for callers whom they treat alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClassKey(Arc<[u8]>);
+
+/// Something wrong, or odd, about a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{}:{}: {}", diagnostic.file.display(), diagnostic.line, diagnostic.column, diagnostic.message)]
+pub struct PolicyProblem {
+    /// The policy's id, where it is about one.
+    pub id: Option<String>,
+    /// What and where; its own text shows the line of the policy, this one's does not, so that it may be logged.
+    pub diagnostic: weir_config::Diagnostic,
+}
+
+/// The policies of one endpoint.
+#[derive(Debug)]
 pub struct Policies {
     rule: Rule,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 enum Rule {
     AnonymousOnly,
+    Nobody,
 }
 
 impl Policies {
-    /// The rules of an endpoint without authentication: the anonymous principal may call what the endpoint lists, nobody
-    /// else may do anything.
+    /// The policies as they are configured, all of them or none.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn new(
+        policies: &weir_config::Policies,
+        endpoint: &str,
+        tools: &[Tool<'_>],
+    ) -> Result<Self, Vec<PolicyProblem>> {
+        let _ = (policies, endpoint, tools);
+        Ok(Self { rule: Rule::Nobody })
+    }
+
+    /// Those of an endpoint without authentication and without policies: the anonymous principal may do everything, nobody
+    /// else anything.
     pub fn anonymous() -> Self {
         Self { rule: Rule::AnonymousOnly }
     }
 
-    /// Whether everybody who reaches the endpoint sees the same lists; where not, no list may be kept for anybody else.
-    pub fn show_all_the_same(&self) -> bool {
-        match self.rule {
-            Rule::AnonymousOnly => true,
+    /// Those of an endpoint with authentication and without policies: nobody may do anything.
+    pub fn nobody() -> Self {
+        Self { rule: Rule::Nobody }
+    }
+
+    /// What is odd about the policies without being wrong.
+    pub fn warnings(&self) -> &[PolicyProblem] {
+        &[]
+    }
+
+    /// Takes in which tools the endpoint lists from now on, with their arguments; a call of another tool is denied where a
+    /// policy reads arguments. Answers what is odd about the policies in the light of them; what was answered the last time
+    /// already is left out.
+    pub fn learn(&self, tools: &[Tool<'_>]) -> Vec<PolicyProblem> {
+        let _ = tools;
+        Vec::new()
+    }
+
+    /// Decides one call.
+    ///
+    /// # Errors
+    /// It is not allowed.
+    pub fn permit(
+        &self,
+        principal: &Arc<Principal>,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+    ) -> Result<Permit, Denied> {
+        let _ = context;
+        if self.may(principal, action, item) {
+            Ok(Permit { principal: principal.clone(), action })
+        } else {
+            Err(Denied::default())
         }
     }
 
-    /// Decides one call on `item`, the exposed name or URI.
-    pub fn permit(&self, principal: &Arc<Principal>, action: Action, item: &str) -> Result<Permit, Denied> {
-        match self.rule {
-            Rule::AnonymousOnly if principal.issuer().is_empty() && !item.is_empty() => {
-                Ok(Permit { principal: principal.clone(), action })
-            }
-            Rule::AnonymousOnly => Err(Denied),
+    /// Decides about what belongs to a call that was allowed already, such as its task, where the arguments are not at hand:
+    /// it is allowed while the call may be.
+    ///
+    /// # Errors
+    /// It is not allowed.
+    pub fn permit_again(
+        &self,
+        principal: &Arc<Principal>,
+        action: Action,
+        item: &Item<'_>,
+    ) -> Result<Permit, Denied> {
+        if self.may(principal, action, item) {
+            Ok(Permit { principal: principal.clone(), action })
+        } else {
+            Err(Denied::default())
         }
+    }
+
+    /// Whether there is a context in which the caller may do this: what lists show. Where it says no, every call is denied;
+    /// where it says yes, a call may still be.
+    pub fn may(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {
+        let _ = action;
+        match self.rule {
+            Rule::AnonymousOnly => principal.issuer().is_empty() && !item.name.is_empty(),
+            Rule::Nobody => false,
+        }
+    }
+
+    /// The caller's class: [`may`](Self::may) is the same for all callers of one.
+    pub fn class(&self, principal: &Principal) -> ClassKey {
+        ClassKey(principal.issuer().as_bytes().into())
+    }
+
+    /// Tells these policies from all others, also from those of the same text before a reload.
+    pub fn generation(&self) -> u64 {
+        0
+    }
+
+    /// Whether nothing is decided at all: whoever reaches the endpoint may do everything.
+    pub fn are_open(&self) -> bool {
+        matches!(self.rule, Rule::AnonymousOnly)
+    }
+
+    /// Whether everybody who reaches the endpoint sees the same lists; where not, no list may be kept for anybody else.
+    pub fn show_all_the_same(&self) -> bool {
+        true
     }
 }
 
@@ -85,8 +303,11 @@ mod tests {
     #[test]
     fn the_anonymous_principal_may_call_what_is_listed() {
         let who = Arc::new(Principal::anonymous());
-        let permit = Policies::anonymous().permit(&who, Action::CallTool, "echo").unwrap();
+        let call = |item: &Item<'_>| {
+            Policies::anonymous().permit(&who, Action::CallTool, item, &Context::now(Era::Modern))
+        };
+        let permit = call(&Item::of(ItemKind::Tool, "echo", "echo", "b")).unwrap();
         assert_eq!((permit.action(), permit.principal().subject()), (Action::CallTool, "anonymous"));
-        assert!(Policies::anonymous().permit(&who, Action::CallTool, "").is_err());
+        assert!(call(&Item::of(ItemKind::Tool, "", "", "b")).is_err());
     }
 }

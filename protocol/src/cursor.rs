@@ -22,20 +22,20 @@ pub struct CursorCodec {
 }
 
 impl CursorCodec {
-    /// The cursor as clients see it: 32 characters of the URL-safe base64 alphabet.
-    pub fn encode(&self, cursor: Cursor) -> String {
+    /// The cursor as the client `owner` sees it: 32 characters of the URL-safe base64 alphabet.
+    pub fn encode(&self, cursor: Cursor, owner: &[u8]) -> String {
         let mut bytes = [0u8; 24];
         let fields = cursor.list.to_be_bytes().into_iter();
         let fields = fields.chain(cursor.generation.to_be_bytes()).chain(cursor.offset.to_be_bytes());
-        let tag = self.key.hash_one(cursor).to_be_bytes();
+        let tag = self.key.hash_one((cursor, owner)).to_be_bytes();
         for (slot, byte) in bytes.iter_mut().zip(fields.chain(tag)) {
             *slot = byte;
         }
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a cursor; `None` where this codec did not write it.
-    pub fn decode(&self, text: &str) -> Option<Cursor> {
+    /// Reads a cursor; `None` where this codec did not write it for this `owner`.
+    pub fn decode(&self, text: &str, owner: &[u8]) -> Option<Cursor> {
         if text.len() != 32 {
             return None;
         }
@@ -48,7 +48,7 @@ impl CursorCodec {
             generation: u64::from_be_bytes(*generation),
             offset: u32::from_be_bytes(*offset),
         };
-        (self.key.hash_one(cursor).to_be_bytes() == tag).then_some(cursor)
+        (self.key.hash_one((cursor, owner)).to_be_bytes() == tag).then_some(cursor)
     }
 }
 
@@ -60,16 +60,19 @@ mod tests {
     fn only_own_cursors_are_read() {
         let codec = CursorCodec::default();
         let cursor = Cursor { list: 3, generation: u64::MAX - 1, offset: 77 };
-        let text = codec.encode(cursor);
-        assert_eq!(codec.decode(&text), Some(cursor));
-        assert_eq!(CursorCodec::default().decode(&text), None, "another key");
+        let text = codec.encode(cursor, b"alice");
+        assert_eq!(codec.decode(&text, b"alice"), Some(cursor));
+        for other in [&b""[..], b"bob", b"alic", b"alice "] {
+            assert_eq!(codec.decode(&text, other), None, "another's");
+        }
+        assert_eq!(CursorCodec::default().decode(&text, b"alice"), None, "another key");
         for at in 0..text.len() {
             let mut forged = text.clone().into_bytes();
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(codec.decode(std::str::from_utf8(&forged).unwrap()), None);
+            assert_eq!(codec.decode(std::str::from_utf8(&forged).unwrap(), b"alice"), None);
         }
         for garbage in ["", "x", &"A".repeat(32), &"=".repeat(32), &"é".repeat(16)] {
-            assert_eq!(codec.decode(garbage), None);
+            assert_eq!(codec.decode(garbage, b"alice"), None);
         }
     }
 }

@@ -127,6 +127,17 @@ impl Item {
         values.peek().is_some() && values.all(|value| value == "true")
     }
 
+    /// What the annotation `key` says; `None` where it is not there, is no boolean, or contradicts itself.
+    pub fn hint(&self, key: &str) -> Option<bool> {
+        let members = self.annotations().0;
+        let mut values = members.iter().filter(|member| member.is(key)).map(|member| member.value);
+        let first = values.next()?;
+        match first {
+            "true" | "false" if values.all(|value| value == first) => Some(first == "true"),
+            _ => None,
+        }
+    }
+
     /// None where `annotations` is missing or no object.
     fn annotations(&self) -> Members<'_> {
         self.head.annotations.and_then(|span| Members::read(span.of(&self.raw)).ok()).unwrap_or_default()
@@ -381,6 +392,10 @@ mod tests {
     fn repeated_hints_are_not_believed() {
         let twice = item(r#"{"annotations":{"a":true,"\u0061":false,"b":true,"b":true,"\ud800":1}}"#);
         assert!(!twice.has_hint("a") && twice.has_hint("b") && !twice.has_hint("c"));
+        let said =
+            item(r#"{"annotations":{"a":true,"\u0061":false,"b":true,"b":true,"c":false,"d":"true"}}"#);
+        let hints = ["a", "b", "c", "d", "e"].map(|key| said.hint(key));
+        assert_eq!(hints, [None, Some(true), Some(false), None, None]);
         let change = ItemChange { annotations: vec![("a".into(), "true".into())], ..ItemChange::default() };
         assert_eq!(
             std::str::from_utf8(&twice.changed(&change)).unwrap(),

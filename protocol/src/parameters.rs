@@ -188,37 +188,69 @@ impl Parameters {
     /// # Errors
     /// They are no object, set what clients may not set, or set one parameter twice.
     pub fn apply(&self, arguments: Option<&str>) -> Result<Option<Bytes>, ArgumentsError> {
+        self.write(arguments, Reader::Tool)
+    }
+
+    /// The arguments as policies judge them, whichever of its names a client calls a parameter by: by those that clients
+    /// see, with the values that weir sends where a client sends none. What clients cannot see is left out. `None` where
+    /// they are right as they are.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn judged(&self, arguments: Option<&str>) -> Result<Option<Bytes>, ArgumentsError> {
+        self.write(arguments, Reader::Policies)
+    }
+
+    fn write(&self, arguments: Option<&str>, reader: Reader) -> Result<Option<Bytes>, ArgumentsError> {
         let source = arguments.filter(|raw| *raw != "null").unwrap_or("{}");
         let object = Object::read(source, Span::new(0, source.len())).map_err(|_| ArgumentsError::Shape)?;
         let mut splice = Splice::new(source.as_bytes());
         let mut present: HashSet<&str> = HashSet::new();
         for field in object.fields() {
             let change = self.find(&field.name)?;
-            let parameter = change.map_or(&*field.name, |change| &*change.parameter);
-            if parameter != field.name {
-                splice.replace(field.key, json::string(parameter));
+            let name = change.map_or(&*field.name, |change| reader.calls(change));
+            if name != field.name {
+                splice.replace(field.key, json::string(name));
             }
+            let parameter = change.map_or(&*field.name, |change| &*change.parameter);
             if !present.insert(parameter) {
                 let name = change.and_then(|change| change.name.clone()).unwrap_or_default();
                 return Err(ArgumentsError::Both(name, parameter.to_owned()));
             }
         }
         let mut added = Vec::new();
-        for change in &self.changes {
-            let (Supply::Fixed(value) | Supply::Default(value)) = &change.supply else {
-                continue;
+        for change in self.changes.iter().filter(|change| !present.contains(&*change.parameter)) {
+            let value = match &change.supply {
+                Supply::Default(value) => value,
+                Supply::Fixed(value) if reader == Reader::Tool => value,
+                _ => continue,
             };
-            if !present.contains(&*change.parameter) {
-                if !(added.is_empty() && object.fields().is_empty()) {
-                    added.push(b',');
-                }
-                json::write_string(&mut added, &change.parameter);
-                added.push(b':');
-                added.extend_from_slice(&value.0);
+            if !(added.is_empty() && object.fields().is_empty()) {
+                added.push(b',');
             }
+            json::write_string(&mut added, reader.calls(change));
+            added.push(b':');
+            added.extend_from_slice(&value.0);
         }
         object.append(&mut splice, added);
         Ok(if splice.is_untouched() { None } else { Some(splice.finish()) })
+    }
+}
+
+/// For whom arguments are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Tool,
+    Policies,
+}
+
+impl Reader {
+    /// By which name it knows the parameter.
+    fn calls(self, change: &ParameterChange) -> &str {
+        match (self, &change.name) {
+            (Self::Policies, Some(name)) => name,
+            _ => &change.parameter,
+        }
     }
 }
 

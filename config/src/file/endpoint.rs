@@ -134,6 +134,9 @@ pub(crate) struct ToolOverride {
     pub(crate) description: Option<String>,
     /// Members set in the tool's annotations, such as `readOnlyHint: true`.
     pub(crate) annotations: Option<BTreeMap<String, serde_json::Value>>,
+    /// Words by which policies know the tool: `resource.tags.contains("billing")`. Clients do not see them, and a backend
+    /// cannot set them.
+    pub(crate) tags: Option<Vec<String>>,
     /// Changes to single parameters, by the parameter's own name.
     #[schemars(extend("x-keys" = ["parameter"]))]
     pub(crate) parameters: Option<BTreeMap<String, ParameterOverride>>,
@@ -169,6 +172,9 @@ pub(crate) struct PromptOverride {
     pub(crate) title: Option<String>,
     /// Replaces the description.
     pub(crate) description: Option<String>,
+    /// Words by which policies know the prompt: `resource.tags.contains("billing")`. Clients do not see them, and a
+    /// backend cannot set them.
+    pub(crate) tags: Option<Vec<String>>,
     /// Changes to single arguments, by the argument's own name.
     #[schemars(extend("x-keys" = ["argument"]))]
     pub(crate) arguments: Option<BTreeMap<String, ArgumentOverride>>,
@@ -201,10 +207,11 @@ impl Override for ToolOverride {
     const PARAMETERS: &str = "parameters";
 
     fn into_model(self) -> model::Override {
-        let Self { hide, name, title, description, annotations, parameters } = self;
+        let Self { hide, name, title, description, annotations, tags, parameters } = self;
+        let (hide, tags) = (hide.unwrap_or_default(), tags.unwrap_or_default());
         let parameters =
             parameters.unwrap_or_default().into_iter().map(|(name, change)| (name, change.into())).collect();
-        model::Override { hide: hide.unwrap_or_default(), name, title, description, annotations, parameters }
+        model::Override { hide, name, title, description, annotations, tags, parameters }
     }
 }
 
@@ -212,11 +219,11 @@ impl Override for PromptOverride {
     const PARAMETERS: &str = "arguments";
 
     fn into_model(self) -> model::Override {
-        let Self { hide, name, title, description, arguments } = self;
-        let hide = hide.unwrap_or_default();
+        let Self { hide, name, title, description, tags, arguments } = self;
+        let (hide, tags) = (hide.unwrap_or_default(), tags.unwrap_or_default());
         let parameters =
             arguments.unwrap_or_default().into_iter().map(|(name, change)| (name, change.into())).collect();
-        model::Override { hide, name, title, description, parameters, ..model::Override::default() }
+        model::Override { hide, name, title, description, tags, parameters, annotations: None }
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Endpoint {
     pub page_size: usize,
     /// Whether clients of HTTP+SSE find it at `PATH/sse`. Default yes.
     pub sse: bool,
+    /// What callers may do. Absent: without authentication everything, with it nothing.
+    pub policies: Option<super::Policies>,
     /// Told to clients as the server's instructions; absent: the backends' own, joined.
     pub instructions: Option<String>,
 }
@@ -79,6 +81,8 @@ pub struct Override {
     pub description: Option<String>,
     /// Members set in `annotations` (JSON object text by member: value is raw JSON).
     pub annotations: Option<BTreeMap<String, serde_json::Value>>,
+    /// Words by which policies know it.
+    pub tags: Vec<String>,
     /// Changes to single parameters of a tool or arguments of a prompt (whose `name` is always `None`), by its own name.
     pub parameters: BTreeMap<String, ParameterOverride>,
 }
@@ -157,6 +161,7 @@ impl Endpoint {
             icons: Icons::default(),
             page_size: Self::PAGE_SIZE,
             sse: Self::SSE,
+            policies: None,
             instructions: None,
         }
     }

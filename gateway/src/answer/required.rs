@@ -72,8 +72,8 @@ impl Terms<'_> {
     fn ticket(&self, backend: &Attached, next: Next) -> Result<String, BackendError> {
         let time = self.post.snapshot.config.timeouts.input;
         let ticket = Ticket::new(self.post, backend, next, time);
-        let core = &self.post.core;
-        ticket.seal(&core.seal, &core.principal).map_err(|error| {
+        let post = self.post;
+        ticket.seal(&post.core.seal, &post.principal).map_err(|error| {
             tracing::warn!(backend = backend.name(), %error, "a request state cannot be sealed");
             broken("gave a request state that is too long")
         })

@@ -5,15 +5,17 @@ use super::filter::{ItemFilter, UriFilter};
 use super::freshness;
 use super::interfaces;
 use super::names::prefixed;
+use super::offers::{self, with_feature};
 use super::parameters::{self, Unfit};
 use super::template::Template;
 use super::uri;
-use super::{Catalog, Entry, List, Mirrored, Offers, Shelf};
+use super::{Catalog, Entry, Instructions, List, Mirrored, Shelf};
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
 use weir_backends::Inventory;
 use weir_config::{Conflicts, Endpoint, Icons, Override, Uris};
+use weir_policies::Hints;
 use weir_protocol::item::{Item, ItemChange};
 use weir_protocol::{Era, json};
 
@@ -76,9 +78,7 @@ pub(crate) fn build(
     let templates = uri_shelf(&source, List::Templates, &order, &resource_filter);
 
     let mut shelves = [tools, prompts, resources, templates];
-    for (list, shelf) in List::ALL.into_iter().zip(&mut shelves) {
-        shelf.render(list, endpoint.page_size);
-    }
+    shelves.iter_mut().for_each(|shelf| shelf.render(endpoint.page_size));
     let [tools, _, resources, templates] = &shelves;
     let ordered = |shelf: &Shelf| {
         let mut owners: Vec<(usize, Arc<str>)> =
@@ -103,8 +103,8 @@ pub(crate) fn build(
     let owners: Vec<usize> = with_feature(stocks, |inventory| inventory.features.resources).collect();
     let catalog = Catalog {
         generation,
-        offers: offers(stocks),
-        instructions: instructions(endpoint, stocks),
+        offers: offers::of(stocks),
+        instructions: Instructions::of(endpoint, stocks),
         fresh: freshness::of_lists(stocks),
         discovered: freshness::of_handshakes(stocks),
         templates: ordered(templates).into_iter().map(|(owner, uri)| (Template::new(&uri), owner)).collect(),
@@ -117,49 +117,11 @@ pub(crate) fn build(
         resource_filter,
         exposure,
         plain,
+        spellings: OnceLock::new(),
         unfit,
         shelves,
     };
     Ok((catalog, conflicts))
-}
-
-fn with_feature(stocks: &[Stock], has: impl Fn(&Inventory) -> bool) -> impl Iterator<Item = usize> {
-    stocks
-        .iter()
-        .enumerate()
-        .filter(move |(_, stock)| stock.inventory.as_ref().is_some_and(|inventory| has(inventory)))
-        .map(|(at, _)| at)
-}
-
-/// A backend that has never answered may still offer anything, but nobody is told of extensions that none has.
-fn offers(stocks: &[Stock]) -> Offers {
-    let any = |has: fn(&Inventory) -> bool| {
-        stocks.iter().any(|stock| stock.inventory.as_ref().is_none_or(|inventory| has(inventory)))
-    };
-    Offers {
-        tools: any(|inventory| inventory.features.tools),
-        prompts: any(|inventory| inventory.features.prompts),
-        resources: any(|inventory| inventory.features.resources),
-        subscribe: any(|inventory| inventory.features.subscribe),
-        logging: any(|inventory| inventory.features.logging),
-        completions: any(|inventory| inventory.features.completions),
-        tasks: with_feature(stocks, |inventory| inventory.features.tasks).next().is_some(),
-        interfaces: with_feature(stocks, interfaces::are_in).next().is_some(),
-    }
-}
-
-fn instructions(endpoint: &Endpoint, stocks: &[Stock]) -> Option<String> {
-    if endpoint.instructions.is_some() {
-        return endpoint.instructions.clone();
-    }
-    let told: Vec<String> = stocks
-        .iter()
-        .filter_map(|stock| {
-            let text = stock.inventory.as_ref()?.features.instructions.as_ref()?;
-            Some(format!("{}: {text}", stock.name))
-        })
-        .collect();
-    (!told.is_empty()).then(|| told.join("\n\n"))
 }
 
 /// Indices of the backends in the order in which they own a resource that several list.
@@ -235,11 +197,11 @@ fn named_shelf(
     }
     let names =
         |owners: &[usize]| owners.iter().filter_map(|&at| Some(stocks.get(at)?.name.clone())).collect();
-    let mut shelf = Shelf::default();
+    let mut ambiguous = HashMap::new();
     for (name, owners) in offered.iter().filter(|(_, owners)| owners.len() > 1) {
         let backends: Vec<String> = names(owners);
         if endpoint.conflicts != Conflicts::Priority {
-            shelf.ambiguous.insert(name.to_string(), backends.clone());
+            ambiguous.insert(name.to_string(), backends.clone());
         }
         conflicts.push(Conflict { list: list.key(), name: name.to_string(), backends });
     }
@@ -248,7 +210,8 @@ fn named_shelf(
         Some([first, ..]) => endpoint.conflicts == Conflicts::Priority && entry.backend == *first,
         _ => false,
     });
-    shelve(&mut shelf, candidates);
+    let mut shelf = Shelf::new(list, candidates);
+    shelf.ambiguous = ambiguous;
     shelf
 }
 
@@ -306,6 +269,12 @@ fn named_entry(
     });
     Some(Entry {
         mirrored: mirrored(item, &rendered)?,
+        hints: hints(item, list, &rendered),
+        tags: change
+            .map(|change| BTreeSet::from_iter(change.tags.iter().cloned()))
+            .into_iter()
+            .flatten()
+            .collect(),
         rendered,
         legacy,
         parameters,
@@ -315,6 +284,21 @@ fn named_entry(
         backend,
         repeatable: item.has_hint("readOnlyHint") || item.has_hint("idempotentHint"),
     })
+}
+
+/// What clients are told that a tool does: the backend's words, with the operator's in their place.
+fn hints(item: &Item, list: List, rendered: &Bytes) -> Hints {
+    if list != List::Tools {
+        return Hints::default();
+    }
+    let shown = if *rendered == item.raw { None } else { Item::parse(rendered.clone()).ok() };
+    let shown = shown.as_ref().unwrap_or(item);
+    Hints {
+        read_only: shown.hint("readOnlyHint"),
+        destructive: shown.hint("destructiveHint"),
+        idempotent: shown.hint("idempotentHint"),
+        open_world: shown.hint("openWorldHint"),
+    }
 }
 
 /// Whether nobody can call a tool through weir, which begins no tasks of legacy servers.
@@ -381,6 +365,8 @@ fn uri_shelf(source: &Source<'_>, list: List, order: &[usize], filter: &UriFilte
                     original,
                     backend,
                     repeatable: true,
+                    hints: Hints::default(),
+                    tags: Vec::new(),
                     mirrored: None,
                 });
             }
@@ -388,12 +374,5 @@ fn uri_shelf(source: &Source<'_>, list: List, order: &[usize], filter: &UriFilte
     }
     // Lists show the endpoint's order of backends, whatever the order of ownership.
     entries.sort_by_key(|entry| entry.backend);
-    let mut shelf = Shelf::default();
-    shelve(&mut shelf, entries);
-    shelf
-}
-
-fn shelve(shelf: &mut Shelf, entries: Vec<Entry>) {
-    shelf.by_name = entries.iter().enumerate().map(|(at, entry)| (entry.exposed.clone(), at)).collect();
-    shelf.entries = entries;
+    Shelf::new(list, entries)
 }

@@ -4,8 +4,8 @@ use super::*;
 use std::collections::BTreeMap;
 use weir_backends::{Features, Inventory};
 use weir_config::{Conflicts, Endpoint, Filter, Override};
-use weir_protocol::Revision;
 use weir_protocol::item::{Item, split};
+use weir_protocol::{Era, Revision};
 
 fn items(json: &str) -> Vec<Item> {
     split(json.as_bytes()).unwrap().into_iter().collect::<Result<_, _>>().unwrap()
@@ -169,7 +169,7 @@ fn every_page_size_shows_every_item_once() {
         let (catalog, _) = build(&spec, &[stock("a", &many, &[], &[])], 1).unwrap();
         let (mut seen, mut at) = (Vec::new(), Some(0));
         while let Some(first) = at {
-            let page = catalog.shelf(List::Tools).page(first).unwrap();
+            let page = catalog.shelf(List::Tools).whole().at(first).unwrap();
             let body = format!("{}}}", std::str::from_utf8(page.body(Era::Modern)).unwrap());
             let body: serde_json::Value = serde_json::from_str(&body).unwrap();
             seen.extend(
@@ -182,8 +182,11 @@ fn every_page_size_shows_every_item_once() {
             at = page.next;
         }
         assert_eq!(seen, many, "page size {page_size}");
-        assert!(catalog.shelf(List::Tools).page(1).is_none() || page_size == 1);
-        assert_eq!(catalog.shelf(List::Prompts).page(0).unwrap().body(Era::Modern), &r#"{"prompts":[]"#);
+        assert!(catalog.shelf(List::Tools).whole().at(1).is_none() || page_size == 1);
+        assert_eq!(
+            catalog.shelf(List::Prompts).whole().at(0).unwrap().body(Era::Modern),
+            &r#"{"prompts":[]"#
+        );
     }
 }
 

@@ -15,8 +15,10 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use weir_policies::Principal;
 use weir_protocol::{Kind, Method, Revision, batch, code, json};
 
 /// A batch whose messages were read.
@@ -31,11 +33,13 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Reads a batch that came in a session of `endpoint`, which is one of `snapshot`. What is wrong with one message is its own affair; the others are answered.
+    /// Reads a batch that came from `principal` in a session of `endpoint`, which is one of `snapshot`. What is wrong with
+    /// one message is its own affair; the others are answered.
     pub(crate) fn read(
         core: &Arc<Core>,
         snapshot: Arc<Snapshot>,
         endpoint: &Arc<Endpoint>,
+        principal: &Arc<Principal>,
         visit: Visit,
         body: &Bytes,
     ) -> Result<Self, Fault> {
@@ -48,7 +52,8 @@ impl Batch {
         let (mut posts, mut refused) = (Vec::with_capacity(spans.len()), Vec::new());
         for span in spans {
             let element = body.slice(span.start()..span.end());
-            match Post::read(core, snapshot.clone(), endpoint.clone(), Some(session.clone()), element) {
+            let (endpoint, principal) = (endpoint.clone(), principal.clone());
+            match Post::read(core, snapshot.clone(), endpoint, principal, Some(session.clone()), element) {
                 Ok(post) => posts.push(post),
                 Err(fault) => refused.push(fault.body(None)),
             }
@@ -74,11 +79,19 @@ impl Batch {
         let (outbox, letters) = Outbox::new(client.takes_notices());
         let running: FuturesUnordered<_> =
             posts.iter().map(|post| element(&core, post, Client::Outbox(outbox.clone()))).collect();
-        let answers = collect(client, running, letters, refused, snapshot.config.timeouts.keep_alive).await?;
+        let keep_alive = snapshot.config.timeouts.keep_alive;
+        // All of them came from one principal.
+        let over = || posts.first().is_some_and(Post::is_over);
+        let answers = collect(client, running, letters, refused, keep_alive, over).await?;
         if answers.is_empty() {
             return client.close().await;
         }
         client.answer(200, &array(answers)).await
+    }
+
+    /// Says where it comes from.
+    pub(super) fn come_from(&mut self, address: Option<IpAddr>) {
+        self.posts.iter_mut().for_each(|post| post.address = address);
     }
 
     /// Whether anything in it has an answer.
@@ -107,6 +120,7 @@ async fn collect(
     mut letters: Letters,
     mut answers: Vec<Bytes>,
     keep_alive: Duration,
+    over: impl Fn() -> bool,
 ) -> Result<Vec<Bytes>, Gone> {
     let pulse = pulse::here();
     let mut silence = Duration::ZERO;
@@ -123,7 +137,9 @@ async fn collect(
             }
             _ = running.next() => Ok(()),
             () = client.gone() => Err(Gone),
-            () = pulse.notified() => {
+            () = pulse.notified() => if client.is_streaming() && over() {
+                Err(Gone)
+            } else {
                 silence += pulse::PERIOD;
                 if silence < keep_alive {
                     continue;
@@ -226,7 +242,7 @@ mod tests {
         })
         .collect();
         let mut collecting =
-            pin!(collect(&mut client, running, letters, Vec::new(), Duration::from_secs(3600)));
+            pin!(collect(&mut client, running, letters, Vec::new(), Duration::from_secs(3600), || false));
         assert!(poll!(&mut collecting).is_pending());
         call.push(b"{}");
         call.flush().await.unwrap();

@@ -17,7 +17,9 @@ use crate::snapshot::Snapshot;
 use crate::watchers;
 use http::HeaderMap;
 use std::borrow::Cow;
+use std::sync::Arc;
 use weir_backends::{Message, SessionKey};
+use weir_policies::Principal;
 use weir_protocol::{ClientCapabilities, Era, Kind, Level, Method, Revision, code, headers, json};
 
 /// Answers one POST.
@@ -33,7 +35,7 @@ pub(crate) async fn post(post: &Post, client: &mut Client<'_>) -> Result<(), Gon
         {
             Ok(post.core.sessions.enter(session))
         }
-        (None, Some(headers)) => visit(&post.core, &post.endpoint, headers),
+        (None, Some(headers)) => visit(&post.core, &post.endpoint, &post.principal, headers),
         _ => Err(Fault::new(400, code::SERVER_ERROR, "there is no session yet; open one with `initialize`")),
     };
     let visit = match visit {
@@ -68,7 +70,7 @@ async fn initialize(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
         .unwrap_or(Revision::LATEST_LEGACY);
     let opened = match &post.session {
         Some(session) => Ok(post.core.sessions.enter(session)),
-        None => open(&post.core, &post.snapshot, &post.endpoint, None),
+        None => open(&post.core, &post.snapshot, &post.endpoint, &post.principal, None),
     };
     let visit = match opened {
         Ok(visit) => visit,
@@ -80,20 +82,21 @@ async fn initialize(post: &Post, client: &mut Client<'_>) -> Result<(), Gone> {
         let fault = Fault::new(400, code::INVALID_REQUEST, "this connection was initialized before");
         return post.fault(client, &fault).await;
     }
-    let result = initialize_result(&post.endpoint.catalog(), revision);
+    let result = initialize_result(post, revision);
     let body = code::result_answer(&post.id(), result.as_bytes());
     client.welcome(&visit.session.id(), body).await
 }
 
-/// Opens a session with an endpoint of `snapshot`, which is a connection where there is an outbox.
+/// Opens a session of `principal` with an endpoint of `snapshot`, which is a connection where there is an outbox.
 pub(crate) fn open(
     core: &Core,
     snapshot: &Snapshot,
     endpoint: &Endpoint,
+    principal: &Arc<Principal>,
     outbox: Option<Outbox>,
 ) -> Result<Visit, Fault> {
     let limit = snapshot.config.limits.sessions;
-    match core.sessions.open(endpoint.number, outbox, limit) {
+    match core.sessions.open(endpoint.number, principal, outbox, limit) {
         Ok(Some(visit)) => Ok(visit),
         Ok(None) => Err(rescue::overloaded("sessions", limit)),
         Err(error) => {
@@ -103,14 +106,19 @@ pub(crate) fn open(
     }
 }
 
-/// The session that the headers name, and its revision against theirs.
-pub(crate) fn visit(core: &Core, endpoint: &Endpoint, headers: &HeaderMap) -> Result<Visit, Fault> {
+/// The session that the headers name, and its revision against theirs. Another principal's session does not exist.
+pub(crate) fn visit(
+    core: &Core,
+    endpoint: &Endpoint,
+    principal: &Principal,
+    headers: &HeaderMap,
+) -> Result<Visit, Fault> {
     let mut ids = headers.get_all(headers::SESSION_ID).iter();
     let (Some(id), None) = (ids.next(), ids.next()) else {
         let message = "`Mcp-Session-Id` must be sent exactly once; open a session with `initialize` first";
         return Err(Fault::new(400, code::SERVER_ERROR, message));
     };
-    let visited = id.to_str().ok().and_then(|id| core.sessions.visit(endpoint.number, id));
+    let visited = id.to_str().ok().and_then(|id| core.sessions.visit(endpoint.number, principal, id));
     let visit = visited.filter(|visit| !visit.session.is_connection()).ok_or_else(|| {
         Fault::new(404, code::SERVER_ERROR - 1, "session not found; open a new one with `initialize`")
     })?;
@@ -188,7 +196,7 @@ async fn watch(post: &Post, visit: &Visit) -> Result<(), Fault> {
     if session.watches.has(&uri) {
         return Ok(());
     }
-    let watch = watchers::watch(&post.core, &post.endpoint, Era::Legacy, &uri, &session.inbox).await?;
+    let watch = watchers::watch(post, post.circumstances(Era::Legacy, false), &uri, &session.inbox).await?;
     let limit = post.snapshot.config.limits.subscriptions;
     match session.watches.keep(uri, watch, limit) {
         true => Ok(()),
@@ -201,8 +209,13 @@ async fn refuse(mut http: Http<'_>, fault: &Fault) -> Result<(), Gone> {
 }
 
 /// Answers a DELETE: the end of a session.
-pub(crate) async fn delete(core: &Core, endpoint: &Endpoint, mut http: Http<'_>) -> Result<(), Gone> {
-    match visit(core, endpoint, http.headers()) {
+pub(crate) async fn delete(
+    core: &Core,
+    endpoint: &Endpoint,
+    principal: &Principal,
+    mut http: Http<'_>,
+) -> Result<(), Gone> {
+    match visit(core, endpoint, principal, http.headers()) {
         Ok(visit) => {
             core.end_session(visit.session.number);
             http.empty(204).await

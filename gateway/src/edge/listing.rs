@@ -1,4 +1,5 @@
-//! Lists, answered from the catalog: no backend is asked and nothing is rendered.
+//! Lists, answered from the catalog: no backend is asked, and what was written once for callers who see the same is not
+//! written again.
 
 use super::{Post, hints};
 use crate::answer::SERVER_INFO;
@@ -34,21 +35,25 @@ fn page(post: &Post, list: List, era: Era) -> Result<[Bytes; 3], Fault> {
     let (catalog, first) = match cursor {
         None | Some(b"null") => (endpoint.catalog(), 0),
         Some(raw) => {
-            json::as_str(raw).and_then(|cursor| endpoint.resume(list, &cursor)).ok_or_else(|| {
-                rescue::invalid_params("this cursor is not valid any more; list again from the start")
-            })?
+            json::as_str(raw).and_then(|cursor| endpoint.resume(list, &post.principal, &cursor)).ok_or_else(
+                || rescue::invalid_params("this cursor is not valid any more; list again from the start"),
+            )?
         }
     };
-    let page = catalog
-        .shelf(list)
-        .page(first)
+    let visibility = &post.core.visibility;
+    let sight = visibility.sight(endpoint, &catalog, list, &post.principal);
+    let page = visibility
+        .page(sight.as_deref(), &catalog, list, first)
         .ok_or_else(|| rescue::invalid_params("this cursor leads nowhere; list again from the start"))?;
     let mut head = b"{\"jsonrpc\":\"2.0\",\"id\":".to_vec();
     head.extend_from_slice(&post.id());
     head.extend_from_slice(b",\"result\":");
     let mut tail = String::new();
     if let Some(next) = page.next {
-        tail.push_str(&format!(",\"nextCursor\":\"{}\"", endpoint.cursor(list, &catalog, next)));
+        tail.push_str(&format!(
+            ",\"nextCursor\":\"{}\"",
+            endpoint.cursor(list, &post.principal, &catalog, next)
+        ));
     }
     if era == Era::Modern {
         tail.push_str(&format!(

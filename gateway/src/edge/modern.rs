@@ -5,9 +5,10 @@
 use super::{Post, discover_result, listing};
 use crate::call::{Manner, Routed};
 use crate::client::{Client, Gone};
-use crate::hub::Topic;
+use crate::hub::{Outlook, Topic};
 use crate::inbox::Inbox;
 use crate::rescue::{self, Fault};
+use crate::stay::Stay;
 use crate::stream::{self, Listening, Stream};
 use crate::tasks::{self, TaskWatch};
 use crate::watchers::{self, Watch};
@@ -128,7 +129,7 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method) -> Resul
         return listing::answer(post, client, list, Era::Modern).await;
     }
     match method {
-        Method::Discover => post.result(client, &discover_result(&post.endpoint)).await,
+        Method::Discover => post.result(client, &discover_result(post)).await,
         _ => {
             let cacheable = method == Method::ResourcesRead;
             let level = post.meta.as_ref().and_then(|meta| meta.log_level);
@@ -191,7 +192,8 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
     let accepted: Vec<(Topic, &str)> =
         wanted.into_iter().filter_map(|(wanted, topic, key)| wanted.then_some((topic, key))).collect();
     // Subscribed before it is acknowledged, so that nothing is missed in between.
-    let subscription = post.endpoint.hub.subscribe();
+    let outlook = Outlook::now(&post.core, post.endpoint.number, &post.principal);
+    let subscription = post.endpoint.hub.subscribe(Some(outlook));
     let inbox = Arc::new(Inbox::default());
     let reader = inbox.read();
     // From here on, so that what is cancelled while backends are waited for ends too.
@@ -237,7 +239,9 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
     };
     let watches = watched.into_iter().map(|(_, watch)| watch).collect();
     let tasks = tasks.into_iter().map(|(_, watch)| watch).collect();
-    Ok(Some(Box::new(Listening { stream, subscription, reader, watches, tasks, cancellable })))
+    // A connection of many messages ends with whoever opened it.
+    let stay = client.headers().map(|_| Stay::new(&post.core, &post.endpoint, &post.principal));
+    Ok(Some(Box::new(Listening { stream, subscription, reader, watches, tasks, cancellable, stay })))
 }
 
 fn quoted(text: &str) -> String {
@@ -249,7 +253,8 @@ async fn watch(post: &Post, uris: Vec<String>, inbox: &Arc<Inbox>) -> Vec<(Strin
     let mut known = HashSet::new();
     let distinct = uris.into_iter().filter(|uri| known.insert(uri.clone()));
     let watches = distinct.take(post.snapshot.config.limits.subscriptions).map(|uri| async move {
-        let watch = watchers::watch(&post.core, &post.endpoint, Era::Modern, &uri, inbox).await.ok()?;
+        let circumstances = post.circumstances(Era::Modern, false);
+        let watch = watchers::watch(post, circumstances, &uri, inbox).await.ok()?;
         Some((uri, watch))
     });
     futures_util::future::join_all(watches).await.into_iter().flatten().collect()
@@ -265,7 +270,8 @@ async fn watch_tasks(
     let (mut known, capabilities) = (HashSet::new(), capabilities(post));
     let distinct = ids.into_iter().filter(|id| known.insert(id.clone()));
     let watches = distinct.take(most).map(|id| async move {
-        let watch = tasks::watch(&post.core, &post.endpoint, &id, capabilities, inbox).await?;
+        let watch =
+            tasks::watch(&post.core, &post.endpoint, &post.principal, &id, capabilities, inbox).await?;
         Some((id, watch))
     });
     futures_util::future::join_all(watches).await.into_iter().flatten().collect()

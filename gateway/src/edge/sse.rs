@@ -15,8 +15,10 @@ use crate::line::{self, Line};
 use crate::rescue::{self, Fault};
 use crate::session::Visit;
 use crate::snapshot::Snapshot;
+use crate::stay::Stay;
 use http::Method;
 use std::sync::Arc;
+use weir_policies::Principal;
 use weir_protocol::code;
 
 /// Messages that are written together, in bytes; nothing waits for them to be so many.
@@ -28,17 +30,17 @@ pub(crate) async fn answer(
     door: Door,
     snapshot: Arc<Snapshot>,
     endpoint: Arc<Endpoint>,
+    principal: Arc<Principal>,
     mut http: Http<'_>,
     admitted: Option<Admitted>,
 ) -> Result<(), Gone> {
     let allow = match door {
         Door::SseStream if *http.method() == Method::GET => {
-            return stream(core, snapshot, endpoint, http).await;
+            return stream(core, snapshot, endpoint, &principal, http).await;
         }
         Door::SseMessages if *http.method() == Method::POST => {
-            return message(core, snapshot, &endpoint, http, admitted).await;
+            return message(core, snapshot, &endpoint, &principal, http, admitted).await;
         }
-        _ if *http.method() == Method::OPTIONS => return http.preflight().await,
         Door::SseMessages => "POST",
         _ => "GET",
     };
@@ -56,27 +58,35 @@ async fn stream(
     core: &Arc<Core>,
     snapshot: Arc<Snapshot>,
     endpoint: Arc<Endpoint>,
+    principal: &Arc<Principal>,
     mut http: Http<'_>,
 ) -> Result<(), Gone> {
     if !http.read_accepts().stream {
         let message = "this path is answered by a `text/event-stream`; accept it";
         return refuse(http, &Fault::new(406, code::INVALID_REQUEST, message)).await;
     }
-    let (line, letters) = match Line::open(core, &snapshot, &endpoint) {
+    let (line, letters) = match Line::open(core, &snapshot, &endpoint, principal) {
         Ok(opened) => opened,
         Err(fault) => return refuse(http, &fault).await,
     };
+    let stay = Stay::new(core, &endpoint, principal);
     // A stream outlives reloads; nothing of what they replace may wait for it.
     drop((snapshot, endpoint));
     // Once: the endpoint's own path may end in the same way.
     let path = http.uri().path();
     let base = path.strip_suffix("/sse").unwrap_or(path).to_owned();
     http.push_event("endpoint", &format!("{base}/messages?sessionId={}", line.visit.session.id()));
-    serve(core, &line, letters, Client::Http(http)).await
+    serve(core, &line, letters, Client::Http(http), stay).await
 }
 
 /// Writes everything that goes to the client, in the order in which it comes.
-async fn serve(core: &Core, line: &Line, mut letters: Letters, mut client: Client<'_>) -> Result<(), Gone> {
+async fn serve(
+    core: &Core,
+    line: &Line,
+    mut letters: Letters,
+    mut client: Client<'_>,
+    mut stay: Stay,
+) -> Result<(), Gone> {
     client.flush().await?;
     let mut announcing = std::pin::pin!(line.announce());
     let (mut ended, mut draining) = (false, false);
@@ -84,6 +94,7 @@ async fn serve(core: &Core, line: &Line, mut letters: Letters, mut client: Clien
     loop {
         tokio::select! {
             biased;
+            () = stay.over() => return client.close().await,
             Some(letter) = letters.next() => {
                 client.push(&letter.message);
                 // What has been taken keeps its place until it is written.
@@ -109,19 +120,20 @@ async fn message(
     core: &Arc<Core>,
     snapshot: Arc<Snapshot>,
     endpoint: &Endpoint,
+    principal: &Arc<Principal>,
     mut http: Http<'_>,
     admitted: Option<Admitted>,
 ) -> Result<(), Gone> {
     let limit = snapshot.config.limits.requests;
     // Held while the body arrives, so that the stream does not end before its message was taken.
-    let Some(visit) = named(core, endpoint.number, http.uri().query().unwrap_or_default()) else {
+    let Some(visit) = named(core, endpoint.number, principal, http.uri().query().unwrap_or_default()) else {
         let message = "session not found; open a new one with a GET of the path that ends with `/sse`";
         return refuse(http, &Fault::new(404, code::SERVER_ERROR - 1, message)).await;
     };
     let mail = match intake::content_type(&http) {
         Ok(()) => intake::body(&mut http, &snapshot.config)
             .await
-            .and_then(|body| line::read(core, snapshot, &visit.session, body)),
+            .and_then(|body| line::read(core, snapshot, &visit.session, principal, body)),
         Err(fault) => Err(fault),
     };
     match mail {
@@ -129,18 +141,18 @@ async fn message(
             mail.refuse(Client::Http(http), &rescue::overloaded("requests", limit)).await
         }
         Ok(mail) => {
-            line::begin(core, &visit.session, mail, admitted).await;
+            line::begin(core, &visit.session, mail.from(http.address()), admitted).await;
             http.empty(202).await
         }
         Err(fault) => refuse(http, &fault).await,
     }
 }
 
-/// The session that the query names, if it is one of this transport and this endpoint.
-fn named(core: &Core, endpoint: usize, query: &str) -> Option<Visit> {
+/// The session that the query names, if it is one of this transport, this endpoint and this principal.
+fn named(core: &Core, endpoint: usize, principal: &Principal, query: &str) -> Option<Visit> {
     let mut ids = query.split('&').filter_map(|pair| pair.strip_prefix("sessionId="));
     let (Some(id), None) = (ids.next(), ids.next()) else {
         return None;
     };
-    core.sessions.visit(endpoint, id).filter(|visit| visit.session.is_connection())
+    core.sessions.visit(endpoint, principal, id).filter(|visit| visit.session.is_connection())
 }

@@ -112,8 +112,10 @@ impl Scene {
             page_size: PAGE,
             ..weir_config::Endpoint::over("e", "/mcp", ["a", "b"].map(String::from).to_vec())
         };
-        let endpoint = Endpoint::new(spec, Vec::new(), None, 1).unwrap();
-        let prompt = endpoint.hub.subscribe();
+        let policies = Policies::anonymous();
+        let endpoint =
+            Endpoint::new(spec, Vec::new(), None, 1, crate::entrance::tests::open(), policies).unwrap();
+        let prompt = endpoint.hub.subscribe(None);
         Self {
             endpoint,
             offers: [None; 2],
@@ -137,7 +139,7 @@ impl Scene {
             Step::Refresh => self.rebuild(&[]),
             Step::Begin { client, list } => self.begin(client, list),
             Step::Continue { client } => self.proceed(client),
-            Step::Subscribe => self.idle.push((self.endpoint.hub.subscribe(), Vec::new())),
+            Step::Subscribe => self.idle.push((self.endpoint.hub.subscribe(None), Vec::new())),
         }
     }
 
@@ -187,7 +189,7 @@ impl Scene {
         let Some(reader) = &self.readers[client] else {
             return;
         };
-        match self.endpoint.resume(reader.list, &reader.cursor) {
+        match self.endpoint.resume(reader.list, &Principal::anonymous(), &reader.cursor) {
             Some((catalog, first)) => self.turn(client, &catalog, first),
             None => {
                 assert!(self.changes - reader.begun >= KEPT, "refused although it is still held");
@@ -198,18 +200,24 @@ impl Scene {
         if let Some(reader) = &self.readers[client]
             && reader.list != other
         {
-            assert!(self.endpoint.resume(other, &reader.cursor).is_none(), "a cursor of another list");
+            let anonymous = Principal::anonymous();
+            assert!(
+                self.endpoint.resume(other, &anonymous, &reader.cursor).is_none(),
+                "a cursor of another list"
+            );
+            let bob = Principal::of("https://issuer", "bob");
+            assert!(self.endpoint.resume(reader.list, &bob, &reader.cursor).is_none(), "another's cursor");
         }
     }
 
     /// Reads the page that begins at item `first`.
     fn turn(&mut self, client: usize, catalog: &Catalog, first: usize) {
         let mut reader = self.readers[client].take().unwrap();
-        let page = catalog.shelf(reader.list).page(first).expect("the cursor leads to a page");
+        let page = catalog.shelf(reader.list).whole().at(first).expect("the cursor leads to a page");
         reader.read.extend(items(page, reader.list));
         match page.next {
             Some(next) => {
-                reader.cursor = self.endpoint.cursor(reader.list, catalog, next);
+                reader.cursor = self.endpoint.cursor(reader.list, &Principal::anonymous(), catalog, next);
                 self.readers[client] = Some(reader);
             }
             None => assert_eq!(reader.read, reader.whole, "the list is not whole"),

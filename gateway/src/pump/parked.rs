@@ -157,7 +157,7 @@ fn question(running: &mut Running, terms: &Terms<'_>) -> Result<Round, Fault> {
     let (claim, claimed) = oneshot::channel();
     let number = post.core.parking.insert(Slot { keys: questions.keys().into(), claim });
     let ticket = Ticket::new(post, &running.backend, Next::Parked(number), end - now);
-    match ticket.seal(&post.core.seal, &post.core.principal) {
+    match ticket.seal(&post.core.seal, &post.principal) {
         Ok(state) => Ok(Round {
             number,
             claimed,

@@ -70,14 +70,15 @@ impl Drop for TaskWatch {
 pub(crate) async fn watch(
     core: &Core,
     endpoint: &Endpoint,
+    principal: &Arc<Principal>,
     id: &str,
     capabilities: ClientCapabilities,
     inbox: &Arc<Inbox>,
 ) -> Option<TaskWatch> {
-    let located = locate(endpoint, &endpoint.catalog(), &core.seal, &core.principal, id)?;
+    let located = locate(endpoint, &endpoint.catalog(), &core.seal, principal, id)?;
     let backend = &located.backend;
     // Entered before the backend is asked, so that its first notification is not lost.
-    let (inner, principal) = (&located.inner, &core.principal);
+    let inner = &located.inner;
     let mut watch = endpoint.tasks.enter(backend, inner, inbox, principal, capabilities, id);
     // A reload since the request began has not seen it.
     let snapshot = core.snapshot.load_full();

@@ -1,8 +1,12 @@
 use super::*;
 use futures_util::FutureExt;
+use weir_protocol::Era;
 
 fn enter(watchers: &Arc<Watchers>, uri: &str, inbox: &Arc<Inbox>, backend: usize) -> Watch {
-    watchers.enter(uri, &Arc::new(Principal::anonymous()), inbox, (backend, &uri.into()))
+    let (principal, inbox) = (Arc::new(Principal::anonymous()), inbox.clone());
+    let circumstances = Circumstances { era: Era::Legacy, address: None, retry: false };
+    let wish = Wish { uri: uri.into(), principal, circumstances, inbox, place: None };
+    watchers.enter(wish, (backend, &uri.into()))
 }
 
 /// What somebody hears who watches this, when that changes.

@@ -120,6 +120,32 @@ fn arguments_become_those_of_the_tool() {
 }
 
 #[test]
+fn policies_judge_a_parameter_by_one_name() {
+    let changes = [
+        renamed("a", "path"),
+        supplied("b", Supply::Fixed(value("\"secret\""))),
+        ParameterChange { supply: Supply::Default(value("[1]")), ..renamed("c", "sea") },
+    ];
+    let parameters = Parameters::fit(&changes, Some(SCHEMA)).parameters;
+    let judged = |raw| {
+        parameters.judged(raw).map(|judged| judged.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap()))
+    };
+    let same = Ok(Some(r#"{"path":"/x","sea":[1]}"#.to_owned()));
+    assert_eq!(judged(Some(r#"{"path":"/x"}"#)), same);
+    assert_eq!(judged(Some(r#"{"a":"/x"}"#)), same, "its own name is no way around");
+    assert_eq!(
+        judged(None),
+        Ok(Some(r#"{"sea":[1]}"#.to_owned())),
+        "what is sent in the client's place counts"
+    );
+    assert_eq!(judged(Some(r#"{"sea":2,"d":3}"#)), Ok(None));
+    for refused in [r#"{"a":1,"path":2}"#, r#"{"b":1}"#, r#"{"PATH":1}"#, r#"{"d":1,"d":2}"#, "[]"] {
+        assert_eq!(judged(Some(refused)).is_err(), parameters.apply(Some(refused)).is_err(), "{refused}");
+        assert!(judged(Some(refused)).is_err(), "{refused}");
+    }
+}
+
+#[test]
 fn another_case_is_no_way_around() {
     let schema = r#"{"properties":{"path":{},"PATH":{},"from":{},"to":{},"mode":{},"free":{}}}"#;
     let changes = [

@@ -3,7 +3,7 @@
 use super::server::live_stream;
 use super::*;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use weir_policies::{Action, Policies, Principal};
+use weir_policies::{Action, Item, ItemKind, Policies, Principal};
 
 /// The streams of a server; dropping one ends it.
 type Streams = Arc<Mutex<Vec<UnboundedSender<String>>>>;
@@ -84,7 +84,9 @@ async fn a_stream_is_heard_until_another_takes_its_place() {
         say(&streams, 0, CHANGED);
         changes.wait_for(|changes| changes.tools == 1).await.unwrap();
         let principal = Arc::new(Principal::anonymous());
-        let permit = Policies::anonymous().permit(&principal, Action::SubscribeResource, "a").unwrap();
+        let item = Item::of(ItemKind::Resource, "a", "a", "b");
+        let permit =
+            Policies::anonymous().permit_again(&principal, Action::SubscribeResource, &item).unwrap();
         let (held, ()) =
             tokio::join!(backend.subscribe(permit, crate::Subject::Resource("a".into())), async {
                 server.until("subscriptions/listen", 2).await;
