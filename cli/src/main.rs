@@ -9,6 +9,7 @@ mod examination;
 mod follow;
 mod import;
 mod line;
+mod policy;
 mod serve;
 mod signals;
 mod stdio;
@@ -53,6 +54,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             say(&serde_json::to_string_pretty(&weir_config::schema())?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Policy(command) => policy::run(command),
         Command::Tools { endpoint, json } => attempt::tools(&endpoint, json),
         Command::Call { name, arguments, endpoint } => attempt::call(&endpoint, &name, arguments),
         Command::Guard => Ok(weir_runtime::run_guardian().map(|()| ExitCode::SUCCESS)?),
