@@ -1,6 +1,7 @@
 //! The decision, and the proof of it that a backend asks for.
 
 use crate::Principal;
+use crate::cedar::{self, Cedar, Explanation};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -91,13 +92,15 @@ pub struct Item<'a> {
     pub tags: &'a [String],
     /// Of a resource: its URI in the form by which policies judge it. Default: its name.
     pub uri: Option<&'a str>,
+    /// It stands for every resource that a template may lead to.
+    pub template: bool,
 }
 
 impl<'a> Item<'a> {
     /// An item that says nothing of itself.
     pub const fn of(kind: ItemKind, name: &'a str, original: &'a str, backend: &'a str) -> Self {
         let hints = Hints { read_only: None, destructive: None, idempotent: None, open_world: None };
-        Self { kind, name, original, backend, hints, tags: &[], uri: None }
+        Self { kind, name, original, backend, hints, tags: &[], uri: None, template: false }
     }
 }
 
@@ -178,6 +181,21 @@ pub struct PolicyProblem {
     pub diagnostic: weir_config::Diagnostic,
 }
 
+/// Whom policies speak of, by what they name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mentions {
+    /// Groups.
+    pub groups: Vec<String>,
+    /// Roles.
+    pub roles: Vec<String>,
+    /// Scopes.
+    pub scopes: Vec<String>,
+    /// Single callers, by their id in policies.
+    pub clients: Vec<String>,
+    /// What else of a caller they read, whose values are not to be listed.
+    pub others: Vec<String>,
+}
+
 /// The policies of one endpoint.
 #[derive(Debug)]
 pub struct Policies {
@@ -188,6 +206,7 @@ pub struct Policies {
 enum Rule {
     AnonymousOnly,
     Nobody,
+    Cedar(Box<Cedar>),
 }
 
 impl Policies {
@@ -200,8 +219,7 @@ impl Policies {
         endpoint: &str,
         tools: &[Tool<'_>],
     ) -> Result<Self, Vec<PolicyProblem>> {
-        let _ = (policies, endpoint, tools);
-        Ok(Self { rule: Rule::Nobody })
+        Ok(Self { rule: Rule::Cedar(Box::new(Cedar::new(policies, endpoint, tools)?)) })
     }
 
     /// Those of an endpoint without authentication and without policies: the anonymous principal may do everything, nobody
@@ -215,17 +233,27 @@ impl Policies {
         Self { rule: Rule::Nobody }
     }
 
+    /// The schema that the policies of an endpoint are checked against, in Cedar's own language.
+    pub fn schema(policies: &weir_config::Policies) -> String {
+        cedar::schema(&policies.claims)
+    }
+
     /// What is odd about the policies without being wrong.
     pub fn warnings(&self) -> &[PolicyProblem] {
-        &[]
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.warnings(),
+            Rule::AnonymousOnly | Rule::Nobody => &[],
+        }
     }
 
     /// Takes in which tools the endpoint lists from now on, with their arguments; a call of another tool is denied where a
-    /// policy reads arguments. Answers what is odd about the policies in the light of them; what was answered the last time
+    /// policy reads arguments. Answers what is odd about the policies in the light of them; what was answered before
     /// already is left out.
     pub fn learn(&self, tools: &[Tool<'_>]) -> Vec<PolicyProblem> {
-        let _ = tools;
-        Vec::new()
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.learn(tools),
+            Rule::AnonymousOnly | Rule::Nobody => Vec::new(),
+        }
     }
 
     /// Decides one call.
@@ -239,12 +267,12 @@ impl Policies {
         item: &Item<'_>,
         context: &Context<'_>,
     ) -> Result<Permit, Denied> {
-        let _ = context;
-        if self.may(principal, action, item) {
-            Ok(Permit { principal: principal.clone(), action })
-        } else {
-            Err(Denied::default())
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.decide(principal, action, item, context)?,
+            Rule::AnonymousOnly if is_anonymous(principal) && !item.name.is_empty() => {}
+            Rule::AnonymousOnly | Rule::Nobody => return Err(Denied::default()),
         }
+        Ok(Permit { principal: principal.clone(), action })
     }
 
     /// Decides about what belongs to a call that was allowed already, such as its task, where the arguments are not at hand:
@@ -265,24 +293,31 @@ impl Policies {
         }
     }
 
-    /// Whether there is a context in which the caller may do this: what lists show. Where it says no, every call is denied;
+    /// Whether there is a context in which the caller may do this, and for a template one of its resources: what lists show. Where it says no, every call is denied;
     /// where it says yes, a call may still be.
     pub fn may(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {
-        let _ = action;
-        match self.rule {
-            Rule::AnonymousOnly => principal.issuer().is_empty() && !item.name.is_empty(),
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.may(principal, action, item),
+            Rule::AnonymousOnly => is_anonymous(principal) && !item.name.is_empty(),
             Rule::Nobody => false,
         }
     }
 
     /// The caller's class: [`may`](Self::may) is the same for all callers of one.
     pub fn class(&self, principal: &Principal) -> ClassKey {
-        ClassKey(principal.issuer().as_bytes().into())
+        ClassKey(match &self.rule {
+            Rule::Cedar(cedar) => cedar.class(principal).into(),
+            Rule::AnonymousOnly | Rule::Nobody => Arc::new([u8::from(is_anonymous(principal))]),
+        })
     }
 
-    /// Tells these policies from all others, also from those of the same text before a reload.
+    /// Tells these policies from all others, also from those of the same text before a reload. Those that are not
+    /// configured never differ.
     pub fn generation(&self) -> u64 {
-        0
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.generation(),
+            Rule::AnonymousOnly | Rule::Nobody => 0,
+        }
     }
 
     /// Whether nothing is decided at all: whoever reaches the endpoint may do everything.
@@ -292,8 +327,45 @@ impl Policies {
 
     /// Whether everybody who reaches the endpoint sees the same lists; where not, no list may be kept for anybody else.
     pub fn show_all_the_same(&self) -> bool {
-        true
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.treats_all_alike(),
+            Rule::AnonymousOnly | Rule::Nobody => true,
+        }
     }
+
+    /// Whom the policies speak of.
+    pub fn mentions(&self) -> Mentions {
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.mentions(),
+            Rule::AnonymousOnly | Rule::Nobody => Mentions::default(),
+        }
+    }
+
+    /// Why a call is allowed or denied; `None` where no policies are configured. It may hold what the caller sent.
+    pub fn explain(
+        &self,
+        principal: &Principal,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+    ) -> Option<Explanation> {
+        match &self.rule {
+            Rule::Cedar(cedar) => Some(cedar.explain(principal, action, item, context)),
+            Rule::AnonymousOnly | Rule::Nobody => None,
+        }
+    }
+
+    /// How many calls the shadow policies would have decided otherwise.
+    pub fn shadow_differences(&self) -> u64 {
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.shadow_differences(),
+            Rule::AnonymousOnly | Rule::Nobody => 0,
+        }
+    }
+}
+
+fn is_anonymous(principal: &Principal) -> bool {
+    principal.issuer().is_empty()
 }
 
 #[cfg(test)]
