@@ -92,7 +92,7 @@ pub struct Item<'a> {
     pub tags: &'a [String],
     /// Of a resource: its URI in the form by which policies judge it. Default: its name.
     pub uri: Option<&'a str>,
-    /// It stands for every resource that a template may lead to.
+    /// It is a template, and stands for every resource that this may lead to; its URI is the template's.
     pub template: bool,
 }
 
@@ -236,6 +236,14 @@ impl Policies {
     /// The schema that the policies of an endpoint are checked against, in Cedar's own language.
     pub fn schema(policies: &weir_config::Policies) -> String {
         cedar::schema(&policies.claims)
+    }
+
+    /// How many there are, the shadow ones left out.
+    pub fn count(&self) -> usize {
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.count(),
+            Rule::AnonymousOnly | Rule::Nobody => 0,
+        }
     }
 
     /// What is odd about the policies without being wrong.
