@@ -95,7 +95,10 @@ pub(crate) fn policies(spec: &Spec) -> Result<Policies, GatewayError> {
         if spec.auth.is_anonymous() {
             return Ok(Policies::anonymous());
         }
-        tracing::warn!(endpoint = spec.name, "callers are asked who they are, and without policies may do nothing");
+        tracing::warn!(
+            endpoint = spec.name,
+            "callers are asked who they are, and without policies may do nothing"
+        );
         return Ok(Policies::nobody());
     };
     let policies = Policies::new(policies, &spec.name, &[]).map_err(|problems| GatewayError::Policies {

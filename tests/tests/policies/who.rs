@@ -60,17 +60,13 @@ fn what_can_lists_what_the_caller_sees() {
     let names = |caller: &str| -> Vec<String> {
         let answer = json(&["what-can", "--as", caller]);
         let items = answer[0]["items"].as_array().unwrap().iter();
-        items.map(|item| format!("{} {}", item["name"].as_str().unwrap(), item["may"].as_str().unwrap())).collect()
+        items
+            .map(|item| format!("{} {}", item["name"].as_str().unwrap(), item["may"].as_str().unwrap()))
+            .collect()
     };
     assert_eq!(
         names(r#"{"sub":"a","groups":["readers"],"scope":"spend","email":"a@b.c"}"#),
-        [
-            "one_look yes",
-            "one_spend sometimes",
-            "one_ask yes",
-            "one_seen yes",
-            "vault:///{name} sometimes",
-        ]
+        ["one_look yes", "one_spend sometimes", "one_ask yes", "one_seen yes", "vault:///{name} sometimes",]
     );
     assert_eq!(names(r#"{"sub":"b"}"#), ["vault:///{name} sometimes"]);
     let (code, text) = ask(&["what-can", "--as", r#"{"sub":"b"}"#]);
