@@ -197,7 +197,7 @@ fn nothing_else_is_shown_in_place_of_a_callers_credential() {
     let alice = Modern::new(weir.endpoint().bearing(&login(&provider, "alice")));
     provider.down(true);
     let told = crate::complaint(&alice);
-    assert!(told.contains("its authorization server has a problem of its own"), "{told}");
+    assert!(told.contains("cannot be called now: its authorization server"), "{told}");
     assert_eq!(backend.received_of("tools/call").len(), 0, "the backend hears of no call");
     provider.down(false);
     wait::until_true("calls go through again", || !alice.call("whoami", json!({})).failed());
