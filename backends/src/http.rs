@@ -16,6 +16,7 @@ mod session;
 mod sessions;
 mod sse;
 
+pub(crate) use client::USER_AGENT;
 pub(crate) use events::HttpEvents;
 
 use crate::changes::Announcer;

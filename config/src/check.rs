@@ -1,5 +1,6 @@
 //! From what is written to what is meant: every rule that a schema cannot say, all violations at once.
 
+mod auth;
 mod backend;
 mod endpoint;
 mod limits;
@@ -92,7 +93,7 @@ pub(crate) fn config(checker: &mut Checker<'_>, file: file::File) -> Config {
     }
 
     let endpoints = match endpoints {
-        Some(written) => endpoint::endpoints(checker, written, &names),
+        Some(written) => endpoint::endpoints(checker, written, &names, &listener),
         None => vec![default_endpoint(checker, &here, names, Conflicts::default())],
     };
     let limits = limits::front(checker, limits.unwrap_or_default());

@@ -1,12 +1,17 @@
 //! What operators write, as it stands in the file: every key with its documentation, which is the source of
 //! the JSON Schema and of the reference.
 
+mod auth;
 mod backend;
 mod endpoint;
 mod limits;
 mod listener;
 mod text;
 
+pub(crate) use auth::{
+    ApiKey, Auth, Certificates, Claims, Introspection, Issuer, KUBERNETES_CA, KUBERNETES_ISSUER,
+    KUBERNETES_JWKS, KUBERNETES_TOKEN, Kubernetes,
+};
 pub(crate) use backend::{Backend, Root, RootTable};
 pub(crate) use endpoint::{Conflicts, Endpoint, Override, Overrides, Strategy};
 pub(crate) use limits::{BackendLimits, BackendTimeouts, Limits, Timeouts};

@@ -10,6 +10,7 @@ mod import;
 mod load;
 mod mcp_servers;
 mod model;
+mod moment;
 mod quantity;
 mod reference;
 mod report;
@@ -24,9 +25,10 @@ pub use environment::{Environment, ProcessEnvironment};
 pub use import::{Imported, Origin, Variable, import, import_text};
 pub use load::{Loaded, load, parse};
 pub use model::{
-    Backend, BackendLimits, BackendTimeouts, ClaimKind, Concealed, Config, Conflicts, Endpoint, EraSetting,
-    Filter, HttpBackend, Icons, Limits, Listener, Override, ParameterOverride, Policies, PolicySource, Root,
-    Secret, SessionScope, StdioBackend, Timeouts, Tls, Transport, Uris,
+    Algorithm, ApiKey, Auth, Backend, BackendLimits, BackendTimeouts, CertificateSubject, Certificates,
+    ClaimKind, ClaimPaths, ClientAuthentication, Concealed, Config, Conflicts, Endpoint, EraSetting, Filter,
+    HttpBackend, Icons, Introspection, Issuer, KeySource, Limits, Listener, Override, ParameterOverride,
+    Policies, PolicySource, Root, Secret, SessionScope, StdioBackend, Timeouts, Tls, Transport, Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

@@ -1,5 +1,6 @@
 //! The validated configuration: plain data, every default filled in, every reference resolved.
 
+mod auth;
 mod backend;
 mod endpoint;
 mod limits;
@@ -7,6 +8,10 @@ mod listener;
 mod policies;
 mod secret;
 
+pub use auth::{
+    Algorithm, ApiKey, Auth, CertificateSubject, Certificates, ClaimPaths, ClientAuthentication,
+    Introspection, Issuer, KeySource,
+};
 pub use backend::{
     Backend, BackendLimits, BackendTimeouts, EraSetting, HttpBackend, Root, SessionScope, StdioBackend,
     Transport,

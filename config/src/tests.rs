@@ -1,6 +1,7 @@
 //! Whole files, read as an operator's would be.
 
 mod accepted;
+mod auth;
 mod broken;
 mod documents;
 mod imported_clients;

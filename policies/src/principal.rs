@@ -1,21 +1,67 @@
 //! The caller.
 
-/// Who calls. An endpoint without authentication knows one principal, the anonymous one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::time::SystemTime;
+
+/// Who calls. Two are the same caller where issuer and subject are equal, whatever else is known of them: what is kept for a
+/// caller must not be lost because a newer token says something else about them, nor be shared because it says the same.
+///
+/// `Debug` shows neither claims nor the token.
+#[derive(Clone)]
 pub struct Principal {
     issuer: String,
     subject: String,
+    profile: Profile,
+}
+
+/// What is known of a caller beside their name.
+#[derive(Clone, Default)]
+pub struct Profile {
+    /// An address that the issuer does not call unverified.
+    pub email: Option<String>,
+    /// The OAuth client that acts for the caller: `azp` or `client_id`.
+    pub client: Option<String>,
+    /// The groups that the caller is in.
+    pub groups: Vec<String>,
+    /// The roles that the caller has.
+    pub roles: Vec<String>,
+    /// What the token is good for.
+    pub scopes: Vec<String>,
+    /// Everything that the issuer says of the caller.
+    pub claims: Map<String, Value>,
+    /// When the proof of all this ends.
+    pub until: Option<SystemTime>,
+    /// The caller's own token, to be exchanged for another; it never travels to a backend.
+    pub token: Option<SecretString>,
 }
 
 impl Principal {
+    /// Who vouches for the holders of API keys.
+    pub const API_KEYS: &'static str = "api-key";
+    /// Who vouches for the holders of client certificates.
+    pub const CERTIFICATES: &'static str = "certificate";
+
     /// Whoever reaches an endpoint that asks for no proof.
     pub fn anonymous() -> Self {
-        Self { issuer: String::new(), subject: "anonymous".to_owned() }
+        Self::of("", "anonymous")
     }
 
-    /// Whom an issuer calls by this name.
+    /// Whom an issuer calls by this name, and of whom nothing else is known.
     pub fn of(issuer: &str, subject: &str) -> Self {
-        Self { issuer: issuer.to_owned(), subject: subject.to_owned() }
+        Self::with(issuer, subject, Profile::default())
+    }
+
+    /// Whom an issuer calls by this name, with what else is known. Groups, roles and scopes are sorted here, and each is kept
+    /// once.
+    pub fn with(issuer: &str, subject: &str, mut profile: Profile) -> Self {
+        for words in [&mut profile.groups, &mut profile.roles, &mut profile.scopes] {
+            words.sort_unstable();
+            words.dedup();
+        }
+        Self { issuer: issuer.to_owned(), subject: subject.to_owned(), profile }
     }
 
     /// Who vouches for the caller; empty for the anonymous one.
@@ -26,5 +72,108 @@ impl Principal {
     /// The caller's name at its issuer.
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// An address that the issuer does not call unverified.
+    pub fn email(&self) -> Option<&str> {
+        self.profile.email.as_deref()
+    }
+
+    /// The OAuth client that acts for the caller.
+    pub fn client(&self) -> Option<&str> {
+        self.profile.client.as_deref()
+    }
+
+    /// The groups that the caller is in: sorted, each once.
+    pub fn groups(&self) -> &[String] {
+        &self.profile.groups
+    }
+
+    /// The roles that the caller has: sorted, each once.
+    pub fn roles(&self) -> &[String] {
+        &self.profile.roles
+    }
+
+    /// What the caller's token is good for: sorted, each once.
+    pub fn scopes(&self) -> &[String] {
+        &self.profile.scopes
+    }
+
+    /// Everything that the issuer says of the caller.
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.profile.claims
+    }
+
+    /// When the proof ends; absent where it does not end by itself.
+    pub fn until(&self) -> Option<SystemTime> {
+        self.profile.until
+    }
+
+    /// The caller's own token, to be exchanged for another; it never travels to a backend.
+    pub fn token(&self) -> Option<&SecretString> {
+        self.profile.token.as_ref()
+    }
+}
+
+impl PartialEq for Principal {
+    fn eq(&self, other: &Self) -> bool {
+        self.issuer == other.issuer && self.subject == other.subject
+    }
+}
+
+impl Eq for Principal {}
+
+impl Hash for Principal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.issuer.hash(state);
+        self.subject.hash(state);
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Principal")
+            .field("issuer", &self.issuer)
+            .field("subject", &self.subject)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Profile").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    fn somebody(group: &str) -> Principal {
+        let profile = Profile {
+            groups: vec![group.to_owned(), "b".to_owned(), "a".to_owned(), "b".to_owned()],
+            claims: [("secret_claim".to_owned(), Value::from("hunter2"))].into_iter().collect(),
+            token: Some(SecretString::from("hunter2")),
+            ..Profile::default()
+        };
+        Principal::with("https://issuer", "ada", profile)
+    }
+
+    #[test]
+    fn a_caller_is_known_by_issuer_and_subject_alone() {
+        assert_eq!(somebody("x"), somebody("y"));
+        assert_eq!(somebody("x"), Principal::of("https://issuer", "ada"));
+        assert_ne!(Principal::of("https://issuer", "ada"), Principal::of("https://other", "ada"));
+        assert_ne!(Principal::of("https://issuera", "da"), Principal::of("https://issuer", "ada"));
+        assert_eq!(somebody("x").groups(), ["a", "b", "x"]);
+    }
+
+    #[test]
+    fn debug_shows_neither_claims_nor_token() {
+        let principal = somebody("x");
+        assert_eq!(principal.token().map(ExposeSecret::expose_secret), Some("hunter2"));
+        let shown = format!("{principal:?} {:?}", principal.profile);
+        assert!(!shown.contains("hunter2") && !shown.contains("secret_claim"), "{shown}");
     }
 }

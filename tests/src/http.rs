@@ -22,7 +22,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request without headers other than `Host` and `Content-Length`, which are added on sending.
+    /// A request without headers other than `Host`, `Content-Length` and the endpoint's token, which are added on sending.
     pub fn new(method: &str) -> Self {
         Self { method: method.to_owned(), headers: Vec::new(), body: Vec::new() }
     }
@@ -94,6 +94,9 @@ impl Request {
         }
         if !self.has("host") {
             head.push_str(&format!("host: {}\r\n", to.address));
+        }
+        if let Some(token) = to.bearer.as_ref().filter(|_| !self.has("authorization")) {
+            head.push_str(&format!("authorization: Bearer {token}\r\n"));
         }
         if !self.has("content-length") && !self.has("transfer-encoding") && self.method != "GET" {
             head.push_str(&format!("content-length: {}\r\n", self.body.len()));

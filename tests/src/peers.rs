@@ -203,6 +203,16 @@ pub fn tasks_http() -> HttpPeer {
     })
 }
 
+/// The OpenID provider of `fixtures/oidc.mjs`; no MCP server. Its URL is that of its origin.
+pub(crate) fn oidc(settings: Value) -> HttpPeer {
+    HttpPeer::start("the OpenID provider", move |port| {
+        let mut command = node();
+        command.arg(peers().join("fixtures/oidc.mjs")).arg(port.to_string()).arg(settings.to_string());
+        command
+    })
+    .at("/")
+}
+
 /// The same conformance server over the HTTP+SSE transport of 2024-11-05.
 pub fn conformance_sse() -> HttpPeer {
     conformance("the conformance server over SSE", "sse").at("/sse")

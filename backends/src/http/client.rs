@@ -2,7 +2,6 @@
 
 mod body;
 mod hyper;
-mod roots;
 mod wire;
 
 pub(crate) use body::Body;
@@ -21,14 +20,9 @@ const ACCEPT: &str = "application/json, text/event-stream";
 const IMAGES: [&str; 5] = ["image/png", "image/jpeg", "image/svg+xml", "image/webp", "image/gif"];
 const ACCEPT_IMAGES: &str = "image/png, image/jpeg, image/svg+xml, image/webp, image/gif";
 /// What weir calls itself.
-const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));
 /// An unused connection is kept this long.
 const IDLE: Duration = Duration::from_secs(30);
-/// The other end of a silent connection is asked for a sign of life after so long, then as often as this, and is taken
-/// for dead after so many questions. Nothing else shows that the server of a silent event stream is gone.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_PROBES: u32 = 3;
 /// Unused connections that one thread keeps to one backend.
 const IDLE_CONNECTIONS: usize = 256;
 

@@ -1,8 +1,8 @@
 //! `endpoints`.
 
-use super::{Checker, MOST_MEMBERS, is_name_character, names, parameter, prefix, repeated};
+use super::{Checker, MOST_MEMBERS, auth, is_name_character, names, parameter, prefix, repeated};
 use crate::file::{self, Overrides, Strategy};
-use crate::model::{Conflicts, Endpoint, Filter, Override};
+use crate::model::{Conflicts, Endpoint, Filter, Listener, Override};
 use crate::report::quote;
 use crate::tree::{self, Path};
 use globset::Glob;
@@ -15,6 +15,7 @@ pub(super) fn endpoints(
     checker: &mut Checker<'_>,
     mut written: BTreeMap<String, file::Endpoint>,
     backends: &[String],
+    listener: &Listener,
 ) -> Vec<Endpoint> {
     let here = Path::root("endpoints");
     let names = super::members(checker, &here, "endpoints");
@@ -34,7 +35,7 @@ pub(super) fn endpoints(
             let message = format!("the endpoint {} has this path already", quote(&earlier.name));
             checker.error(checker.at(&here.key("path"), message));
         }
-        endpoints.push(endpoint(checker, &here, name, written, backends));
+        endpoints.push(endpoint(checker, &here, name, written, backends, listener));
     }
     for taken in endpoints.iter().filter(|endpoint| endpoint.sse) {
         let doors = taken.sse_paths();
@@ -60,6 +61,7 @@ fn endpoint(
     name: String,
     written: file::Endpoint,
     known: &[String],
+    listener: &Listener,
 ) -> Endpoint {
     path(checker, &here.key("path"), &written.path);
     let listed = written.backends;
@@ -90,12 +92,14 @@ fn endpoint(
         };
         prefix::check(checker, format, &backends, place);
     }
+    let auth = auth::auth(checker, &here.key("auth"), written.auth, listener, &written.path);
     let tools = written.tools.unwrap_or_default();
     let prompts = written.prompts.unwrap_or_default();
     let resources = written.resources.unwrap_or_default();
     let at = |kind: &str| here.key(kind);
     let resource_order = order(checker, &at("resources").key("order"), resources.order, &backends);
     Endpoint {
+        auth,
         tools: filter(checker, &at("tools"), tools.allow, tools.deny),
         prompts: filter(checker, &at("prompts"), prompts.allow, prompts.deny),
         resources: filter(checker, &at("resources"), resources.allow, resources.deny),

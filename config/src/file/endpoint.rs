@@ -1,6 +1,6 @@
 //! `endpoints`.
 
-use super::{AnyJson, SecretText};
+use super::{AnyJson, Auth, SecretText};
 use crate::model::{self, Icons, Uris};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Endpoint {
     /// The path that clients use, such as `/mcp`.
     pub(crate) path: String,
+    /// How the endpoint finds out who calls. Default: it asks for nothing, and everybody is the anonymous caller.
+    pub(crate) auth: Option<Auth>,
     /// Names of its backends, in order of precedence. Default: all, in the order of the file.
     pub(crate) backends: Option<Vec<String>>,
     /// What happens when two backends offer the same tool or prompt name.

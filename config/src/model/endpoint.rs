@@ -1,5 +1,6 @@
 //! One virtual MCP server that clients connect to.
 
+use super::Auth;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ pub struct Endpoint {
     pub name: String,
     /// The path that clients use, such as `/mcp`.
     pub path: String,
+    /// How it finds out who calls.
+    pub auth: Auth,
     /// Names of its backends, in order of precedence; each exists in `Config::backends`.
     pub backends: Vec<String>,
     /// What happens when two backends offer the same name.
@@ -145,6 +148,7 @@ impl Endpoint {
         Self {
             name: name.into(),
             path: path.into(),
+            auth: Auth::default(),
             resource_order: backends.clone(),
             backends,
             conflicts: Conflicts::default(),

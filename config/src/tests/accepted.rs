@@ -141,6 +141,7 @@ fn every_key_reaches_the_model() {
     let change = Override { parameters, ..change };
     let of = |name: &str, change| [("github".to_owned(), [(name.to_owned(), change)].into())].into();
     let main = Endpoint {
+        auth: super::auth::every_key(&at),
         name: "main".to_owned(),
         path: "/mcp".to_owned(),
         backends: vec!["github".to_owned(), "time".to_owned()],
@@ -157,8 +158,11 @@ fn every_key_reaches_the_model() {
         sse: false,
         instructions: Some("Ask.\nThen act.\n".to_owned()),
     };
-    let plain =
-        Endpoint { conflicts: Conflicts::Manual, ..Endpoint::over("plain", "/plain", ["time", "github"]) };
+    let plain = Endpoint {
+        conflicts: Conflicts::Manual,
+        auth: Auth { insecure: true, ..Auth::default() },
+        ..Endpoint::over("plain", "/plain", ["time", "github"])
+    };
     assert_eq!(config.endpoints, [main, plain]);
     assert_eq!(
         config.limits,

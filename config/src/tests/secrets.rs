@@ -45,6 +45,10 @@ fn no_finding_shows_a_secret() {
         "backends: {a: {command: x}}\nendpoints: {m: {path: /m, conflicts: {format: '${TOKEN}'}}}",
         "backends: {a: {command: x}}\nendpoints: {m: {path: /m, tools: {overrides: {a: {t: {parameters: {p: {value: hunter2, default: hunter2}}}}}}}}",
         "backends: {a: {command: x}}\nendpoints: {m: {path: /m, tools: {overrides: {a: {t: {parameters: {p: {value: [hunter2], nam: x}}}}}}}}",
+        "backends: {a: {command: x}}\nendpoints: {m: {path: /m, auth: {issuers: [{issuer: 'https://a', introspection: {client_id: a, client_secret: hunter2, x: y}}]}}}",
+        "backends: {a: {command: x}}\nendpoints: {m: {path: /m, auth: {resource: '${TOKEN}', issuers: [{issuer: '${TOKEN}', jwks: 'http://u:${TOKEN}@x'}], api_keys: [{name: a, sha256: '${TOKEN}', expires: '${TOKEN}'}]}}}",
+        // A key in the place of its digest.
+        "backends: {a: {command: x}}\nendpoints: {m: {path: /m, auth: {api_keys: [{name: a, sha256: hunter2}]}}}",
         "backends: {a: {command: x}}\nendpoints: {m: {path: /m, tools: {allow: ['[${TOKEN}'], overrides: {a: {t: {name: '${TOKEN} '}}}}}}",
     ] {
         let errors = errors(text);
@@ -55,7 +59,8 @@ fn no_finding_shows_a_secret() {
 #[test]
 fn debug_shows_no_secret() {
     let text = "backends: {a: {command: x, env: {T: hunter2}}, b: {url: 'http://x', headers: {T: '${TOKEN}'}}}\n\
-         endpoints: {m: {path: /m, tools: {overrides: {a: {t: {parameters: {p: {value: hunter2}}}}}}}}";
+         endpoints: {m: {path: /m, tools: {overrides: {a: {t: {parameters: {p: {value: hunter2}}}}}}, \
+         auth: {issuers: [{issuer: 'https://a', introspection: {client_id: a, client_secret: hunter2}}]}}}";
     let shown = format!("{:?}", read(text).unwrap());
     assert!(shown.contains("Secret(…)") && !shown.contains(SECRET), "{shown}");
 }

@@ -11,6 +11,8 @@ pub struct Endpoint {
     pub path: String,
     /// Whether it is reached over TLS, which the raw client does not speak.
     pub tls: bool,
+    /// The token that every request brings.
+    pub bearer: Option<String>,
 }
 
 impl Endpoint {
@@ -23,13 +25,24 @@ impl Endpoint {
         };
         let (address, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let address = address.parse().unwrap_or_else(|error| panic!("no address in {url:?}: {error}"));
-        Self { address, path: if path.is_empty() { "/".to_owned() } else { path.to_owned() }, tls }
+        Self {
+            address,
+            path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
+            tls,
+            bearer: None,
+        }
     }
 
     /// The same server at another path.
     #[must_use]
     pub fn at(&self, path: &str) -> Self {
-        Self { address: self.address, path: path.to_owned(), tls: self.tls }
+        Self { path: path.to_owned(), ..self.clone() }
+    }
+
+    /// The same path, where every request brings a token unless it says otherwise.
+    #[must_use]
+    pub fn bearing(&self, token: &str) -> Self {
+        Self { bearer: Some(token.to_owned()), ..self.clone() }
     }
 
     /// The URL that clients are given.

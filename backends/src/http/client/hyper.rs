@@ -1,10 +1,11 @@
 //! TLS and HTTP/2 to backends, by hyper.
 
 use super::{
-    ACCEPT, ACCEPT_IMAGES, Body, HttpClient, IDLE, IDLE_CONNECTIONS, Incoming, KEEPALIVE, KEEPALIVE_INTERVAL,
-    KEEPALIVE_PROBES, Outgoing, USER_AGENT, Verb, cause, of_map, roots,
+    ACCEPT, ACCEPT_IMAGES, Body, HttpClient, IDLE, IDLE_CONNECTIONS, Incoming, Outgoing, USER_AGENT, Verb,
+    cause, of_map,
 };
-use crate::{BackendError, Cause};
+use crate::dial::{KEEPALIVE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES};
+use crate::{BackendError, Cause, roots};
 use ::http::header::{self, HeaderMap};
 use ::http::{HeaderName, HeaderValue, Method, Request, Uri};
 use bytes::Bytes;

@@ -3,12 +3,11 @@
 //! S: RFC 9112.
 
 mod chunked;
-mod dial;
 mod head;
 mod pool;
 
 use super::{ACCEPT, ACCEPT_IMAGES, Body, HttpClient, Incoming, Outgoing, USER_AGENT, Verb};
-use crate::{BackendError, Cause};
+use crate::{BackendError, Cause, dial};
 use ::http::Uri;
 use ::http::header::{self, HeaderMap};
 use bytes::{Bytes, BytesMut};

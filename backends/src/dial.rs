@@ -1,6 +1,5 @@
 //! Opening a connection to a host that may have several addresses.
 
-use crate::http::client::{KEEPALIVE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use socket2::{SockRef, TcpKeepalive};
@@ -9,12 +8,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
+/// The other end of a silent connection is asked for a sign of life after so long, then as often as this, and is taken
+/// for dead after so many questions. Nothing else shows that the server of a silent event stream is gone.
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(30);
+pub(crate) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const KEEPALIVE_PROBES: u32 = 3;
 /// How far an attempt is ahead of the next one.
 const HEAD_START: Duration = Duration::from_millis(300);
 
 /// A connection to whichever of `addresses` answers first. They are tried in their order, the next one as soon as the
 /// one before fails or is slow.
-pub(super) async fn any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+pub(crate) async fn any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
     let mut error = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
     let mut addresses = addresses.into_iter();
     let mut attempts = FuturesUnordered::new();
