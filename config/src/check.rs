@@ -7,6 +7,7 @@ mod limits;
 mod listener;
 mod names;
 mod parameter;
+mod policies;
 mod prefix;
 mod roots;
 
@@ -30,6 +31,9 @@ const MOST_MEMBERS: usize = 1000;
 pub(crate) struct Checker<'a> {
     pub(crate) root: &'a Node,
     pub(crate) report: &'a mut Report,
+    /// The file, and what stands in it.
+    pub(crate) file: &'a std::path::Path,
+    pub(crate) text: &'a str,
     /// What relative paths are relative to.
     pub(crate) folder: &'a std::path::Path,
     /// Files beside the configuration whose change matters.

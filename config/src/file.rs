@@ -6,6 +6,7 @@ mod backend;
 mod endpoint;
 mod limits;
 mod listener;
+mod policies;
 mod text;
 
 pub(crate) use auth::{
@@ -16,6 +17,7 @@ pub(crate) use backend::{Backend, Root, RootTable};
 pub(crate) use endpoint::{Conflicts, Endpoint, Override, Overrides, Strategy};
 pub(crate) use limits::{BackendLimits, BackendTimeouts, Limits, Timeouts};
 pub(crate) use listener::Listener;
+pub(crate) use policies::Policies;
 pub(crate) use text::{AnyJson, SecretText, Text};
 
 use schemars::JsonSchema;

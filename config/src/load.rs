@@ -55,7 +55,7 @@ pub fn parse(text: &str, file: &Path, environment: &dyn Environment) -> Result<L
     let text = join_surrogates(text);
     let mut report = Report::new(file.to_owned());
     let mut tree = tree::parse(&text, &mut report);
-    let read = tree.as_mut().and_then(|tree| read(tree, file, environment, &mut report));
+    let read = tree.as_mut().and_then(|tree| read(tree, &text, file, environment, &mut report));
     let failed = report.has_errors();
     let (errors, warnings) = report.render(&text, tree.as_ref());
     match read {
@@ -67,6 +67,7 @@ pub fn parse(text: &str, file: &Path, environment: &dyn Environment) -> Result<L
 /// The configuration and the watched files; good only if nothing is reported.
 fn read(
     root: &mut Node,
+    text: &str,
     path: &Path,
     environment: &dyn Environment,
     report: &mut Report,
@@ -88,7 +89,7 @@ fn read(
     };
     let Expander { folder, files, .. } = expander;
     let mut rules = Report::new(path.to_owned());
-    let mut checker = Checker { root, report: &mut rules, folder: &folder, watched: files };
+    let mut checker = Checker { root, report: &mut rules, file: path, text, folder: &folder, watched: files };
     let config = match written {
         Written::Own(written) => check::config(&mut checker, *written),
         Written::Clients(written) => mcp_servers::config(&mut checker, written),

@@ -1,6 +1,6 @@
 //! `endpoints`.
 
-use super::{Checker, MOST_MEMBERS, auth, is_name_character, names, parameter, prefix, repeated};
+use super::{Checker, MOST_MEMBERS, auth, is_name_character, names, parameter, policies, prefix, repeated};
 use crate::file::{self, Overrides, Strategy};
 use crate::model::{Conflicts, Endpoint, Filter, Listener, Override};
 use crate::report::quote;
@@ -111,6 +111,7 @@ fn endpoint(
         conflicts,
         page_size: written.page_size.unwrap_or(Endpoint::PAGE_SIZE),
         sse: written.sse.unwrap_or(Endpoint::SSE),
+        policies: written.policies.map(|written| policies::policies(checker, &at("policies"), written)),
         instructions: written.instructions,
         ..Endpoint::over(name, written.path, backends)
     }

@@ -1,6 +1,6 @@
 //! `endpoints`.
 
-use super::{AnyJson, Auth, SecretText};
+use super::{AnyJson, Auth, Policies, SecretText};
 use crate::model::{self, Icons, Uris};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub(crate) struct Endpoint {
     /// What becomes of the icons of tools, prompts, resources and templates.
     #[schemars(extend("default" = Icons::default()))]
     pub(crate) icons: Option<Icons>,
+    /// What callers may do, in the policy language Cedar. Default: without authentication everything, with it nothing.
+    pub(crate) policies: Option<Policies>,
     /// Told to clients as the server's instructions. Default: the backends' own, joined.
     pub(crate) instructions: Option<String>,
 }

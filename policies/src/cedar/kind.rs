@@ -1,0 +1,313 @@
+//! What an argument is: from a tool's input schema to a type of Cedar, and from a call's JSON to a value of it.
+
+use super::wanted::Wanted;
+use cedar_policy::RestrictedExpression;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use weir_protocol::object::{self, Object};
+use weir_protocol::{Span, json};
+
+/// How deep types are read.
+const DEEPEST: usize = 8;
+/// Most elements of a list that a policy reads.
+const MOST_ELEMENTS: usize = 10_000;
+
+/// A type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A string.
+    String,
+    /// A whole number of 64 bits.
+    Long,
+    /// True or false.
+    Bool,
+    /// A number with at most four digits behind the point.
+    Decimal,
+    /// A point in time; no argument is one.
+    Datetime,
+    /// A span of time; no argument is one.
+    Duration,
+    /// An address; no argument is one.
+    Ip,
+    /// A list, as a set.
+    Set(Box<Kind>),
+    /// An object.
+    Record(Record),
+    /// Something that policies cannot read.
+    Opaque,
+}
+
+/// An object's type.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Record {
+    pub(crate) fields: BTreeMap<String, Field>,
+    /// What members are that are not described; `None`: nobody knows.
+    pub(crate) rest: Option<Box<Kind>>,
+}
+
+/// A member's type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) kind: Kind,
+    pub(crate) optional: bool,
+    /// `null` is the same as leaving it out.
+    pub(crate) nullable: bool,
+}
+
+/// An argument that is not what its tool says it is, by its path, which is a policy's word and not the caller's.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Misfit(pub(crate) String);
+
+impl Kind {
+    /// The type in the language of Cedar's schemas.
+    pub(crate) fn cedar(&self) -> String {
+        match self {
+            Self::String | Self::Opaque => "String".to_owned(),
+            Self::Long => "Long".to_owned(),
+            Self::Bool => "Bool".to_owned(),
+            Self::Decimal => "decimal".to_owned(),
+            Self::Datetime => "datetime".to_owned(),
+            Self::Duration => "duration".to_owned(),
+            Self::Ip => "ipaddr".to_owned(),
+            Self::Set(kind) => format!("Set<{}>", kind.cedar()),
+            Self::Record(record) => record.cedar(),
+        }
+    }
+
+    fn value(&self, raw: &str, wanted: &Wanted, path: &str) -> Result<RestrictedExpression, Misfit> {
+        let misfit = || Misfit(path.to_owned());
+        Ok(match self {
+            Self::String => RestrictedExpression::new_string(
+                json::as_str(raw.as_bytes()).ok_or_else(misfit)?.into_owned(),
+            ),
+            Self::Long => RestrictedExpression::new_long(raw.parse().map_err(|_| misfit())?),
+            Self::Bool => RestrictedExpression::new_bool(raw.parse().map_err(|_| misfit())?),
+            Self::Decimal => RestrictedExpression::new_decimal(decimal(raw).ok_or_else(misfit)?),
+            Self::Set(kind) => {
+                let elements = object::elements(raw, Span::new(0, raw.len())).map_err(|_| misfit())?;
+                if elements.len() > MOST_ELEMENTS {
+                    return Err(misfit());
+                }
+                let value = |span: &Span| kind.value(span.text(raw.as_bytes()), &Wanted::everything(), path);
+                let values: Vec<_> = elements.iter().map(value).collect::<Result<_, _>>()?;
+                RestrictedExpression::new_set(values)
+            }
+            Self::Record(record) => {
+                let pairs = record.values(raw, wanted, path)?;
+                RestrictedExpression::new_record(pairs).map_err(|_| misfit())?
+            }
+            Self::Datetime | Self::Duration | Self::Ip | Self::Opaque => return Err(misfit()),
+        })
+    }
+}
+
+impl Record {
+    /// The arguments of a tool with this input schema.
+    pub(crate) fn of_schema(schema: &str) -> Self {
+        match serde_json::from_str::<Value>(schema) {
+            Ok(root) => Self::read(&root, &root, 0),
+            Err(_) => Self::default(),
+        }
+    }
+
+    /// The arguments of a prompt: the protocol knows strings only.
+    pub(crate) fn of_prompt() -> Self {
+        Self { fields: BTreeMap::new(), rest: Some(Box::new(Kind::String)) }
+    }
+
+    fn read(schema: &Value, root: &Value, depth: usize) -> Self {
+        let required: BTreeSet<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(Value::as_str).collect())
+            .unwrap_or_default();
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let field = |(name, schema): (&String, &Value)| {
+            let (kind, nullable) = kind_of(schema, root, depth + 1);
+            let optional = nullable || !required.contains(name.as_str());
+            (name.clone(), Field { kind, optional, nullable })
+        };
+        let rest = schema.get("additionalProperties").filter(|rest| rest.is_object());
+        let rest = rest.map(|rest| kind_of(rest, root, depth + 1)).filter(|(kind, null)| !null && *kind != Kind::Opaque);
+        Self {
+            fields: properties.into_iter().flatten().map(field).collect(),
+            rest: rest.map(|(kind, _)| Box::new(kind)),
+        }
+    }
+
+    /// The type of a member.
+    fn field(&self, name: &str) -> Option<Field> {
+        let known = self.fields.get(name).cloned();
+        known.or_else(|| Some(Field { kind: (**self.rest.as_ref()?).clone(), optional: true, nullable: false }))
+    }
+
+    /// Only what is wanted of it.
+    pub(crate) fn narrowed(&self, wanted: &Wanted) -> Self {
+        let mut narrow = Self::default();
+        let named = wanted.fields.keys().cloned();
+        let all = self.fields.keys().filter(|_| wanted.whole).cloned();
+        for name in named.chain(all) {
+            let Some(mut field) = self.field(&name) else { continue };
+            if let (Kind::Record(record), Some(below)) = (&field.kind, wanted.fields.get(&name))
+                && !wanted.whole
+            {
+                field.kind = Kind::Record(record.narrowed(below));
+            }
+            narrow.fields.insert(name, field);
+        }
+        narrow
+    }
+
+    /// The type in the language of Cedar's schemas. What policies cannot read is left out.
+    pub(crate) fn cedar(&self) -> String {
+        let field = |(name, field): (&String, &Field)| {
+            let mark = if field.optional { "?" } else { "" };
+            format!("{}{mark}: {}", quoted(name), field.kind.cedar())
+        };
+        let readable = self.fields.iter().filter(|(_, field)| field.kind != Kind::Opaque);
+        format!("{{ {} }}", readable.map(field).collect::<Vec<_>>().join(", "))
+    }
+
+    /// What is wanted of an object, as pairs.
+    ///
+    /// # Errors
+    /// A member that is wanted is there and is not what this says, is not described at all, or stands there in another case
+    /// too, by which some servers would take it.
+    pub(crate) fn values(
+        &self,
+        raw: &str,
+        wanted: &Wanted,
+        path: &str,
+    ) -> Result<Vec<(String, RestrictedExpression)>, Misfit> {
+        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        let object = Object::read(raw, Span::new(0, raw.len())).map_err(|_| Misfit(path.to_owned()))?;
+        let guised = |name: &str| object.fields().iter().any(|field| is_guise(&field.name, name));
+        let names: BTreeSet<&str> = match wanted.whole {
+            true => object.fields().iter().map(|field| &*field.name).chain(self.fields.keys().map(String::as_str)).collect(),
+            false => wanted.fields.keys().map(String::as_str).collect(),
+        };
+        let mut pairs = Vec::new();
+        for name in names {
+            if guised(name) {
+                return Err(Misfit(below(name)));
+            }
+            let Some(found) = object.get(name) else { continue };
+            // Of what nobody describes, only the place may be told: its name is the caller's.
+            let unknown = || Misfit(if wanted.whole { path.to_owned() } else { below(name) });
+            let field = self.field(name).ok_or_else(unknown)?;
+            let value = found.value().text(raw.as_bytes());
+            if field.nullable && value == "null" {
+                continue;
+            }
+            let everything = Wanted::everything();
+            let inner = wanted.fields.get(name).filter(|_| !wanted.whole).unwrap_or(&everything);
+            pairs.push((name.to_owned(), field.kind.value(value, inner, &below(name))?));
+        }
+        Ok(pairs)
+    }
+}
+
+/// The type that a JSON Schema describes, and whether `null` is allowed beside.
+fn kind_of(schema: &Value, root: &Value, depth: usize) -> (Kind, bool) {
+    const OPAQUE: (Kind, bool) = (Kind::Opaque, false);
+    let Some(table) = schema.as_object().filter(|_| depth < DEEPEST) else {
+        return OPAQUE;
+    };
+    if let Some(reference) = table.get("$ref").and_then(Value::as_str) {
+        let found = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
+        return found.map_or(OPAQUE, |found| kind_of(found, root, depth + 1));
+    }
+    match table.get("type") {
+        Some(Value::String(name)) => (named(name, schema, root, depth), false),
+        Some(Value::Array(names)) => {
+            let others: Vec<&str> = names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect();
+            let kind = match others.as_slice() {
+                [name] => named(name, schema, root, depth),
+                _ => Kind::Opaque,
+            };
+            (kind, others.len() < names.len())
+        }
+        Some(_) => OPAQUE,
+        None => untyped(table, root, depth),
+    }
+}
+
+fn named(name: &str, schema: &Value, root: &Value, depth: usize) -> Kind {
+    match name {
+        "string" => Kind::String,
+        "integer" => Kind::Long,
+        "boolean" => Kind::Bool,
+        "number" => Kind::Decimal,
+        "array" => match schema.get("items").map(|items| kind_of(items, root, depth + 1)) {
+            Some((kind, false)) if kind != Kind::Opaque => Kind::Set(Box::new(kind)),
+            _ => Kind::Opaque,
+        },
+        "object" => {
+            let record = Record::read(schema, root, depth);
+            let described = !record.fields.is_empty() || record.rest.is_some();
+            if described { Kind::Record(record) } else { Kind::Opaque }
+        }
+        _ => Kind::Opaque,
+    }
+}
+
+/// The type of a schema that does not name one: of its alternatives or of its values, where they agree.
+fn untyped(table: &Map<String, Value>, root: &Value, depth: usize) -> (Kind, bool) {
+    let alternatives = ["anyOf", "oneOf", "allOf"].into_iter().find_map(|key| table.get(key)?.as_array());
+    let kinds: Vec<(Kind, bool)> = match alternatives {
+        Some(alternatives) => alternatives
+            .iter()
+            .map(|schema| match schema.get("type").and_then(Value::as_str) {
+                Some("null") => (Kind::Opaque, true),
+                _ => kind_of(schema, root, depth + 1),
+            })
+            .collect(),
+        None => {
+            let values = table.get("enum").and_then(Value::as_array).map(Vec::as_slice);
+            let values = values.or_else(|| table.get("const").map(std::slice::from_ref)).unwrap_or_default();
+            let kind = |value: &Value| match value {
+                Value::String(_) => (Kind::String, false),
+                Value::Bool(_) => (Kind::Bool, false),
+                Value::Null => (Kind::Opaque, true),
+                Value::Number(number) if number.is_i64() => (Kind::Long, false),
+                _ => (Kind::Opaque, false),
+            };
+            values.iter().map(kind).collect()
+        }
+    };
+    let nullable = kinds.iter().any(|(_, nullable)| *nullable);
+    let mut kinds = kinds.into_iter().filter(|kind| *kind != (Kind::Opaque, true)).map(|(kind, _)| kind);
+    let first = kinds.next().unwrap_or(Kind::Opaque);
+    let agreed = kinds.all(|kind| kind == first);
+    (if agreed { first } else { Kind::Opaque }, nullable)
+}
+
+/// A JSON number as Cedar writes decimals; `None` where it needs an exponent or more than four digits behind the point.
+fn decimal(raw: &str) -> Option<String> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, part) = raw.split_once('.').unwrap_or((raw, "0"));
+    let fits = digits(whole.strip_prefix('-').unwrap_or(whole)) && digits(part) && part.len() <= 4;
+    fits.then(|| format!("{whole}.{part}"))
+}
+
+/// Whether a key that is not `known` is the same to readers without regard to case.
+fn is_guise(key: &str, known: &str) -> bool {
+    json::is_guise(key, known) || (key != known && key.to_lowercase() == known.to_lowercase())
+}
+
+/// A string as Cedar writes it.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            letter if letter.is_ascii_graphic() || letter == ' ' => quoted.push(letter),
+            letter => quoted.push_str(&format!("\\u{{{:x}}}", u32::from(letter))),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests;
