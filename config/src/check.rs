@@ -2,6 +2,7 @@
 
 mod auth;
 mod backend;
+mod credentials;
 mod endpoint;
 mod limits;
 mod listener;

@@ -3,6 +3,7 @@
 
 mod auth;
 mod backend;
+mod credentials;
 mod endpoint;
 mod limits;
 mod listener;
@@ -14,6 +15,7 @@ pub(crate) use auth::{
     KUBERNETES_JWKS, KUBERNETES_TOKEN, Kubernetes,
 };
 pub(crate) use backend::{Backend, Root, RootTable};
+pub(crate) use credentials::{AuthorizationServer, ClientCredentials, Credentials, Listing};
 pub(crate) use endpoint::{Conflicts, Endpoint, Override, Overrides, Strategy};
 pub(crate) use limits::{BackendLimits, BackendTimeouts, Limits, Timeouts};
 pub(crate) use listener::Listener;

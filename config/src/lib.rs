@@ -25,10 +25,12 @@ pub use environment::{Environment, ProcessEnvironment};
 pub use import::{Imported, Origin, Variable, import, import_text};
 pub use load::{Loaded, load, parse};
 pub use model::{
-    Algorithm, ApiKey, Auth, Backend, BackendLimits, BackendTimeouts, CertificateSubject, Certificates,
-    ClaimKind, ClaimPaths, ClientAuthentication, Concealed, Config, Conflicts, Endpoint, EraSetting, Filter,
-    HttpBackend, Icons, Introspection, Issuer, KeySource, Limits, Listener, Override, ParameterOverride,
-    Policies, PolicySource, Root, Secret, SessionScope, StdioBackend, Timeouts, Tls, Transport, Uris,
+    Algorithm, ApiKey, Auth, AuthorizationServer, Backend, BackendLimits, BackendTimeouts,
+    CertificateSubject, Certificates, ClaimKind, ClaimPaths, ClientAuthentication, ClientCredentials,
+    ClientProof, Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, HttpBackend, Icons,
+    IdJag, Introspection, Issuer, KeySource, Limits, Listener, Listing, Override, ParameterOverride,
+    Policies, PolicySource, Root, Secret, SessionScope, SigningAlgorithm, StdioBackend, SubjectToken,
+    Timeouts, Tls, TokenExchange, TokenTarget, Transport, Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

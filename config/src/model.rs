@@ -2,6 +2,7 @@
 
 mod auth;
 mod backend;
+mod credentials;
 mod endpoint;
 mod limits;
 mod listener;
@@ -15,6 +16,10 @@ pub use auth::{
 pub use backend::{
     Backend, BackendLimits, BackendTimeouts, EraSetting, HttpBackend, Root, SessionScope, StdioBackend,
     Transport,
+};
+pub use credentials::{
+    AuthorizationServer, ClientCredentials, ClientProof, Credentials, IdJag, Listing, SigningAlgorithm,
+    SubjectToken, TokenExchange, TokenTarget,
 };
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};

@@ -94,6 +94,8 @@ fn every_key_reaches_the_model() {
         transport: Transport::Http(HttpBackend {
             url: "https://example.com/mcp".parse().unwrap(),
             headers: vec![("Authorization".to_owned(), Secret::new("Bearer abc".to_owned()))],
+            auth: Credentials::None,
+            forward_headers: vec!["x-request-id".to_owned()],
             ca: Some(at("ca.pem")),
             http2: false,
         }),
