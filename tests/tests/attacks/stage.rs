@@ -1,0 +1,214 @@
+//! weir, and servers behind it that count what gets through.
+
+use serde_json::{Value, json};
+use weir_tests::scripted::{Received, Reply, tool};
+use weir_tests::{Request, Scripted, Weir, modern, wait, weir};
+
+/// What weir asks of servers for its own sake.
+const OWN: [&str; 8] = [
+    "initialize",
+    "ping",
+    "server/discover",
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "notifications/initialized",
+];
+
+/// The resource that weir says it is.
+pub const RESOURCE: &str = "https://weir.test/mcp";
+
+/// A running weir over servers that offer what may be had (`open`) beside what may not (`secret`).
+#[derive(Debug)]
+pub struct Stage {
+    pub weir: Weir,
+    servers: Vec<Scripted>,
+}
+
+impl Stage {
+    /// One endpoint, `/mcp`, with these members, over the servers `main` and `other`.
+    pub fn new(endpoint: Value) -> Self {
+        Self::with(endpoint, json!({}))
+    }
+
+    /// The same with more at the top of the configuration.
+    pub fn with(endpoint: Value, more: Value) -> Self {
+        let servers = vec![Scripted::start(answer), Scripted::start(answer)];
+        let weir = Weir::serve(configuration(&servers, endpoint, more));
+        Self { weir, servers }
+    }
+
+    /// Takes another configuration for the endpoint.
+    pub fn reconfigure(&self, endpoint: Value) {
+        self.weir.reconfigure(configuration(&self.servers, endpoint, json!({})));
+        self.weir.hang_up();
+    }
+
+    /// How many requests got through: all that weir did not make for its own sake.
+    pub fn executed(&self) -> usize {
+        self.reached().len()
+    }
+
+    /// The requests that got through.
+    pub fn reached(&self) -> Vec<Received> {
+        let all = self.servers.iter().flat_map(Scripted::received);
+        all.filter(|request| request.method == "POST" && !is_own(request)).collect()
+    }
+
+    /// Everything that the servers received.
+    pub fn received(&self) -> Vec<Received> {
+        self.servers.iter().flat_map(Scripted::received).collect()
+    }
+}
+
+fn is_own(request: &Received) -> bool {
+    let method = request.rpc_method();
+    let watched = &request.json()["params"]["notifications"];
+    OWN.contains(&&*method)
+        || (method == "subscriptions/listen"
+            && watched["resourceSubscriptions"].as_array().is_none_or(Vec::is_empty)
+            && watched["taskIds"].as_array().is_none_or(Vec::is_empty))
+}
+
+fn configuration(servers: &[Scripted], endpoint: Value, more: Value) -> Value {
+    let backends = json!({"main": servers[0].backend(), "other": servers[1].backend()});
+    let mut config = weir::config(backends, endpoint);
+    for (key, value) in more.as_object().expect("an object") {
+        config[key] = value.clone();
+    }
+    config
+}
+
+/// A call of `name` by a modern client.
+pub fn call(name: &str, arguments: Value) -> Request {
+    request("tools/call", json!({"name": name, "arguments": arguments}))
+}
+
+/// A modern request of a client that can be asked and knows tasks.
+pub fn request(method: &str, params: Value) -> Request {
+    let capabilities = json!({"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}});
+    let params = modern::with_meta(params, &capabilities);
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let named = ["name", "uri", "taskId"].iter().find_map(|key| params[*key].as_str());
+    modern::post(&message.to_string(), method, named)
+}
+
+/// The endpoint's members that most stages have: names as they are.
+pub fn plain(mut members: Value) -> Value {
+    members["conflicts"] = json!("priority");
+    members
+}
+
+/// Waits until weir shows a tool.
+pub fn wait_for_lists(stage: &Stage, headers: &[(&str, &str)]) {
+    wait::until_true("the lists are there", || {
+        let mut list = request("tools/list", json!({}));
+        for (name, value) in headers {
+            list = list.header(name, value);
+        }
+        list.send(&stage.weir.endpoint()).text().contains("\"open\"")
+    });
+}
+
+/// A modern server that has one of everything, and says of every call what it was.
+fn answer(request: &Received, reply: &mut Reply<'_>) {
+    let message = request.json();
+    let params = &message["params"];
+    let result = match request.rpc_method().as_str() {
+        _ if request.method != "POST" => return reply.body(405, "text/plain", ""),
+        "server/discover" => json!({
+            "supportedVersions": [modern::REVISION],
+            "capabilities": {
+                "tools": {"listChanged": true}, "prompts": {}, "completions": {}, "resources": {"subscribe": true},
+                "extensions": {"io.modelcontextprotocol/tasks": {}},
+            },
+            "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "victim", "version": "1"}},
+        }),
+        "tools/list" => json!({"tools": tools()}),
+        "prompts/list" => {
+            let arguments = json!([{"name": "who"}]);
+            json!({"prompts": [
+                {"name": "open", "arguments": arguments}, {"name": "secret", "arguments": arguments}
+            ]})
+        }
+        "resources/list" => json!({"resources": URIS.map(|uri| json!({"uri": uri, "name": uri}))}),
+        "resources/templates/list" => json!({"resourceTemplates": [
+            {"uriTemplate": "doc://open.test/made/{id}", "name": "open"},
+            {"uriTemplate": "doc://secret.test/made/{id}", "name": "secret"},
+        ]}),
+        "subscriptions/listen" => {
+            reply.open_events();
+            let meta = json!({"io.modelcontextprotocol/subscriptionId": message["id"]});
+            let params = json!({"notifications": params["notifications"], "_meta": meta});
+            let method = "notifications/subscriptions/acknowledged";
+            reply.event(json!({"jsonrpc": "2.0", "method": method, "params": params}));
+            return reply.wait_for_close();
+        }
+        "tools/call" => return reply.result(request, called(params)),
+        "prompts/get" => {
+            json!({"messages": [{"role": "user", "content": {"type": "text", "text": "executed"}}]})
+        }
+        "resources/read" => json!({"contents": [{"uri": params["uri"], "text": "executed"}]}),
+        "completion/complete" => json!({"completion": {"values": ["executed"]}}),
+        method if method.starts_with("tasks/") => task(&params["taskId"]),
+        _ => json!({}),
+    };
+    reply.result(request, complete(result));
+}
+
+/// The resources that are listed.
+const URIS: [&str; 5] = [
+    "doc://open.test/a",
+    "doc://secret.test/a",
+    "file:///srv/open.txt",
+    "file:///srv/secret.txt",
+    "https://files.test/secret/a",
+];
+
+fn complete(mut result: Value) -> Value {
+    for (name, value) in [("resultType", json!("complete")), ("ttlMs", json!(0)), ("cacheScope", json!("private"))] {
+        if result[name].is_null() {
+            result[name] = value;
+        }
+    }
+    result
+}
+
+fn tools() -> Value {
+    let schema = json!({"type": "object", "properties": {
+        "env": {"type": "string"},
+        "count": {"type": "integer"},
+        "force": {"type": "boolean"},
+        "deep": {"type": "object", "properties": {"env": {"type": "string"}}},
+    }});
+    let mut tools = ["open", "secret", "ask", "work", "third"].map(tool).to_vec();
+    tools.push(json!({"name": "deploy", "description": "Deploys.", "inputSchema": schema}));
+    json!(tools)
+}
+
+fn task(id: &Value) -> Value {
+    json!({
+        "resultType": "complete", "taskId": id, "status": "working", "ttlMs": 600_000, "pollIntervalMs": 1000,
+        "createdAt": "2026-01-01T00:00:00Z", "lastUpdatedAt": "2026-01-01T00:00:00Z",
+    })
+}
+
+fn called(params: &Value) -> Value {
+    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}}});
+    let form = json!({"mode": "form", "message": "Who?", "requestedSchema": schema});
+    match params["name"].as_str() {
+        Some("ask") if params.get("inputResponses").is_none() => json!({
+            "resultType": "input_required",
+            "inputRequests": {"who": {"method": "elicitation/create", "params": form}},
+            "requestState": "state of the server",
+        }),
+        Some("work") => {
+            let mut made = task(&json!("inner-1"));
+            made["resultType"] = json!("task");
+            made
+        }
+        _ => complete(json!({"content": [{"type": "text", "text": "executed"}]})),
+    }
+}
+
