@@ -5,7 +5,7 @@ use crate::error::BenchError;
 use crate::message::{Era, Target};
 use crate::nginx::Nginx;
 use crate::process::{Pins, Program};
-use crate::weir::Weir;
+use crate::weir::{Guard, Weir};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
@@ -65,8 +65,16 @@ impl Bench {
     /// # Errors
     /// When it cannot be started.
     pub async fn start_echo(&self, era: Era, tools: usize) -> Result<EchoServer, BenchError> {
+        self.start_issuer(era, tools, "{}").await
+    }
+
+    /// The same of one that also shows the keys of an issuer.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start_issuer(&self, era: Era, tools: usize, keys: &str) -> Result<EchoServer, BenchError> {
         let tools = tools.to_string();
-        let args = ["echo", "--era", era.name(), "--tools", &tools].map(OsString::from);
+        let args = ["echo", "--era", era.name(), "--tools", &tools, "--keys", keys].map(OsString::from);
         let mut program = self.start(&args)?;
         let line = program.line(Duration::from_secs(10)).await?;
         match line.parse() {
@@ -94,7 +102,24 @@ impl Bench {
         backends: usize,
     ) -> Result<Option<Weir>, BenchError> {
         match &self.weir {
-            Some(weir) => Ok(Some(Weir::start(weir, self.pins, upstream, era, backends).await?)),
+            Some(weir) => Ok(Some(Weir::start(weir, self.pins, upstream, era, backends, None).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The same of a weir whose callers log in.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start_guarded_weir(
+        &self,
+        upstream: u16,
+        era: Era,
+        backends: usize,
+        guard: &Guard,
+    ) -> Result<Option<Weir>, BenchError> {
+        match &self.weir {
+            Some(weir) => Ok(Some(Weir::start(weir, self.pins, upstream, era, backends, Some(guard)).await?)),
             None => Ok(None),
         }
     }

@@ -41,7 +41,7 @@ async fn measure_era(bench: &Bench, era: Era, section: &mut Section) -> Result<(
     let plain = || vec!["echo".to_owned()];
     let path = "/b0/mcp".to_owned();
     let mut variants: Vec<(&str, Target, Vec<String>, Option<&Program>)> = vec![
-        ("direct", Target { port: echo.port, path: path.clone() }, plain(), None),
+        ("direct", Target::new(echo.port, &*path), plain(), None),
         ("nginx", nginx.target(&path), plain(), Some(&nginx.program)),
     ];
     if let Some(weir) = &weir {

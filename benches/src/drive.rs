@@ -3,6 +3,7 @@
 use crate::client::Connection;
 use crate::error::BenchError;
 use crate::message::{Era, FIRST_ID, Target, Template};
+use crate::token::Signer;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ const GRACE: Duration = Duration::from_secs(60);
 pub enum Load {
     /// `tools/call` of these tools in turn.
     Call(Vec<String>),
+    /// `tools/call` of this tool, each time with another token of the key [`Signer::text`].
+    Strangers(String, String),
     /// `tools/list`.
     List,
     /// A plain `GET` of the path, for a file that nginx serves.
@@ -144,6 +147,24 @@ struct Lane {
     id: u64,
     /// Whether an answer must be a JSON-RPC result.
     results: bool,
+    stranger: Option<Stranger>,
+}
+
+/// Somebody whom weir has never seen, each time; in the modern era alone, for a session is its opener's.
+struct Stranger {
+    signer: Signer,
+    tool: String,
+    target: Target,
+    /// The number of the lane.
+    index: usize,
+}
+
+impl Stranger {
+    /// A request with a token of its own.
+    fn request(&self, id: u64) -> Result<Template, BenchError> {
+        let token = Some(self.signer.token(&format!("stranger-{}-{id}", self.index))?);
+        Ok(Template::call(&Target { token, ..self.target.clone() }, None, &self.tool))
+    }
 }
 
 impl Lane {
@@ -157,11 +178,21 @@ impl Lane {
         let session = session.as_deref();
         let requests = match load {
             Load::Call(tools) => tools.iter().map(|tool| Template::call(target, session, tool)).collect(),
+            Load::Strangers(tool, _) => vec![Template::call(target, session, tool)],
             Load::List => vec![Template::list(target, session)],
             Load::Get => vec![Template::get(target)],
         };
-        let mut lane =
-            Self { connection, requests, turn: index, id: FIRST_ID + 1, results: *load != Load::Get };
+        let stranger = match load {
+            Load::Strangers(tool, key) => Some(Stranger {
+                signer: Signer::read(key)?,
+                tool: tool.clone(),
+                target: target.clone(),
+                index,
+            }),
+            _ => None,
+        };
+        let results = *load != Load::Get;
+        let mut lane = Self { connection, requests, turn: index, id: FIRST_ID + 1, results, stranger };
         // Every request once, so that what is built on first use is built before the measurement.
         for _ in 0..lane.requests.len() {
             lane.exchange().await?;
@@ -188,6 +219,9 @@ impl Lane {
         let turn = self.turn % self.requests.len().max(1);
         self.turn = turn + 1;
         self.id += 1;
+        if let (Some(stranger), Some(request)) = (&self.stranger, self.requests.first_mut()) {
+            *request = stranger.request(self.id)?;
+        }
         let Some(request) = self.requests.get_mut(turn) else {
             return Err(BenchError::Failed("no tool is named to call".to_owned()));
         };
@@ -216,7 +250,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(Echo::new(era, 60).serve(listener));
-        Target { port, path: "/b0/mcp".to_owned() }
+        Target::new(port, "/b0/mcp")
     }
 
     fn drive(target: Target, era: Era, load: Load) -> Drive {

@@ -6,6 +6,7 @@ mod tools;
 
 use crate::error::BenchError;
 use crate::message::Era;
+use crate::token::KEYS;
 use bytes::Bytes;
 use dialect::Message;
 use http_body_util::{BodyExt, Full, Limited};
@@ -28,12 +29,19 @@ pub struct Echo {
     era: Option<Era>,
     /// The JSON array of its tools.
     tools: String,
+    /// The keys of the harness's own issuer.
+    keys: Option<String>,
 }
 
 impl Echo {
     /// A server that answers one era or both and lists `tools` tools, of which the first is `echo`.
     pub fn new(era: Option<Era>, tools: usize) -> Self {
-        Self { era, tools: tools::render(tools) }
+        Self { era, tools: tools::render(tools), keys: None }
+    }
+
+    /// The same, which also shows these keys at [`KEYS`].
+    pub fn showing(self, keys: Option<String>) -> Self {
+        Self { keys, ..self }
     }
 
     /// Serves connections until the task is dropped.
@@ -63,6 +71,9 @@ impl Echo {
         let (head, body) = request.into_parts();
         match head.method {
             Method::POST => {}
+            Method::GET if head.uri.path() == KEYS && self.keys.is_some() => {
+                return json(StatusCode::OK, self.keys.clone().unwrap_or_default());
+            }
             Method::DELETE if self.era != Some(Era::Modern) => return empty(StatusCode::OK),
             _ => {
                 let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
@@ -102,7 +113,7 @@ mod tests {
 
     async fn answer(era: Era, request: fn(&Target) -> Template) -> (u16, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = Target { port: listener.local_addr().unwrap().port(), path: "/mcp".to_owned() };
+        let target = Target::new(listener.local_addr().unwrap().port(), "/mcp");
         tokio::spawn(Echo::new(Some(era), 1).serve(listener));
         let mut connection = Connection::open(&target).await.unwrap();
         let answer = connection.exchange(request(&target).with_id(FIRST_ID)).await.unwrap();

@@ -1,5 +1,6 @@
 //! The load harness: what one hop costs, measured side by side for no hop, nginx as a plain reverse proxy, and weir.
 
+pub mod access;
 pub mod backends;
 pub mod bench;
 pub mod calls;
@@ -13,4 +14,5 @@ pub mod nginx;
 pub mod process;
 pub mod report;
 pub mod sessions;
+pub mod token;
 pub mod weir;

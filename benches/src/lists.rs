@@ -42,7 +42,7 @@ async fn measure_list(
 ) -> Result<(), BenchError> {
     let echo = bench.start_echo(era, tools).await?;
     let weir = bench.start_weir(echo.port, era, 1).await?;
-    let direct = Target { port: echo.port, path: "/b0/mcp".to_owned() };
+    let direct = Target::new(echo.port, "/b0/mcp");
     let bytes = weir::list(weir.as_ref().map_or(&direct, |weir| &weir.target), era).await?;
     if !is_whole(&bytes, tools) {
         return Err(BenchError::Failed(format!("a list of {tools} tools is not whole, or not on one page")));

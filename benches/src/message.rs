@@ -44,6 +44,16 @@ pub struct Target {
     pub port: u16,
     /// The path, such as `/mcp`.
     pub path: String,
+    /// The token that is sent along.
+    #[serde(default)]
+    pub token: Option<String>,
+}
+
+impl Target {
+    /// This port and path, where nothing has to be shown.
+    pub fn new(port: u16, path: impl Into<String>) -> Self {
+        Self { port, path: path.into(), token: None }
+    }
 }
 
 /// A whole HTTP request whose JSON-RPC id can be set in place.
@@ -79,7 +89,7 @@ impl Template {
 
     /// A plain `GET` of the target's path.
     pub fn get(target: &Target) -> Self {
-        let Target { port, path } = target;
+        let Target { port, path, .. } = target;
         let bytes =
             format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n\r\n").into_bytes();
         Self { bytes, id: None }
@@ -130,10 +140,12 @@ impl Template {
             Some(params) => format!(r#"{BEFORE_ID}{FIRST_ID},"method":"{method}","params":{params}}}"#),
             None => format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#),
         };
-        let Target { port, path } = target;
+        let Target { port, path, token } = target;
+        let token = token.as_ref().map(|token| format!("Authorization: Bearer {token}\r\n"));
+        let token = token.unwrap_or_default();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n\
-             Accept: application/json, text/event-stream\r\n{headers}Content-Length: {}\r\n\r\n",
+             Accept: application/json, text/event-stream\r\n{token}{headers}Content-Length: {}\r\n\r\n",
             body.len()
         );
         let id = params.map(|_| head.len() + BEFORE_ID.len());
@@ -151,7 +163,7 @@ mod tests {
 
     #[test]
     fn an_id_is_set_in_place() {
-        let target = Target { port: 1, path: "/mcp".to_owned() };
+        let target = Target::new(1, "/mcp");
         for session in [Some("s"), None] {
             let mut template = Template::call(&target, session, "echo");
             let request = String::from_utf8(template.with_id(1_234_567_890).to_vec()).unwrap();

@@ -59,7 +59,7 @@ impl Nginx {
 
     /// A path that it serves.
     pub fn target(&self, path: &str) -> Target {
-        Target { port: self.port, path: path.to_owned() }
+        Target::new(self.port, path)
     }
 }
 

@@ -92,7 +92,7 @@ async fn measure_once(bench: &Bench) -> Result<(u64, u64), BenchError> {
     let Some(weir) = bench.start_weir(echo.port, Era::Legacy, BACKENDS).await? else {
         return Err(BenchError::Failed("there is no weir".to_owned()));
     };
-    let Target { port, path } = &weir.target;
+    let Target { port, path, .. } = &weir.target;
     let (port, count) = (port.to_string(), SESSIONS.to_string());
     let args = ["sessions", "--port", &port, "--path", path, "--count", &count].map(OsString::from);
     let mut client = bench.start(&args)?;

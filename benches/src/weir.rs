@@ -5,6 +5,7 @@ use crate::client::{Connection, wait_for_port};
 use crate::error::BenchError;
 use crate::message::{Era, FIRST_ID, Target, Template};
 use crate::process::{Pins, Program};
+use crate::token::{AUDIENCE, ISSUER, KEYS};
 use memchr::memmem;
 use std::fmt::Write;
 use std::fs;
@@ -13,6 +14,15 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const START: Duration = Duration::from_secs(30);
+
+/// What callers of a weir must show, and what they may do then.
+#[derive(Debug)]
+pub struct Guard {
+    /// The token of the caller.
+    pub token: String,
+    /// The policies.
+    pub policies: String,
+}
 
 /// A running weir with one worker.
 #[derive(Debug)]
@@ -39,15 +49,21 @@ impl Weir {
         upstream: u16,
         era: Era,
         backends: usize,
+        guard: Option<&Guard>,
     ) -> Result<Self, BenchError> {
         let directory = tempfile::tempdir().map_err(BenchError::io("create a directory"))?;
         let port = free_port()?;
         let config = directory.path().join("weir.yaml");
-        fs::write(&config, configuration(port, upstream, era, backends))
-            .map_err(BenchError::io("write a file"))?;
+        let written = configuration(port, upstream, era, backends, guard.is_some());
+        fs::write(&config, written).map_err(BenchError::io("write a file"))?;
+        if let Some(guard) = guard {
+            let policies = directory.path().join("bench.cedar");
+            fs::write(policies, &guard.policies).map_err(BenchError::io("write a file"))?;
+        }
         let args = ["serve".into(), "--config".into(), config.into()];
         let program = Program::start(weir, &args, pins.hop, Some(&directory.path().join("weir.log")))?;
-        let target = Target { port, path: "/mcp".to_owned() };
+        let token = guard.map(|guard| guard.token.clone());
+        let target = Target { token, ..Target::new(port, "/mcp") };
         let this = Self { program, target, backends, directory };
         match this.wait(era).await {
             Ok(()) => Ok(this),
@@ -104,7 +120,7 @@ pub async fn list(target: &Target, era: Era) -> Result<Vec<u8>, BenchError> {
     Ok(answer.body.to_vec())
 }
 
-fn configuration(port: u16, upstream: u16, era: Era, backends: usize) -> String {
+fn configuration(port: u16, upstream: u16, era: Era, backends: usize, guarded: bool) -> String {
     let era = era.name();
     let mut config = format!("listener: {{address: \"127.0.0.1:{port}\", workers: 1}}\nbackends:\n");
     for index in 0..backends {
@@ -112,6 +128,14 @@ fn configuration(port: u16, upstream: u16, era: Era, backends: usize) -> String 
         let _infallible =
             writeln!(config, "  b{index}: {{url: \"http://127.0.0.1:{upstream}/b{index}/mcp\", era: {era}}}");
     }
-    config.push_str("endpoints: {bench: {path: /mcp}}\n");
+    config.push_str("endpoints:\n  bench:\n    path: /mcp\n");
+    if guarded {
+        let _infallible = write!(
+            config,
+            "    auth:\n      resource: {AUDIENCE}\n      issuers:\n        - issuer: {ISSUER}\n          \
+             algorithms: [ES256]\n          jwks: http://127.0.0.1:{upstream}{KEYS}\n          private: true\n    \
+             policies: {{files: [bench.cedar]}}\n"
+        );
+    }
     config
 }

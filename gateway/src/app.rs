@@ -18,9 +18,11 @@ use pingora_core::server::ShutdownWatch;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_policies::Principal;
+use weir_policies::{ClientCertificate, Principal};
 use weir_protocol::{Revision, batch, code, headers};
 
+/// How long clients may keep what they have to know to log in, in seconds.
+const METADATA: u32 = 300;
 /// Streams that one HTTP/2 connection may have open at once.
 const H2_STREAMS: u32 = 1024;
 
@@ -28,19 +30,24 @@ const H2_STREAMS: u32 = 1024;
 pub(crate) struct App {
     core: Arc<Core>,
     options: HttpServerOptions,
-    anonymous: Arc<Principal>,
     /// Where the client connects from.
     address: Option<IpAddr>,
+    /// The certificate that the client showed.
+    certificate: Option<ClientCertificate>,
 }
 
 impl App {
-    pub(crate) fn new(core: Arc<Core>, address: Option<IpAddr>) -> Self {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        address: Option<IpAddr>,
+        certificate: Option<ClientCertificate>,
+    ) -> Self {
         let mut options = HttpServerOptions::default();
         let snapshot = core.snapshot.load();
         options.h2c = snapshot.config.listener.h2c;
         options.h2_idle_timeout = Some(snapshot.config.timeouts.connection);
         drop(snapshot);
-        Self { core, options, anonymous: Arc::new(Principal::anonymous()), address }
+        Self { core, options, address, certificate }
     }
 
     async fn answer(&self, mut http: Http<'_>) -> Result<(), Gone> {
@@ -53,9 +60,12 @@ impl App {
             Err(fault) => return refuse(http, &fault).await,
         }
         let Some((door, endpoint)) = Door::at(&snapshot, http.uri().path()) else {
-            let fault = Fault::new(404, code::INVALID_REQUEST, "no endpoint is served at this path");
-            return refuse(http, &fault).await;
+            return elsewhere(http, &snapshot).await;
         };
+        // Browsers ask before they show who calls.
+        if *http.method() == Method::OPTIONS {
+            return http.preflight().await;
+        }
         if core.drain.phase() != Phase::Serving {
             return refuse(http, &rescue::stopping()).await;
         }
@@ -65,7 +75,11 @@ impl App {
         if admitted.is_none() && !intake::is_small_post(&http) {
             return refuse(http, &rescue::overloaded("requests", limit)).await;
         }
-        let principal = self.anonymous.clone();
+        let patience = snapshot.config.timeouts.read;
+        let principal = match endpoint.entrance.admit(&http, self.certificate.as_ref(), patience).await {
+            Ok(principal) => principal,
+            Err(fault) => return refuse(http, &fault).await,
+        };
         if door != Door::Endpoint {
             // Boxed, so that what is rare does not make the future of every request larger.
             return Box::pin(edge::sse::answer(core, door, snapshot, endpoint, principal, http, admitted))
@@ -82,7 +96,6 @@ impl App {
                 Ok(mail) => mail.from(address).answer(Client::Http(http), modern).await,
                 Err(fault) => refuse(http, &fault).await,
             },
-            Method::OPTIONS => http.preflight().await,
             Method::GET if !modern => edge::legacy::get(core, snapshot, endpoint, &principal, http).await,
             Method::DELETE if !modern => edge::legacy::delete(core, &endpoint, &principal, http).await,
             _ => {
@@ -128,9 +141,28 @@ impl App {
     }
 }
 
+/// Answers a request to a path at which no endpoint is.
+async fn elsewhere(mut http: Http<'_>, snapshot: &Snapshot) -> Result<(), Gone> {
+    let Some(document) = snapshot.metadata(http.uri().path()) else {
+        let fault = Fault::new(404, code::INVALID_REQUEST, "no endpoint is served at this path");
+        return refuse(http, &fault).await;
+    };
+    match *http.method() {
+        Method::GET | Method::HEAD => http.document(document.clone(), METADATA).await,
+        Method::OPTIONS => http.preflight().await,
+        _ => {
+            let fault = Fault::new(405, code::INVALID_REQUEST, "this method is not served here, use GET");
+            http.method_not_allowed("GET, HEAD", fault.body(None)).await
+        }
+    }
+}
+
 /// Answers a request that goes no further. Its body, should one follow, is not read.
 async fn refuse(mut http: Http<'_>, fault: &Fault) -> Result<(), Gone> {
     tracing::debug!(kind = fault.kind.as_str(), status = fault.status, fault.message, "request refused");
+    if let Some(challenge) = &fault.challenge {
+        http.challenge(challenge);
+    }
     http.json(fault.status, &[fault.body(None)]).await
 }
 

@@ -71,7 +71,7 @@ pub(crate) fn watchable(
     let backend = endpoint.backends.get(at).cloned().ok_or_else(ownerless)?;
     let wanted = Wanted { endpoint, catalog: &catalog, principal, circumstances };
     let permit = wanted.resource(Action::SubscribeResource, None, at, &original);
-    let permit = permit.map_err(|denied| refused(&denied, unknown))?;
+    let permit = permit.map_err(|denied| refused(endpoint, &denied, unknown))?;
     Ok(Watchable { backend, permit, uri: original })
 }
 
@@ -212,7 +212,7 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         Kind::Resource => wanted.resource(action, sent, target.backend, &target.original),
         Kind::Template(entry) => wanted.template(action, entry),
     };
-    let permit = permit.map_err(|denied| refused(&denied, || written.unknown()))?;
+    let permit = permit.map_err(|denied| refused(endpoint, &denied, || written.unknown()))?;
     let entry = target.named();
     let parameters = entry.and_then(|entry| entry.parameters.as_ref());
     let arguments = match parameters {
@@ -250,10 +250,10 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
 }
 
 /// The answer to what is not allowed.
-fn refused(denied: &Denied, unknown: impl FnOnce() -> Fault) -> Fault {
+fn refused(endpoint: &Endpoint, denied: &Denied, unknown: impl FnOnce() -> Fault) -> Fault {
     match denied.missing_scopes.as_slice() {
         [] => unknown(),
-        scopes => rescue::insufficient_scope(scopes),
+        scopes => endpoint.entrance.lacks(scopes),
     }
 }
 

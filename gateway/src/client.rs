@@ -80,6 +80,21 @@ impl Client<'_> {
         }
     }
 
+    /// The answer tells the client how to log in, where its transport can say so.
+    pub(crate) fn challenge(&mut self, challenge: Option<&str>) {
+        if let (Self::Http(http), Some(challenge)) = (self, challenge) {
+            http.challenge(challenge);
+        }
+    }
+
+    /// Whether the answer is an event stream of its own that has begun.
+    pub(crate) fn is_streaming(&self) -> bool {
+        match self {
+            Self::Http(http) => http.is_streaming(),
+            Self::Outbox(_) | Self::Away(_) => false,
+        }
+    }
+
     /// Answers a request that is refused before anything was done for it: its status is told whatever the client accepts.
     pub(crate) async fn refuse(&mut self, status: u16, answer: Bytes) -> Result<(), Gone> {
         match self {

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_http::ResponseHeader;
 
 /// The headers that any request may have.
-const ALLOWED: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id";
+const ALLOWED: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, x-api-key";
 /// How many headers that mirror parameters one request may have; a tool has no more.
 const MIRRORS: usize = 64;
 

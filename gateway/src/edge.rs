@@ -22,6 +22,7 @@ use crate::pump::{self, Terms};
 use crate::rescue::Fault;
 use crate::session::{Cancellable, Session};
 use crate::snapshot::Snapshot;
+use crate::stay;
 use crate::tasks;
 use bytes::Bytes;
 use std::net::IpAddr;
@@ -66,6 +67,11 @@ impl Post {
         let meta = envelope.meta(&body)?;
         let core = core.clone();
         Ok(Self { core, endpoint, snapshot, principal, address: None, session, body, envelope, meta })
+    }
+
+    /// Whether whoever sent it must not be told anything any more.
+    pub(crate) fn is_over(&self) -> bool {
+        stay::is_over(&self.core, &self.endpoint, &self.principal)
     }
 
     /// Whether the message itself says that it belongs to the modern era.
@@ -165,6 +171,7 @@ impl Post {
             Err(fault) => {
                 tracing::debug!(kind = fault.kind.as_str(), code = fault.code, fault.message, "call refused");
                 let answer = asker.fault(&fault);
+                client.challenge(fault.challenge.as_deref());
                 client.refuse(answer.status, answer.body).await
             }
         }
@@ -178,6 +185,7 @@ impl Post {
         }
         let id = self.envelope.id.map(|span| span.of(&self.body));
         tracing::debug!(kind = fault.kind.as_str(), code = fault.code, fault.message, "request refused");
+        client.challenge(fault.challenge.as_deref());
         client.refuse(fault.status, fault.body(id)).await
     }
 

@@ -3,9 +3,11 @@
 use crate::attached::Attached;
 use crate::catalog::{self, Catalog, Conflict, List, Stock, Unfit};
 use crate::decision;
+use crate::entrance::Entrance;
 use crate::hub::{Hub, Topic};
 use crate::icons;
 use crate::seal::identity;
+use crate::stay::Tenure;
 use crate::tasks::TaskWatchers;
 use crate::watchers::Watchers;
 use arc_swap::ArcSwap;
@@ -13,7 +15,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use weir_policies::{Policies, Principal};
+use weir_policies::{Authenticator, Policies, Principal};
 use weir_protocol::cursor::{Cursor, CursorCodec};
 
 /// How many superseded catalogs are kept for clients that are still paging.
@@ -25,6 +27,9 @@ pub(crate) struct Endpoint {
     pub(crate) spec: weir_config::Endpoint,
     pub(crate) backends: Vec<Arc<Attached>>,
     pub(crate) policies: Policies,
+    /// The way in for callers, and since when it is this one.
+    pub(crate) entrance: Entrance,
+    pub(crate) tenure: Tenure,
     /// Tells it apart from every other, also from those of the same name that went before its removal. This and the next
     /// five stay through reloads.
     pub(crate) number: usize,
@@ -41,7 +46,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// An endpoint that offers nothing yet; `before` is the one of its name that it takes the place of, and `number` is
+    /// An endpoint that offers nothing yet and finds out by `authenticator` who calls; `before` is the one of its name that it takes the place of, and `number` is
     /// its own where there is none.
     ///
     /// # Errors
@@ -49,9 +54,10 @@ impl Endpoint {
     pub(crate) fn new(
         spec: weir_config::Endpoint,
         backends: Vec<Arc<Attached>>,
-        policies: Policies,
         before: Option<&Self>,
         number: usize,
+        authenticator: Arc<Authenticator>,
+        policies: Policies,
     ) -> Result<Self, Vec<Conflict>> {
         let stocks: Vec<Stock> = backends
             .iter()
@@ -61,10 +67,17 @@ impl Endpoint {
         // No cursor leads into the catalogs before: they may show what this one must not.
         let (empty, _) = catalog::build(&spec, &stocks, generations.fetch_add(1, Ordering::Relaxed))?;
         let empty = Arc::new(empty);
+        let entrance = Entrance::new(authenticator, &spec.name);
+        let tenure = match before {
+            Some(before) => before.tenure.after(before.spec.auth != spec.auth),
+            None => Tenure::first(),
+        };
         Ok(Self {
             spec,
             backends,
             policies,
+            entrance,
+            tenure,
             number: before.map_or(number, |before| before.number),
             hub: before.map_or_else(Arc::default, |before| before.hub.clone()),
             watchers: before.map_or_else(Arc::default, |before| before.watchers.clone()),

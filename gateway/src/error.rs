@@ -24,6 +24,14 @@ pub enum GatewayError {
         /// What is wrong.
         reason: String,
     },
+    /// Who calls an endpoint cannot be found out as configured.
+    #[error("endpoint `{endpoint}` cannot find out who calls: {reason}")]
+    Auth {
+        /// The endpoint.
+        endpoint: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Under the strategy `manual`, names that several backends offer.
     #[error("endpoint `{endpoint}` has unresolved conflicts:\n  {}\nresolve them with `overrides`, or choose another `conflicts` strategy", conflicts.join("\n  "))]
     Conflicts {

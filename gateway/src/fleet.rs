@@ -17,8 +17,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
+use weir_backends::Outbound;
 use weir_config::Config;
-use weir_policies::Policies;
+use weir_policies::{Authenticator, Fetch, Policies};
 use weir_runtime::Guardian;
 
 /// Calls that are given up have this long to tell their clients.
@@ -45,6 +46,8 @@ pub(crate) struct Fleet {
     members: Vec<Member>,
     /// Closed once nobody holds the current snapshot any more.
     hold: watch::Sender<()>,
+    /// The way to issuers of tokens.
+    fetch: Arc<dyn Fetch>,
     /// How many endpoints and backends there have ever been.
     count: usize,
     leaving: JoinSet<()>,
@@ -61,7 +64,8 @@ impl Fleet {
     ) -> Self {
         let depot = Arc::default();
         let (members, leaving) = (Vec::new(), JoinSet::new());
-        Self { core, depot, guardian, background, address, members, hold, count: 0, leaving }
+        let fetch: Arc<dyn Fetch> = Arc::new(Outbound::new());
+        Self { core, depot, guardian, background, address, members, hold, fetch, count: 0, leaving }
     }
 
     /// Makes `config` the current configuration, whole or not at all. Waits for the first lists of new backends, as long
@@ -141,11 +145,31 @@ impl Fleet {
                 continue;
             }
             self.count += 1;
-            let endpoint =
-                Endpoint::new(spec.clone(), own, policies(spec)?, before.map(Arc::as_ref), self.count);
+            let authenticator = self.authenticator(spec, before)?;
+            let before = before.map(Arc::as_ref);
+            let policies = policies(spec)?;
+            let endpoint = Endpoint::new(spec.clone(), own, before, self.count, authenticator, policies);
             all.push(Arc::new(endpoint.map_err(|conflicts| unresolved(&spec.name, &conflicts))?));
         }
         Ok(all)
+    }
+
+    /// What finds out who calls an endpoint: the one `before`, where nothing about it changes.
+    fn authenticator(
+        &self,
+        spec: &weir_config::Endpoint,
+        before: Option<&Arc<Endpoint>>,
+    ) -> Result<Arc<Authenticator>, GatewayError> {
+        if let Some(before) = before.filter(|before| before.spec.auth == spec.auth) {
+            return Ok(before.entrance.authenticator.clone());
+        }
+        let before = before.map(|before| &*before.entrance.authenticator);
+        let made = Authenticator::new(&spec.auth, self.fetch.clone(), before);
+        let authenticator = made
+            .map_err(|error| GatewayError::Auth { endpoint: spec.name.clone(), reason: error.to_string() })?;
+        // It ends with the authenticator, should this configuration not be taken.
+        self.background.spawn(authenticator.upkeep());
+        Ok(Arc::new(authenticator))
     }
 
     /// Starts the refreshing of lists and the following of notices, and waits for each new backend's first attempt; answers whether weir was told to
@@ -217,6 +241,7 @@ impl Fleet {
             match snapshot.named(&old.spec.name) {
                 Some(new) if Arc::ptr_eq(old, new) => {}
                 Some(new) => {
+                    new.tenure.begin();
                     new.watchers.revise(new);
                     new.tasks.revise(new, &self.core.seal);
                     new.announce_since(old);
@@ -228,8 +253,14 @@ impl Fleet {
             }
         }
         while self.leaving.try_join_next().is_some() {}
-        if !gone.is_empty() {
-            let ended = self.core.sessions.end_of_endpoints(|number| !gone.contains(&number));
+        let ended = self.core.sessions.end_unless(|session| match snapshot.numbered(session.endpoint) {
+            // Who opened a connection is looked at by whoever writes to it.
+            Some(endpoint) => {
+                session.is_connection() || endpoint.entrance.authenticator.vouches(&session.principal)
+            }
+            None => !gone.contains(&session.endpoint),
+        });
+        if !ended.is_empty() {
             self.leaving.spawn(end_upstream(self.core.clone(), ended, before, patience));
         }
         let stays =
@@ -261,7 +292,7 @@ fn unresolved(endpoint: &str, conflicts: &[crate::catalog::Conflict]) -> Gateway
 /// What callers may do at an endpoint.
 fn policies(spec: &weir_config::Endpoint) -> Result<Policies, GatewayError> {
     let Some(policies) = &spec.policies else {
-        return Ok(Policies::anonymous());
+        return Ok(if spec.auth.is_anonymous() { Policies::anonymous() } else { Policies::nobody() });
     };
     Policies::new(policies, &spec.name, &[]).map_err(|problems| GatewayError::Policies {
         endpoint: spec.name.clone(),

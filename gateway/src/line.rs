@@ -76,7 +76,7 @@ impl Line {
         };
         let mut client = Client::Outbox(self.outbox.clone());
         // A client that is gone is noticed by whoever writes to it.
-        let _ = stream.run(&mut client, &mut subscription, &self.core.drain).await;
+        let _ = stream.run(&mut client, &mut subscription, &self.core.drain, None).await;
         drop(reader);
     }
 }

@@ -105,7 +105,7 @@ async fn connection(stream: TcpStream, address: SocketAddr, service: Service) {
     let _ = stream.set_nodelay(true);
     // Connections that are open already keep the bounds that they began with.
     let timeouts = service.core.snapshot.load().config.timeouts.clone();
-    let app = Arc::new(App::new(service.core, Some(address.ip().to_canonical())));
+    let app = Arc::new(App::new(service.core, Some(address.ip().to_canonical()), None));
     let tcp = Socket::new(stream, timeouts.read, timeouts.write);
     let mut next: Option<Stream> = match &service.tls {
         None => Some(Box::new(tcp)),

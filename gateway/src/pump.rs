@@ -249,6 +249,14 @@ async fn drive(
                 if terms.post.core.drain.phase() == Phase::Ending || running.backend.is_given_up() {
                     break terms.asker.fault(&rescue::stopping());
                 }
+                // A stream says nothing to those whose proof has ended; who comes back with a new one hears the rest.
+                if client.is_streaming() && terms.post.is_over() {
+                    if terms.asker.era == Era::Legacy {
+                        return Err(Gone);
+                    }
+                    running.cancel();
+                    break terms.asker.fault(&rescue::expired());
+                }
                 if let Some(answer) = inquiry.overdue(running.backend_name(), terms) {
                     running.cancel();
                     break answer;

@@ -19,13 +19,13 @@ pub(crate) struct Fault {
     pub(crate) data: Option<Bytes>,
     /// Who broke it.
     pub(crate) kind: Kind,
-    /// The scopes with which the client could do it; mostly none.
-    pub(crate) scopes: Vec<String>,
+    /// What `WWW-Authenticate` says, where logging in may help.
+    pub(crate) challenge: Option<Box<str>>,
 }
 
 impl Fault {
     pub(crate) fn new(status: u16, code: i32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), data: None, kind: Kind::Client, scopes: Vec::new() }
+        Self { status, code, message: message.into(), data: None, kind: Kind::Client, challenge: None }
     }
 
     /// The JSON-RPC answer to the request with the raw `id`.
@@ -49,6 +49,12 @@ pub(crate) fn overloaded(what: &str, limit: usize) -> Fault {
 /// weir is stopping.
 pub(crate) fn stopping() -> Fault {
     Fault { kind: Kind::Gateway, ..Fault::new(503, code::SERVER_ERROR, "the gateway is stopping") }
+}
+
+/// The proof of who calls ended while the call ran.
+pub(crate) fn expired() -> Fault {
+    let message = "the token has expired while the request was carried out, log in again";
+    Fault { kind: Kind::Denied, ..Fault::new(401, code::SERVER_ERROR, message) }
 }
 
 /// A backend failed a call. The caller is told which backend and what to expect; addresses and causes stay in the log.
@@ -92,12 +98,6 @@ pub(crate) fn no_resource(era: Era, uri: &str) -> Fault {
     json::write_string(&mut data, &uri);
     data.push(b'}');
     Fault { data: Some(data.into()), ..Fault::new(200, code, "resource not found") }
-}
-
-/// What the client may do with other scopes than its token has.
-pub(crate) fn insufficient_scope(scopes: &[String]) -> Fault {
-    let message = "the token lacks a scope that this needs";
-    Fault { scopes: scopes.to_vec(), ..Fault::new(403, code::SERVER_ERROR, message) }
 }
 
 /// A client watches as many resources as it may.

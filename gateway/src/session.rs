@@ -335,12 +335,8 @@ impl Sessions {
         })
     }
 
-    /// Ends the sessions of every endpoint that does not `stay`, and answers them.
-    pub(crate) fn end_of_endpoints(&self, stays: impl Fn(usize) -> bool) -> Vec<Arc<Session>> {
-        self.end_unless(|session| stays(session.endpoint))
-    }
-
-    fn end_unless(&self, stays: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+    /// Ends the sessions that do not stay, and answers them.
+    pub(crate) fn end_unless(&self, stays: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
         let mut ended = Vec::new();
         for shard in &self.shards {
             shard.lock().retain(|_, session| {

@@ -3,7 +3,9 @@
 use crate::attached::Attached;
 use crate::cache::Cache;
 use crate::endpoint::Endpoint;
+use crate::entrance::WELL_KNOWN;
 use crate::intake::Gatekeeper;
+use bytes::Bytes;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ pub(crate) struct Snapshot {
     /// Goes on from one snapshot to the next, as long as its bounds stay.
     pub(crate) cache: Arc<Cache>,
     paths: HashMap<String, Arc<Endpoint>>,
+    /// By the paths at which clients look for what they have to know to log in.
+    metadata: HashMap<String, Arc<Endpoint>>,
     /// The other side sees when the last holder has let go.
     _held: watch::Receiver<()>,
 }
@@ -40,6 +44,7 @@ impl Snapshot {
         let snapshot = Self {
             gatekeeper: Gatekeeper::new(&config.listener, address, config.limits.headers),
             paths: endpoints.iter().map(|each| (each.spec.path.clone(), each.clone())).collect(),
+            metadata: metadata(&endpoints),
             cache: match before.filter(|before| before.cache.is_of(&config)) {
                 Some(before) => before.cache.clone(),
                 None => Arc::new(Cache::new(&config)),
@@ -57,6 +62,11 @@ impl Snapshot {
         self.paths.get(path)
     }
 
+    /// What clients have to know to log in, where they look for it (RFC 9728 section 3.1).
+    pub(crate) fn metadata(&self, path: &str) -> Option<&Bytes> {
+        self.metadata.get(path).and_then(|endpoint| endpoint.entrance.metadata())
+    }
+
     /// The endpoint of this number.
     pub(crate) fn numbered(&self, number: usize) -> Option<&Arc<Endpoint>> {
         self.endpoints.iter().find(|endpoint| endpoint.number == number)
@@ -66,4 +76,27 @@ impl Snapshot {
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<Endpoint>> {
         self.endpoints.iter().find(|endpoint| endpoint.spec.name == name)
     }
+}
+
+/// Where clients look for the metadata of endpoints: behind the well-known path stands the path of the endpoint, here or, where
+/// weir is reached through something that changes paths, as clients know it. Without any path it is that of the first endpoint
+/// that has any: clients of older revisions, and those at the root, ask so.
+fn metadata(endpoints: &[Arc<Endpoint>]) -> HashMap<String, Arc<Endpoint>> {
+    let mut all = HashMap::new();
+    let with = || endpoints.iter().filter(|endpoint| endpoint.entrance.metadata().is_some());
+    for endpoint in with() {
+        let path = endpoint.spec.path.trim_end_matches('/');
+        all.insert(format!("{WELL_KNOWN}{path}"), endpoint.clone());
+        if endpoint.spec.sse {
+            all.insert(format!("{WELL_KNOWN}{path}/sse"), endpoint.clone());
+        }
+    }
+    for endpoint in with() {
+        let path = endpoint.entrance.resource_path().unwrap_or_default();
+        all.entry(format!("{WELL_KNOWN}{path}")).or_insert_with(|| endpoint.clone());
+    }
+    if let Some(first) = with().next() {
+        all.entry(WELL_KNOWN.to_owned()).or_insert_with(|| first.clone());
+    }
+    all
 }

@@ -5,6 +5,7 @@ use crate::drain::{Drain, Phase, reached};
 use crate::hub::{Subscription, Topic};
 use crate::inbox::{Inbox, Reader};
 use crate::session::Cancellable;
+use crate::stay::{self, Stay};
 use crate::tasks::TaskWatch;
 use crate::watchers::Watch;
 use bytes::Bytes;
@@ -26,14 +27,16 @@ pub(crate) struct Listening {
     pub(crate) tasks: Vec<TaskWatch>,
     /// Lets the client cancel it by its id.
     pub(crate) cancellable: Option<Cancellable>,
+    /// How long the client may hear of anything; for ever where its connection sees to that.
+    pub(crate) stay: Option<Stay>,
 }
 
 impl Listening {
     /// Writes the stream to its end.
     pub(crate) async fn run(self: Box<Self>, client: &mut Client<'_>, drain: &Drain) -> Result<(), Gone> {
-        let Self { stream, mut subscription, reader, watches, tasks, cancellable } = *self;
+        let Self { stream, mut subscription, reader, watches, tasks, cancellable, mut stay } = *self;
         // Boxed, so that what is rare does not make the future of every request larger.
-        let ended = Box::pin(stream.run(client, &mut subscription, drain)).await;
+        let ended = Box::pin(stream.run(client, &mut subscription, drain, stay.as_mut())).await;
         drop((reader, watches, tasks, cancellable));
         ended
     }
@@ -54,13 +57,14 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Writes announcements until the client goes, the stream is superseded, or its endpoint or weir ends. The stream has
-    /// begun.
+    /// Writes announcements until the client goes or may not hear more, the stream is superseded, or its endpoint or weir
+    /// ends. The stream has begun.
     pub(crate) async fn run(
         &self,
         client: &mut Client<'_>,
         subscription: &mut Subscription,
         drain: &Drain,
+        mut stay: Option<&mut Stay>,
     ) -> Result<(), Gone> {
         let mut phase = drain.watch();
         let reader = self.inbox.read();
@@ -71,6 +75,7 @@ impl Stream {
                 () = ended(self.ended.as_deref()) => return client.close().await,
                 () = client.gone() => return Err(Gone),
                 () = reached(&mut phase, Phase::Draining) => break,
+                () = stay::over(stay.as_deref_mut()) => break,
                 topics = subscription.next() => {
                     let Some(topics) = topics else {
                         break;

@@ -19,7 +19,7 @@ use weir_benches::echo::Echo;
 use weir_benches::message::{Era, Target};
 use weir_benches::process::{Pins, Placement};
 use weir_benches::report::{Section, summary};
-use weir_benches::{backends, calls, lists, sessions};
+use weir_benches::{access, backends, calls, lists, sessions};
 
 /// Measures what a hop through weir costs, next to nginx and no hop at all.
 #[derive(Debug, Parser)]
@@ -64,6 +64,9 @@ enum Part {
         /// Answer only this era.
         #[arg(long, value_enum)]
         era: Option<Era>,
+        /// Show this JWK set, as an issuer of tokens does.
+        #[arg(long)]
+        keys: Option<String>,
     },
     /// Be the closed-loop client; it starts when it reads a line and prints what it found as JSON.
     Drive {
@@ -94,6 +97,8 @@ enum Measurement {
     Sessions,
     /// `tools/call` with 1, 10 and 100 backends.
     Backends,
+    /// `tools/call` and `tools/list` of callers who log in, under policies.
+    Access,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -112,10 +117,10 @@ async fn main() -> Result<()> {
 async fn run(arguments: Arguments) -> Result<()> {
     match arguments.part {
         None => report(arguments).await,
-        Some(Part::Echo { port, tools, era }) => {
+        Some(Part::Echo { port, tools, era, keys }) => {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
             println!("{}", listener.local_addr()?.port());
-            Ok(Echo::new(era, tools).serve(listener).await?)
+            Ok(Echo::new(era, tools).showing(keys).serve(listener).await?)
         }
         Some(Part::Drive { drive }) => {
             let drive: Drive =
@@ -125,7 +130,7 @@ async fn run(arguments: Arguments) -> Result<()> {
             Ok(())
         }
         Some(Part::Sessions { port, path, count }) => {
-            Ok(sessions::open(&Target { port, path }, count, &mut stdout()).await?)
+            Ok(sessions::open(&Target::new(port, path), count, &mut stdout()).await?)
         }
     }
 }
@@ -155,6 +160,7 @@ async fn report(arguments: Arguments) -> Result<()> {
             Measurement::Lists => lists::measure(&bench).await,
             Measurement::Sessions => sessions::measure(&bench).await,
             Measurement::Backends => backends::measure(&bench).await,
+            Measurement::Access => access::measure(&bench).await,
         };
         // One measurement that cannot be made does not take the others along.
         let section = section.unwrap_or_else(|error| Section {

@@ -11,6 +11,7 @@ use crate::session::Session;
 use bytes::{Bytes, BytesMut};
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, TRANSFER_ENCODING,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora_core::protocols::http::ServerSession;
@@ -45,6 +46,8 @@ pub(crate) struct Http<'a> {
     /// The allowed origin, where a browser named one.
     origin: Option<HeaderValue>,
     accepts: Accepts,
+    /// What a client is told that has to log in.
+    challenge: Option<HeaderValue>,
     /// The head of an event stream has been sent.
     streaming: bool,
     /// Events that wait to be sent.
@@ -56,7 +59,8 @@ pub(crate) struct Http<'a> {
 impl<'a> Http<'a> {
     pub(crate) fn new(session: &'a mut ServerSession, address: Option<IpAddr>) -> Self {
         let accepts = Accepts { json: true, stream: true };
-        Self { session, address, origin: None, accepts, streaming: false, events: Vec::new(), memory: None }
+        let (events, origin) = (Vec::new(), None);
+        Self { session, address, origin, accepts, challenge: None, streaming: false, events, memory: None }
     }
 
     /// Where the client connects from.
@@ -84,6 +88,16 @@ impl<'a> Http<'a> {
     /// Answers from now on carry what the browser at this origin asks for.
     pub(crate) fn allow_origin(&mut self, origin: HeaderValue) {
         self.origin = Some(origin);
+    }
+
+    /// The answer tells the client how to log in.
+    pub(crate) fn challenge(&mut self, challenge: &str) {
+        self.challenge = HeaderValue::try_from(challenge).ok();
+    }
+
+    /// Whether the answer is an event stream that has begun.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.streaming
     }
 
     /// What the client takes as an answer.
@@ -186,6 +200,9 @@ impl<'a> Http<'a> {
         if let Some(content_type) = content_type {
             insert(&mut head, CONTENT_TYPE, HeaderValue::from_static(content_type))?;
         }
+        if let Some(challenge) = &self.challenge {
+            insert(&mut head, WWW_AUTHENTICATE, challenge.clone())?;
+        }
         if let Some(origin) = &self.origin {
             cors::stamp(&mut head, origin)?;
         }
@@ -218,6 +235,14 @@ impl<'a> Http<'a> {
             insert(&mut head, RETRY_AFTER, HeaderValue::from_static("1"))?;
         }
         self.send(head, parts).await
+    }
+
+    /// Answers with a document that may be kept for so many seconds, whoever asked for it.
+    pub(crate) async fn document(&mut self, document: Bytes, seconds: u32) -> Result<(), Gone> {
+        let mut head = self.head(200, Some("application/json"))?;
+        let kept = HeaderValue::try_from(format!("public, max-age={seconds}")).map_err(|_| Gone)?;
+        insert(&mut head, CACHE_CONTROL, kept)?;
+        self.send(head, &[document]).await
     }
 
     /// Answers the handshake of a new session.

@@ -79,7 +79,10 @@ impl Batch {
         let (outbox, letters) = Outbox::new(client.takes_notices());
         let running: FuturesUnordered<_> =
             posts.iter().map(|post| element(&core, post, Client::Outbox(outbox.clone()))).collect();
-        let answers = collect(client, running, letters, refused, snapshot.config.timeouts.keep_alive).await?;
+        let keep_alive = snapshot.config.timeouts.keep_alive;
+        // All of them came from one principal.
+        let over = || posts.first().is_some_and(Post::is_over);
+        let answers = collect(client, running, letters, refused, keep_alive, over).await?;
         if answers.is_empty() {
             return client.close().await;
         }
@@ -117,6 +120,7 @@ async fn collect(
     mut letters: Letters,
     mut answers: Vec<Bytes>,
     keep_alive: Duration,
+    over: impl Fn() -> bool,
 ) -> Result<Vec<Bytes>, Gone> {
     let pulse = pulse::here();
     let mut silence = Duration::ZERO;
@@ -133,7 +137,9 @@ async fn collect(
             }
             _ = running.next() => Ok(()),
             () = client.gone() => Err(Gone),
-            () = pulse.notified() => {
+            () = pulse.notified() => if client.is_streaming() && over() {
+                Err(Gone)
+            } else {
                 silence += pulse::PERIOD;
                 if silence < keep_alive {
                     continue;
@@ -236,7 +242,7 @@ mod tests {
         })
         .collect();
         let mut collecting =
-            pin!(collect(&mut client, running, letters, Vec::new(), Duration::from_secs(3600)));
+            pin!(collect(&mut client, running, letters, Vec::new(), Duration::from_secs(3600), || false));
         assert!(poll!(&mut collecting).is_pending());
         call.push(b"{}");
         call.flush().await.unwrap();

@@ -8,6 +8,7 @@ use crate::client::{Client, Gone};
 use crate::hub::{Outlook, Topic};
 use crate::inbox::Inbox;
 use crate::rescue::{self, Fault};
+use crate::stay::Stay;
 use crate::stream::{self, Listening, Stream};
 use crate::tasks::{self, TaskWatch};
 use crate::watchers::{self, Watch};
@@ -238,7 +239,9 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
     };
     let watches = watched.into_iter().map(|(_, watch)| watch).collect();
     let tasks = tasks.into_iter().map(|(_, watch)| watch).collect();
-    Ok(Some(Box::new(Listening { stream, subscription, reader, watches, tasks, cancellable })))
+    // A connection of many messages ends with whoever opened it.
+    let stay = client.headers().map(|_| Stay::new(&post.core, &post.endpoint, &post.principal));
+    Ok(Some(Box::new(Listening { stream, subscription, reader, watches, tasks, cancellable, stay })))
 }
 
 fn quoted(text: &str) -> String {

@@ -15,6 +15,7 @@ use crate::line::{self, Line};
 use crate::rescue::{self, Fault};
 use crate::session::Visit;
 use crate::snapshot::Snapshot;
+use crate::stay::Stay;
 use http::Method;
 use std::sync::Arc;
 use weir_policies::Principal;
@@ -40,7 +41,6 @@ pub(crate) async fn answer(
         Door::SseMessages if *http.method() == Method::POST => {
             return message(core, snapshot, &endpoint, &principal, http, admitted).await;
         }
-        _ if *http.method() == Method::OPTIONS => return http.preflight().await,
         Door::SseMessages => "POST",
         _ => "GET",
     };
@@ -69,17 +69,24 @@ async fn stream(
         Ok(opened) => opened,
         Err(fault) => return refuse(http, &fault).await,
     };
+    let stay = Stay::new(core, &endpoint, principal);
     // A stream outlives reloads; nothing of what they replace may wait for it.
     drop((snapshot, endpoint));
     // Once: the endpoint's own path may end in the same way.
     let path = http.uri().path();
     let base = path.strip_suffix("/sse").unwrap_or(path).to_owned();
     http.push_event("endpoint", &format!("{base}/messages?sessionId={}", line.visit.session.id()));
-    serve(core, &line, letters, Client::Http(http)).await
+    serve(core, &line, letters, Client::Http(http), stay).await
 }
 
 /// Writes everything that goes to the client, in the order in which it comes.
-async fn serve(core: &Core, line: &Line, mut letters: Letters, mut client: Client<'_>) -> Result<(), Gone> {
+async fn serve(
+    core: &Core,
+    line: &Line,
+    mut letters: Letters,
+    mut client: Client<'_>,
+    mut stay: Stay,
+) -> Result<(), Gone> {
     client.flush().await?;
     let mut announcing = std::pin::pin!(line.announce());
     let (mut ended, mut draining) = (false, false);
@@ -87,6 +94,7 @@ async fn serve(core: &Core, line: &Line, mut letters: Letters, mut client: Clien
     loop {
         tokio::select! {
             biased;
+            () = stay.over() => return client.close().await,
             Some(letter) = letters.next() => {
                 client.push(&letter.message);
                 // What has been taken keeps its place until it is written.

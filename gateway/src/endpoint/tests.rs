@@ -112,7 +112,9 @@ impl Scene {
             page_size: PAGE,
             ..weir_config::Endpoint::over("e", "/mcp", ["a", "b"].map(String::from).to_vec())
         };
-        let endpoint = Endpoint::new(spec, Vec::new(), Policies::anonymous(), None, 1).unwrap();
+        let policies = Policies::anonymous();
+        let endpoint =
+            Endpoint::new(spec, Vec::new(), None, 1, crate::entrance::tests::open(), policies).unwrap();
         let prompt = endpoint.hub.subscribe(None);
         Self {
             endpoint,

@@ -32,7 +32,7 @@ async fn sessions_end_with_their_endpoint_and_so_do_their_streams() {
     let open = |endpoint| sessions.open(endpoint, &alice, None, 2).unwrap();
     let (stays, goes) = (open(0).unwrap(), open(1).unwrap());
     let stream = goes.session.take_stream();
-    let ended = sessions.end_of_endpoints(|endpoint| endpoint == 0);
+    let ended = sessions.end_unless(|session| session.endpoint == 0);
     assert_eq!(ended.iter().map(|session| session.number).collect::<Vec<_>>(), [goes.session.number]);
     stream.notified().await;
     assert!(sessions.visit(1, &alice, &goes.session.id()).is_none());

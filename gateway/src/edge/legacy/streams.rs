@@ -12,6 +12,7 @@ use crate::replay::{Following, Place, Replay};
 use crate::rescue::Fault;
 use crate::session::Session;
 use crate::snapshot::Snapshot;
+use crate::stay::Stay;
 use crate::stream::Stream;
 use futures_util::FutureExt;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(crate) async fn get(
     core: &Arc<Core>,
     snapshot: Arc<Snapshot>,
     endpoint: Arc<Endpoint>,
-    principal: &Principal,
+    principal: &Arc<Principal>,
     mut http: Http<'_>,
 ) -> Result<(), Gone> {
     if !http.read_accepts().stream {
@@ -40,15 +41,16 @@ pub(crate) async fn get(
     };
     let session = &visit.session;
     let (hub, keep_alive) = (endpoint.hub.clone(), snapshot.config.timeouts.keep_alive);
+    let stay = Stay::new(core, &endpoint, principal);
     // A stream outlives reloads; nothing of what they replace may wait for it.
     drop((snapshot, endpoint));
     let place = http.header(headers::LAST_EVENT_ID).map(|id| session.replays.find(id));
     let standing = Standing { core, hub: &hub, keep_alive, session };
     match place {
-        None => standing.open(http, false).await,
-        Some(Place::Forgotten) => standing.open(http, true).await,
-        Some(Place::Standing(replay, event)) => standing.read(http, &replay, event, false).await,
-        Some(Place::Answer(replay, event)) => take_up(core, keep_alive, http, &replay, event).await,
+        None => standing.open(http, stay, false).await,
+        Some(Place::Forgotten) => standing.open(http, stay, true).await,
+        Some(Place::Standing(replay, event)) => standing.read(http, stay, &replay, event, false).await,
+        Some(Place::Answer(replay, event)) => take_up(core, keep_alive, http, stay, &replay, event).await,
         Some(Place::Nowhere) => refuse(http, &forgotten()).await,
     }
 }
@@ -69,15 +71,15 @@ struct Standing<'a> {
 
 impl Standing<'_> {
     /// Opens the stream where it is now. A client that `missed` something hears what that may have been.
-    async fn open(&self, http: Http<'_>, missed: bool) -> Result<(), Gone> {
+    async fn open(&self, http: Http<'_>, stay: Stay, missed: bool) -> Result<(), Gone> {
         let Some((replay, is_new)) = self.session.replays.standing() else {
-            return self.write(http).await;
+            return self.write(http, stay).await;
         };
         if is_new {
             self.record(&replay);
         }
         let last = replay.last();
-        self.read(http, &replay, last, missed).await
+        self.read(http, stay, &replay, last, missed).await
     }
 
     fn subscribe(&self) -> Subscription {
@@ -96,12 +98,12 @@ impl Standing<'_> {
     }
 
     /// Writes the stream straight to the client, where nothing may be remembered.
-    async fn write(&self, http: Http<'_>) -> Result<(), Gone> {
+    async fn write(&self, http: Http<'_>, mut stay: Stay) -> Result<(), Gone> {
         let mut subscription = self.subscribe();
         let stream = self.stream();
         let mut client = Client::Http(http);
         client.begin().await?;
-        stream.run(&mut client, &mut subscription, &self.core.drain).await
+        stream.run(&mut client, &mut subscription, &self.core.drain, Some(&mut stay)).await
     }
 
     /// Begins to write the stream, until its session or endpoint ends or nobody has read it for long.
@@ -112,7 +114,7 @@ impl Standing<'_> {
         let (core, replay) = (self.core.clone(), replay.clone());
         tokio::spawn(async move {
             let mut away = Client::Away(Some(replay.clone()));
-            let mut run = Box::pin(stream.run(&mut away, &mut subscription, &core.drain));
+            let mut run = Box::pin(stream.run(&mut away, &mut subscription, &core.drain, None));
             loop {
                 tokio::select! {
                     _ = &mut run => break,
@@ -127,7 +129,14 @@ impl Standing<'_> {
     }
 
     /// Reads the stream from behind the event `last` on.
-    async fn read(&self, http: Http<'_>, replay: &Replay, mut last: u64, missed: bool) -> Result<(), Gone> {
+    async fn read(
+        &self,
+        http: Http<'_>,
+        mut stay: Stay,
+        replay: &Replay,
+        mut last: u64,
+        missed: bool,
+    ) -> Result<(), Gone> {
         let reading = Reading { replay, reader: replay.take_up() };
         let mut client = Client::Http(http);
         client.begin().await?;
@@ -142,6 +151,7 @@ impl Standing<'_> {
             let following = tokio::select! {
                 biased;
                 () = reading.reader.notified() => return client.close().await,
+                () = stay.over() => return client.close().await,
                 following = replay.following(last) => following,
                 () = client.gone() => return Err(Gone),
                 () = tokio::time::sleep(self.keep_alive) => {
@@ -192,6 +202,7 @@ async fn take_up(
     core: &Arc<Core>,
     keep_alive: Duration,
     http: Http<'_>,
+    mut stay: Stay,
     replay: &Replay,
     mut last: u64,
 ) -> Result<(), Gone> {
@@ -205,6 +216,7 @@ async fn take_up(
     loop {
         let following = tokio::select! {
             biased;
+            () = stay.over() => return client.close().await,
             following = replay.following(last) => following,
             () = ousted.notified() => return client.close().await,
             () = client.gone() => return Err(Gone),
