@@ -12,8 +12,14 @@ pub enum Fate {
     Refused(u16, Option<i64>),
     /// 401, and where to find out how to log in.
     Challenged,
+    /// 401, or 400 where what should show who calls cannot be read.
+    Unreadable,
     /// 403, and all these scopes are asked for.
     Scopes(&'static str),
+    /// Nothing comes of it; what is said of it does not matter.
+    Silent,
+    /// It is answered with an error of JSON-RPC or of HTTP, whichever.
+    Failed,
     /// It is answered as what does not exist is: byte for byte as the same request whose `secret` names are others.
     Unknown,
 }
@@ -36,7 +42,13 @@ pub fn attack(name: impl Into<String>, to: &Endpoint, request: Request, fate: Fa
 /// what passes.
 pub fn run(stage: &Stage, attacks: &[Attack], least: usize) {
     let complaints: Vec<String> = attacks.iter().filter_map(|attack| complaint(stage, attack)).collect();
-    assert!(complaints.is_empty(), "{} of {} cases:\n{}", complaints.len(), attacks.len(), complaints.join("\n"));
+    assert!(
+        complaints.is_empty(),
+        "{} of {} cases:\n{}",
+        complaints.len(),
+        attacks.len(),
+        complaints.join("\n")
+    );
     let passes = attacks.iter().filter(|attack| attack.fate == Fate::Passes).count();
     assert!(passes > 0, "nothing shows that a good request passes");
     let count = attacks.len() - passes;
@@ -60,22 +72,35 @@ fn complaint(stage: &Stage, attack: &Attack) -> Option<String> {
 fn judge(attack: &Attack, answer: &Response) -> Option<String> {
     let challenge = answer.header("www-authenticate").unwrap_or_default();
     let (expected, good) = match &attack.fate {
-        Fate::Passes => return None,
+        Fate::Passes | Fate::Silent => return None,
         Fate::Refused(status, code) => {
             let code_fits = code.is_none() || answer.error_code() == *code;
             (format!("{status} and {code:?}"), answer.status == *status && code_fits)
         }
         Fate::Challenged => {
-            let good = challenge.starts_with("Bearer ") && challenge.contains("resource_metadata=\"https://weir.test/");
+            let good = challenge.starts_with("Bearer ")
+                && challenge.contains("resource_metadata=\"https://weir.test/");
             (format!("401 with a challenge, not {challenge:?}"), answer.status == 401 && good)
         }
+        Fate::Unreadable => {
+            let good = challenge.starts_with("Bearer ") && matches!(answer.status, 400 | 401);
+            (format!("400 or 401 with a challenge, not {challenge:?}"), good)
+        }
+        Fate::Failed => ("an error".to_owned(), answer.status >= 400 || answer.error_code().is_some()),
         Fate::Scopes(scopes) => {
-            let asked = challenge.contains(&format!("scope=\"{scopes}\"")) && challenge.contains("insufficient_scope");
+            let asked = challenge.contains(&format!("scope=\"{scopes}\""))
+                && challenge.contains("insufficient_scope");
             (format!("403 and the scopes {scopes}, not {challenge:?}"), answer.status == 403 && asked)
         }
         Fate::Unknown => {
-            let other = attack.request.clone().rewrite("secret", "absent").reheader("secret", "absent").send(&attack.to);
-            let same = (other.status, other.text()) == (answer.status, answer.text().replace("secret", "absent"));
+            let other = attack
+                .request
+                .clone()
+                .rewrite("secret", "absent")
+                .reheader("secret", "absent")
+                .send(&attack.to);
+            let same =
+                (other.status, other.text()) == (answer.status, answer.text().replace("secret", "absent"));
             let error = answer.error_code().is_some();
             (format!("as for what does not exist, {} {:?}", other.status, text(&other)), error && same)
         }

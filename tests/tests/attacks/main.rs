@@ -5,14 +5,14 @@
 
 mod arguments;
 mod attack;
-mod batches;
 mod certificates;
 mod credentials;
 mod door;
+mod endings;
+mod legacy;
 mod names;
 mod reach;
 mod records;
-mod sessions;
 mod stage;
 mod strangers;
 mod tokens;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use weir_tests::scripted::{Received, Reply, tool};
-use weir_tests::{Request, Scripted, Weir, modern, wait, weir};
+use weir_tests::{Endpoint, Request, Scripted, Weir, modern, wait, weir};
 
 /// What weir asks of servers for its own sake.
 const OWN: [&str; 8] = [
@@ -19,6 +19,30 @@ const OWN: [&str; 8] = [
 /// The resource that weir says it is.
 pub const RESOURCE: &str = "https://weir.test/mcp";
 
+/// A key of `alice`, who is in the group `developers`.
+pub const ALICE: &str = "weir_alice-00000000000000000000000000000000";
+/// A key of `mallory`, who is in no group.
+pub const MALLORY: &str = "weir_mallory-000000000000000000000000000000";
+/// A key that has ended.
+pub const LATE: &str = "weir_late-000000000000000000000000000000000";
+/// The digest of [`ALICE`].
+pub const ALICE_DIGEST: &str = "fda43e578c0841fb0f297aecd8bbade4c5806c344e704336930936fcbbbfe7b2";
+
+/// What everybody may do.
+pub const ALL: &str = "permit(principal, action, resource);";
+
+/// Those three keys.
+pub fn keys() -> Value {
+    json!([
+        {"name": "alice", "groups": ["developers"], "sha256": ALICE_DIGEST},
+        {"name": "mallory", "sha256": "698dd96b3f09a517600f6e94cf290ae5461f8567a0b352e8ab4b2f83545f78f3"},
+        {
+            "name": "late", "expires": "2026-01-01", "groups": ["developers"],
+            "sha256": "e9c2175cb5e29582491e9dcdc060fdbbdb3d7758f1f759e73359920bff7d0658",
+        },
+    ])
+}
+
 /// A running weir over servers that offer what may be had (`open`) beside what may not (`secret`).
 #[derive(Debug)]
 pub struct Stage {
@@ -29,19 +53,37 @@ pub struct Stage {
 impl Stage {
     /// One endpoint, `/mcp`, with these members, over the servers `main` and `other`.
     pub fn new(endpoint: Value) -> Self {
-        Self::with(endpoint, json!({}))
+        let servers = servers();
+        let weir = Weir::serve(weir::config(backends(&servers), endpoint));
+        Self { weir, servers }
     }
 
-    /// The same with more at the top of the configuration.
-    pub fn with(endpoint: Value, more: Value) -> Self {
-        let servers = vec![Scripted::start(answer), Scripted::start(answer)];
-        let weir = Weir::serve(configuration(&servers, endpoint, more));
+    /// The same, where everything is logged that may be.
+    pub fn logging(endpoint: Value) -> Self {
+        let servers = servers();
+        let weir = Weir::serve_logging(weir::config(backends(&servers), endpoint), "trace");
+        Self { weir, servers }
+    }
+
+    /// The same, behind another listener.
+    pub fn listening(endpoint: Value, listener: Value) -> Self {
+        let servers = servers();
+        let mut config = weir::config(backends(&servers), endpoint);
+        config["listener"] = listener;
+        Self { weir: Weir::serve(config), servers }
+    }
+
+    /// These endpoints, over one server.
+    pub fn of(endpoints: Value) -> Self {
+        let servers = servers();
+        let main = json!({"main": servers[0].backend()});
+        let weir = Weir::serve(json!({"backends": main, "endpoints": endpoints}));
         Self { weir, servers }
     }
 
     /// Takes another configuration for the endpoint.
     pub fn reconfigure(&self, endpoint: Value) {
-        self.weir.reconfigure(configuration(&self.servers, endpoint, json!({})));
+        self.weir.reconfigure(weir::config(backends(&self.servers), endpoint));
         self.weir.hang_up();
     }
 
@@ -71,18 +113,22 @@ fn is_own(request: &Received) -> bool {
             && watched["taskIds"].as_array().is_none_or(Vec::is_empty))
 }
 
-fn configuration(servers: &[Scripted], endpoint: Value, more: Value) -> Value {
-    let backends = json!({"main": servers[0].backend(), "other": servers[1].backend()});
-    let mut config = weir::config(backends, endpoint);
-    for (key, value) in more.as_object().expect("an object") {
-        config[key] = value.clone();
-    }
-    config
+fn servers() -> Vec<Scripted> {
+    vec![Scripted::start(answer), Scripted::start(answer)]
+}
+
+fn backends(servers: &[Scripted]) -> Value {
+    json!({"main": servers[0].backend(), "other": servers[1].backend()})
 }
 
 /// A call of `name` by a modern client.
 pub fn call(name: &str, arguments: Value) -> Request {
     request("tools/call", json!({"name": name, "arguments": arguments}))
+}
+
+/// A request with a key.
+pub fn by(key: &str, request: Request) -> Request {
+    request.header("authorization", &format!("Bearer {key}"))
 }
 
 /// A modern request of a client that can be asked and knows tasks.
@@ -100,14 +146,10 @@ pub fn plain(mut members: Value) -> Value {
     members
 }
 
-/// Waits until weir shows a tool.
-pub fn wait_for_lists(stage: &Stage, headers: &[(&str, &str)]) {
+/// Waits until an endpoint shows a tool to the holder of a key.
+pub fn wait_for_lists(to: &Endpoint, key: &str) {
     wait::until_true("the lists are there", || {
-        let mut list = request("tools/list", json!({}));
-        for (name, value) in headers {
-            list = list.header(name, value);
-        }
-        list.send(&stage.weir.endpoint()).text().contains("\"open\"")
+        by(key, request("tools/list", json!({}))).send(to).text().contains("open\"")
     });
 }
 
@@ -167,7 +209,9 @@ const URIS: [&str; 5] = [
 ];
 
 fn complete(mut result: Value) -> Value {
-    for (name, value) in [("resultType", json!("complete")), ("ttlMs", json!(0)), ("cacheScope", json!("private"))] {
+    for (name, value) in
+        [("resultType", json!("complete")), ("ttlMs", json!(0)), ("cacheScope", json!("private"))]
+    {
         if result[name].is_null() {
             result[name] = value;
         }
@@ -211,4 +255,3 @@ fn called(params: &Value) -> Value {
         _ => complete(json!({"content": [{"type": "text", "text": "executed"}]})),
     }
 }
-

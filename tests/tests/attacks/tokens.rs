@@ -1,7 +1,7 @@
 //! Tokens that are not good, or not good here.
 
 use crate::attack::{Attack, Fate, attack, run};
-use crate::stage::{RESOURCE, Stage, call, plain, wait_for_lists};
+use crate::stage::{ALL, RESOURCE, Stage, call, plain, wait_for_lists};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 use weir_tests::{Provider, Request, Scripted};
@@ -81,9 +81,15 @@ fn signatures(mint: &Mint<'_>) -> Vec<Named> {
     let mut tokens = named(vec![
         ("the signature left out", format!("{message}.")),
         ("no signature at all", message.to_owned()),
-        ("the signature of another token", format!("{message}.{}", other.rsplit('.').next().expect("a part"))),
+        (
+            "the signature of another token",
+            format!("{message}.{}", other.rsplit('.').next().expect("a part")),
+        ),
         ("an ES256 token with the name of an RSA key", mint.headed(header("RS256"), "RS256", "ES256")),
-        ("a key that the issuer never showed", mint.own.sign(json!({"claims": mint.claims(json!({})), "generation": -1}))),
+        (
+            "a key that the issuer never showed",
+            mint.own.sign(json!({"claims": mint.claims(json!({})), "generation": -1})),
+        ),
         (
             "a foreign key under the name of a good one",
             mint.own.forge(json!({
@@ -91,7 +97,10 @@ fn signatures(mint: &Mint<'_>) -> Vec<Named> {
                 "alg": "RS256", "generation": -1,
             })),
         ),
-        ("another issuer's key with this issuer's name", mint.other.sign(json!({"claims": mint.claims(json!({}))}))),
+        (
+            "another issuer's key with this issuer's name",
+            mint.other.sign(json!({"claims": mint.claims(json!({}))})),
+        ),
         ("this issuer's key with another issuer's name", mint.changed(json!({"iss": mint.other.issuer()}))),
         ("HS256 with the modulus", mint.shared("HS256", "RS256", "n")),
         ("HS512 with the public key as PEM", mint.shared("HS512", "RS256", "pem")),
@@ -146,7 +155,8 @@ fn headers(mint: &Mint<'_>) -> Vec<Named> {
     }
     let foreign = |header: Value| {
         let claims = mint.claims(json!({})).to_string();
-        mint.own.forge(json!({"header": header.to_string(), "claims": claims, "alg": "RS256", "generation": -1}))
+        mint.own
+            .forge(json!({"header": header.to_string(), "claims": claims, "alg": "RS256", "generation": -1}))
     };
     let jwk = json!({"kty": "oct", "k": "AAAA"});
     for (name, value) in [
@@ -159,7 +169,8 @@ fn headers(mint: &Mint<'_>) -> Vec<Named> {
         tokens.push((format!("{name} beside a good kid"), foreign(header("$KID"))));
         tokens.push((format!("{name} beside an unknown kid"), foreign(header("attacker"))));
     }
-    let crit = |crit: Value| json!({"alg": "RS256", "kid": "$KID", "typ": "at+jwt", "crit": crit, "b64": true});
+    let crit =
+        |crit: Value| json!({"alg": "RS256", "kid": "$KID", "typ": "at+jwt", "crit": crit, "b64": true});
     let double = r#"{"alg":"none","alg":"RS256","kid":"$KID"}"#;
     let escaped = r#"{"alg":"RS256","kid":"$KID","\u0061lg":"none"}"#;
     let claims = mint.claims(json!({})).to_string();
@@ -248,7 +259,10 @@ fn forms(mint: &Mint<'_>) -> Vec<Named> {
         ("a name twice within a claim", twice(r#""realm_access":{"roles":[],"roles":["admin"]}"#)),
         ("claims that are a list", mint.forged(header, "[]", "RS256", "RS256")),
         ("claims that are no JSON", mint.forged(header, "{", "RS256", "RS256")),
-        ("a second document behind the claims", mint.forged(header, &format!("{}{{}}", mint.claims(json!({}))), "RS256", "RS256")),
+        (
+            "a second document behind the claims",
+            mint.forged(header, &format!("{}{{}}", mint.claims(json!({}))), "RS256", "RS256"),
+        ),
         ("four parts", format!("{good}.{}", parts[2])),
         ("an empty part before it", format!(".{good}")),
         ("garbage behind it", format!("{good}!")),
@@ -289,11 +303,11 @@ fn tokens_that_are_not_good_are_refused() {
     };
     let stage = Stage::new(plain(json!({
         "auth": {"resource": RESOURCE, "issuers": [issuer(&own), issuer(&other)]},
-        "policies": {"inline": "permit(principal, action, resource);"},
+        "policies": {"inline": ALL},
     })));
     let mint = Mint { own: &own, other: &other, trap: trap.url() };
     let good = mint.changed(json!({}));
-    wait_for_lists(&stage, &[("authorization", &format!("Bearer {good}"))]);
+    wait_for_lists(&stage.weir.endpoint(), &good);
 
     let to = stage.weir.endpoint();
     let pass = |name: &str, token: &str| attack(name, &to, bearer(token), Fate::Passes);
@@ -312,7 +326,8 @@ fn tokens_that_are_not_good_are_refused() {
         let fate = if token.len() > 60 << 10 { Fate::Refused(431, None) } else { Fate::Challenged };
         cases.push(attack(name, &to, bearer(token), fate));
     }
-    for scope in [json!(null), json!(""), json!("mcpx"), json!("MCP"), json!("mcp:read"), json!("mcp,other")] {
+    for scope in [json!(null), json!(""), json!("mcpx"), json!("MCP"), json!("mcp:read"), json!("mcp,other")]
+    {
         let token = mint.changed(json!({"scope": scope}));
         cases.push(attack(format!("the scope {scope}"), &to, bearer(&token), Fate::Scopes("mcp")));
     }
