@@ -33,11 +33,6 @@ pub(crate) fn run(serve: Serve) -> anyhow::Result<ExitCode> {
         Guardian::start(&program, &["guard"]).context("cannot start the guardian of child processes")?;
     let gateway = Gateway::start(config, &guardian, &stopper)?;
     if !stopper.is_stopped() {
-        if gateway.address().is_some_and(|address| !address.ip().is_loopback()) {
-            tracing::warn!(
-                "the listener is not on loopback and nobody is asked who they are: every caller may call every tool"
-            );
-        }
         announce(&gateway, source.is_none());
         let watch = (!serve.no_watch).then_some(watch);
         Follower::start(source, &gateway, watch, requests)?;

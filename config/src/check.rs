@@ -4,6 +4,7 @@ mod auth;
 mod backend;
 mod credentials;
 mod endpoint;
+mod exposure;
 mod limits;
 mod listener;
 mod names;
@@ -101,6 +102,7 @@ pub(crate) fn config(checker: &mut Checker<'_>, file: file::File) -> Config {
         Some(written) => endpoint::endpoints(checker, written, &names, &listener),
         None => vec![default_endpoint(checker, &here, names, Conflicts::default())],
     };
+    exposure::check(checker, &listener, &endpoints);
     let limits = limits::front(checker, limits.unwrap_or_default());
     let timeouts = limits::front_timeouts(checker, timeouts.unwrap_or_default());
     Config { listener, backends: checked, endpoints, limits, timeouts }

@@ -30,7 +30,7 @@ pub use model::{
     ClientProof, Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, HttpBackend, Icons,
     IdJag, Introspection, Issuer, KeySource, Limits, Listener, Listing, Override, ParameterOverride,
     Policies, PolicySource, Root, Secret, SessionScope, SigningAlgorithm, StdioBackend, SubjectToken,
-    Timeouts, Tls, TokenExchange, TokenTarget, Transport, Uris,
+    Timeouts, Tls, TlsClients, TokenExchange, TokenTarget, Transport, Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

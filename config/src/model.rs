@@ -23,7 +23,7 @@ pub use credentials::{
 };
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};
-pub use listener::{Listener, Tls};
+pub use listener::{Listener, Tls, TlsClients};
 pub use policies::{ClaimKind, Policies, PolicySource};
 pub use secret::Secret;
 

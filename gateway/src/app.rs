@@ -6,6 +6,7 @@ use crate::edge::{self, Batch, Door, Mail, Post};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
 use crate::intake;
+use crate::listener::Peer;
 use crate::rescue::{self, Fault};
 use crate::snapshot::Snapshot;
 use async_trait::async_trait;
@@ -18,7 +19,7 @@ use pingora_core::server::ShutdownWatch;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_policies::{ClientCertificate, Principal};
+use weir_policies::Principal;
 use weir_protocol::{Revision, batch, code, headers};
 
 /// How long clients may keep what they have to know to log in, in seconds.
@@ -32,22 +33,23 @@ pub(crate) struct App {
     options: HttpServerOptions,
     /// Where the client connects from.
     address: Option<IpAddr>,
-    /// The certificate that the client showed.
-    certificate: Option<ClientCertificate>,
+    /// The client, by the certificate that it showed.
+    peer: Option<Peer>,
 }
 
 impl App {
-    pub(crate) fn new(
-        core: Arc<Core>,
-        address: Option<IpAddr>,
-        certificate: Option<ClientCertificate>,
-    ) -> Self {
+    pub(crate) fn new(core: Arc<Core>, address: Option<IpAddr>, peer: Option<Peer>) -> Self {
         let mut options = HttpServerOptions::default();
         let snapshot = core.snapshot.load();
         options.h2c = snapshot.config.listener.h2c;
         options.h2_idle_timeout = Some(snapshot.config.timeouts.connection);
         drop(snapshot);
-        Self { core, options, address, certificate }
+        Self { core, options, address, peer }
+    }
+
+    /// Whether the client has to show a certificate, and the one that it showed is not good any more.
+    fn is_stranger(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.is_required() && peer.certificate().is_none())
     }
 
     async fn answer(&self, mut http: Http<'_>) -> Result<(), Gone> {
@@ -75,8 +77,9 @@ impl App {
         if admitted.is_none() && !intake::is_small_post(&http) {
             return refuse(http, &rescue::overloaded("requests", limit)).await;
         }
+        let certificate = self.peer.as_ref().and_then(Peer::certificate);
         let patience = snapshot.config.timeouts.read;
-        let principal = match endpoint.entrance.admit(&http, self.certificate.as_ref(), patience).await {
+        let principal = match endpoint.entrance.admit(&http, certificate, patience).await {
             Ok(principal) => principal,
             Err(fault) => return refuse(http, &fault).await,
         };
@@ -193,6 +196,11 @@ impl HttpServerApp for App {
                 return None;
             }
             Ok(false) | Err(_) => return None,
+        }
+        if self.is_stranger() {
+            // Nobody vouches for this client any more.
+            session.shutdown().await;
+            return None;
         }
         session.set_read_timeout(Some(timeouts.read));
         // pingora's own write timeout would bound a whole answer; the socket bounds the time in which nothing is taken.

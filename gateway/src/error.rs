@@ -24,6 +24,14 @@ pub enum GatewayError {
         /// What is wrong.
         reason: String,
     },
+    /// Endpoints would be open to everybody who reaches the address.
+    #[error("whoever reaches {address} could call everything: {} asks nobody who they are. Listen on loopback, or name in its `auth` by which callers show who they are; or, where whoever comes may do everything, `insecure: true`", names(.endpoints))]
+    Exposed {
+        /// The configured address.
+        address: SocketAddr,
+        /// The endpoints.
+        endpoints: Vec<String>,
+    },
     /// Who calls an endpoint cannot be found out as configured.
     #[error("endpoint `{endpoint}` cannot find out who calls: {reason}")]
     Auth {
@@ -63,6 +71,11 @@ pub enum GatewayError {
     /// The system refuses a thread or a runtime.
     #[error("cannot start the runtime")]
     Runtime(#[from] std::io::Error),
+}
+
+fn names(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("endpoint `{name}`")).collect();
+    names.join(", ")
 }
 
 fn keys(keys: &[&str]) -> String {

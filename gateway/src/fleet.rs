@@ -83,6 +83,11 @@ impl Fleet {
         if !fixed.is_empty() {
             return Err(GatewayError::Restart(fixed));
         }
+        // Written so that it holds for addresses too that come from the command line.
+        let exposed: Vec<String> = config.exposed().into_iter().map(str::to_owned).collect();
+        if !exposed.is_empty() {
+            return Err(GatewayError::Exposed { address: config.listener.address, endpoints: exposed });
+        }
         let (backends, mut fresh) = self.backends(&config, &current)?;
         let endpoints = self.endpoints(&config, &current, &backends)?;
         let unchanged = fresh.is_empty() && current.config == config;

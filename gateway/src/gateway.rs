@@ -5,7 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::error::GatewayError;
 use crate::fleet::Fleet;
 use crate::listener::tls::Certificate;
-use crate::listener::{self, Service};
+use crate::listener::{self, Service, Tls};
 use crate::pump::Parking;
 use crate::reload::{self, Order, Reloader};
 use crate::seal::Seal;
@@ -208,7 +208,8 @@ impl Gateway {
         let tls = match certificate {
             Some(certificate) => {
                 self.background.spawn(certificate.clone().follow());
-                Some(Arc::new(certificate.acceptor(config.http2)?))
+                let acceptor = certificate.acceptor(config.http2)?;
+                Some(Arc::new(Tls { acceptor, certificate }))
             }
             None => None,
         };

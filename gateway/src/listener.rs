@@ -1,5 +1,8 @@
 //! The listener: one socket, threads that each serve the connections they accept on a runtime of their own.
 
+mod clients;
+mod distinguished_name;
+mod peer;
 mod socket;
 pub(crate) mod tls;
 
@@ -10,13 +13,14 @@ use crate::gateway::Core;
 use crate::pulse;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::tls::Acceptor;
-use pingora_core::protocols::Stream;
+use pingora_core::protocols::{Ssl, Stream};
 use pingora_core::server::ShutdownWatch;
 use socket::Socket;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tls::Certificate;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
@@ -36,11 +40,48 @@ pub(crate) fn bind(address: SocketAddr) -> Result<StdListener, GatewayError> {
     bound().map_err(|source| GatewayError::Listen { address, source })
 }
 
+pub(crate) use peer::Peer;
+
+/// The TLS side of connections.
+pub(crate) struct Tls {
+    pub(crate) acceptor: Acceptor,
+    pub(crate) certificate: Arc<Certificate>,
+}
+
+impl Tls {
+    /// The connection after its handshake, and who the client is if it showed a certificate.
+    async fn handshake(&self, tcp: Socket) -> Option<(Stream, Option<Peer>)> {
+        let clients = self.certificate.clients();
+        // Looked at before the handshake looks: what changes in between counts as a change.
+        let seen = clients.map(|clients| clients.changes()).unwrap_or_default();
+        let handshake = self.acceptor.tls_handshake(tcp);
+        let stream = match tokio::time::timeout(HANDSHAKE, handshake).await.ok()? {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "TLS handshake failed");
+                return None;
+            }
+        };
+        let chain = stream.get_ssl().and_then(|tls| tls.peer_cert_chain_der());
+        let peer = match clients.zip(chain) {
+            None => None,
+            Some((clients, chain)) => match Peer::new(chain, clients, seen) {
+                Ok(peer) => Some(peer),
+                Err(error) => {
+                    tracing::warn!(error, "a client certificate cannot be read");
+                    return None;
+                }
+            },
+        };
+        Some((Box::new(stream), peer))
+    }
+}
+
 /// What every serving thread needs.
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(crate) core: Arc<Core>,
-    pub(crate) tls: Option<Arc<Acceptor>>,
+    pub(crate) tls: Option<Arc<Tls>>,
     /// Becomes true when connections must not be kept open any more.
     pub(crate) shutdown: ShutdownWatch,
     /// Becomes true when the threads must end.
@@ -105,19 +146,16 @@ async fn connection(stream: TcpStream, address: SocketAddr, service: Service) {
     let _ = stream.set_nodelay(true);
     // Connections that are open already keep the bounds that they began with.
     let timeouts = service.core.snapshot.load().config.timeouts.clone();
-    let app = Arc::new(App::new(service.core, Some(address.ip().to_canonical()), None));
     let tcp = Socket::new(stream, timeouts.read, timeouts.write);
-    let mut next: Option<Stream> = match &service.tls {
-        None => Some(Box::new(tcp)),
-        Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.tls_handshake(tcp)).await {
-            Ok(Ok(stream)) => Some(Box::new(stream)),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "TLS handshake failed");
-                None
-            }
-            Err(_) => None,
+    let (first, peer): (Stream, _) = match &service.tls {
+        None => (Box::new(tcp), None),
+        Some(tls) => match tls.handshake(tcp).await {
+            Some(opened) => opened,
+            None => return,
         },
     };
+    let app = Arc::new(App::new(service.core, Some(address.ip().to_canonical()), peer));
+    let mut next = Some(first);
     while let Some(stream) = next {
         next = app.process_new(stream, &service.shutdown).await;
     }

@@ -1,17 +1,34 @@
 //! Finding out who calls.
 
-use crate::{Evidence, Fetch, Principal, Rejection, RejectionKind};
-use std::sync::Arc;
+use crate::identity::api_keys;
+use crate::identity::certificates::Holders;
+use crate::identity::claims::invalid;
+use crate::identity::credential::Credential;
+use crate::identity::issuer::{Refusal, Trusted};
+use crate::identity::token::{Token, looks_signed};
+use crate::identity::verdicts::{Good, Kind, Mark, Verdicts};
+use crate::{Clock, Evidence, Fetch, Principal, Rejection, RejectionKind, SystemClock};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 use weir_config::Auth;
 
-/// Finds out who calls at one endpoint. It is made with a snapshot; keys and what is known of tokens go on over reloads where
-/// what they depend on is equal.
+/// How often it is looked whether keys are to be fetched.
+const UPKEEP: Duration = Duration::from_secs(15);
+
+/// Finds out who calls at one endpoint. It is made with a snapshot; keys, and what was found out about credentials, go on over
+/// reloads where what they depend on is equal.
 #[derive(Debug)]
 pub struct Authenticator {
+    auth: Auth,
     anonymous: Option<Arc<Principal>>,
     challenge: Option<Challenge>,
-    #[expect(dead_code, reason = "the skeleton")]
+    issuers: Vec<Arc<Trusted>>,
+    holders: Option<Holders>,
+    verdicts: Arc<Verdicts>,
+    clock: Arc<dyn Clock>,
     fetch: Arc<dyn Fetch>,
+    /// Goes with the authenticator, so that its upkeep knows.
+    alive: Arc<()>,
 }
 
 /// What a client has to know in order to log in.
@@ -30,26 +47,69 @@ pub struct Challenge {
 #[error("{0}")]
 pub struct AuthenticatorError(String);
 
+impl AuthenticatorError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
 impl Authenticator {
     /// What an endpoint's configuration asks for. What `before` keeps is taken over where the configuration is equal.
     ///
     /// # Errors
-    /// A pattern of names cannot be read. A configuration that was checked gives none.
+    /// There is no randomness, or a pattern of names cannot be read, which a checked configuration does not have.
     pub fn new(
         auth: &Auth,
         fetch: Arc<dyn Fetch>,
         before: Option<&Self>,
     ) -> Result<Self, AuthenticatorError> {
-        let _ = before;
-        let anonymous = auth.is_anonymous().then(|| Arc::new(Principal::anonymous()));
-        Ok(Self { anonymous, challenge: Challenge::of(auth), fetch })
+        Self::with_clock(auth, fetch, Arc::new(SystemClock), before)
+    }
+
+    /// As [`Self::new`], by another clock than the machine's.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_clock(
+        auth: &Auth,
+        fetch: Arc<dyn Fetch>,
+        clock: Arc<dyn Clock>,
+        before: Option<&Self>,
+    ) -> Result<Self, AuthenticatorError> {
+        let before =
+            before.filter(|before| std::ptr::addr_eq(Arc::as_ptr(&before.fetch), Arc::as_ptr(&fetch)));
+        let kept = |config: &weir_config::Issuer| {
+            before?.issuers.iter().find(|trusted| trusted.config() == config).cloned()
+        };
+        let trust = |config| {
+            kept(config).unwrap_or_else(|| Arc::new(Trusted::new(config, fetch.clone(), clock.clone())))
+        };
+        let issuers = auth.issuers.iter().map(trust).collect();
+        let verdicts = match before.filter(|before| before.auth == *auth) {
+            Some(before) => before.verdicts.clone(),
+            None => Arc::new(Verdicts::new().map_err(|_| AuthenticatorError::new("there is no randomness"))?),
+        };
+        Ok(Self {
+            anonymous: auth.is_anonymous().then(|| Arc::new(Principal::anonymous())),
+            challenge: Challenge::of(auth),
+            issuers,
+            holders: auth.certificates.as_ref().map(Holders::new).transpose()?,
+            verdicts,
+            clock,
+            fetch,
+            alive: Arc::default(),
+            auth: auth.clone(),
+        })
     }
 
     /// Who calls, where that is known without asking or computing anything: an anonymous caller, or a credential that was
     /// found good lately and still is. Well under a microsecond.
     pub fn recall(&self, evidence: &Evidence<'_>) -> Option<Arc<Principal>> {
-        let _ = evidence;
-        self.anonymous.clone()
+        if self.anonymous.is_some() {
+            return self.anonymous.clone();
+        }
+        let credential = self.credential(evidence).ok()?;
+        self.recalled(&self.mark(&credential), evidence)
     }
 
     /// Who calls.
@@ -57,7 +117,30 @@ impl Authenticator {
     /// # Errors
     /// Nobody that this endpoint knows, or it cannot be found out.
     pub async fn authenticate(&self, evidence: &Evidence<'_>) -> Result<Arc<Principal>, Rejection> {
-        self.recall(evidence).ok_or_else(|| Rejection::new(RejectionKind::Missing, "no credential"))
+        if let Some(anonymous) = &self.anonymous {
+            return Ok(anonymous.clone());
+        }
+        let credential = self.credential(evidence)?;
+        let mark = self.mark(&credential);
+        if let Some(principal) = self.recalled(&mark, evidence) {
+            return Ok(principal);
+        }
+        if let Some(rejection) = self.verdicts.bad(&mark, self.clock.steady()) {
+            return Err(rejection);
+        }
+        let good = match self.examine(&credential, mark).await {
+            Ok(good) => good,
+            Err(Refusal { rejection, keep }) => {
+                if keep {
+                    self.verdicts.refuse(mark, rejection.clone(), self.clock.steady());
+                }
+                return Err(rejection);
+            }
+        };
+        let principal = good.principal.clone();
+        let bound = holds(&good, evidence);
+        self.verdicts.keep(mark, good);
+        if bound { Ok(principal) } else { Err(invalid("the token is bound to another client certificate")) }
     }
 
     /// What clients are told that want to log in; none where there is no token that would help.
@@ -68,14 +151,88 @@ impl Authenticator {
     /// Whether this endpoint could still take a principal for a caller of its own: who vouches for it is still configured. For
     /// sessions and streams that were opened under another configuration.
     pub fn vouches(&self, principal: &Principal) -> bool {
-        self.anonymous.as_deref().is_some_and(|anonymous| anonymous == principal)
+        match principal.issuer() {
+            Principal::API_KEYS => {
+                let now = self.clock.now();
+                let good = |key: &weir_config::ApiKey| key.expires.is_none_or(|end| end > now);
+                self.auth.api_keys.iter().any(|key| key.name == principal.subject() && good(key))
+            }
+            Principal::CERTIFICATES => self.holders.is_some(),
+            issuer => {
+                self.anonymous.as_deref().is_some_and(|anonymous| anonymous == principal)
+                    || self.issuers.iter().any(|trusted| trusted.config().issuer == issuer)
+            }
+        }
     }
 
     /// The work that goes on beside the requests: fetching keys at the start, and again before they are old. It ends when the
     /// authenticator is gone. Spawn it once; without it keys are fetched when a token needs them.
     pub fn upkeep(&self) -> impl Future<Output = ()> + Send + use<> {
-        std::future::ready(())
+        let alive = Arc::downgrade(&self.alive);
+        let issuers: Vec<Weak<Trusted>> = self.issuers.iter().map(Arc::downgrade).collect();
+        async move {
+            while !issuers.is_empty() && alive.strong_count() > 0 {
+                for trusted in issuers.iter().filter_map(Weak::upgrade) {
+                    trusted.tend().await;
+                }
+                tokio::time::sleep(UPKEEP).await;
+            }
+        }
     }
+
+    fn credential<'e>(&self, evidence: &Evidence<'e>) -> Result<Credential<'e>, Rejection> {
+        Credential::of(evidence, !self.auth.api_keys.is_empty())
+    }
+
+    fn mark(&self, credential: &Credential<'_>) -> Mark {
+        match credential {
+            Credential::Bearer(token) => self.verdicts.mark(Kind::Bearer, token.as_bytes()),
+            Credential::ApiKey(key) => self.verdicts.mark(Kind::ApiKey, key),
+            Credential::Certificate(certificate) => {
+                self.verdicts.mark(Kind::Certificate, &certificate.fingerprint)
+            }
+        }
+    }
+
+    fn recalled(&self, mark: &Mark, evidence: &Evidence<'_>) -> Option<Arc<Principal>> {
+        let good = self.verdicts.good(mark, self.clock.now())?;
+        let due = good.ask.is_some_and(|at| at <= self.clock.steady());
+        (!due && holds(&good, evidence)).then_some(good.principal)
+    }
+
+    async fn examine(&self, credential: &Credential<'_>, mark: Mark) -> Result<Good, Refusal> {
+        let now = self.clock.now();
+        let principal = match credential {
+            Credential::ApiKey(key) => api_keys::principal(&self.auth.api_keys, key, now)?,
+            Credential::Certificate(certificate) => match &self.holders {
+                Some(holders) => holders.principal(certificate, now)?,
+                None => return Err(Rejection::new(RejectionKind::Missing, "no credential").into()),
+            },
+            Credential::Bearer(text) => return self.bearer(text, mark).await,
+        };
+        let until = principal.until();
+        Ok(Good { principal: Arc::new(principal), until, ask: None, bound: None })
+    }
+
+    /// A token goes to the issuer that it names, and to no other; one that names none, to the one that may be asked about such.
+    async fn bearer(&self, text: &str, mark: Mark) -> Result<Good, Refusal> {
+        if !looks_signed(text) {
+            let asked = self.issuers.iter().find(|trusted| trusted.takes_opaque());
+            let asked = asked.ok_or_else(|| invalid("the token is not one that weir can read"))?;
+            return asked.opaque(text, mark).await;
+        }
+        let token = Token::read(text).map_err(invalid)?;
+        let named = token.claims.get("iss").and_then(serde_json::Value::as_str);
+        let trusted = self.issuers.iter().find(|trusted| Some(trusted.config().issuer.as_str()) == named);
+        let trusted = trusted.ok_or_else(|| invalid("the token is of an issuer that is not configured"))?;
+        trusted.signed(token, text, mark).await
+    }
+}
+
+/// Whether the connection has the certificate that a token is bound to.
+fn holds(good: &Good, evidence: &Evidence<'_>) -> bool {
+    good.bound
+        .is_none_or(|bound| evidence.certificate.is_some_and(|certificate| certificate.fingerprint == bound))
 }
 
 impl Challenge {
@@ -91,3 +248,6 @@ impl Challenge {
         Some(Self { resource: auth.resource.clone().filter(|_| !issuers.is_empty()), issuers, scopes })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ mod authenticator;
 mod clock;
 mod evidence;
 mod fetch;
+mod identity;
 mod permit;
 mod principal;
 mod rejection;
@@ -12,6 +13,9 @@ pub use authenticator::{Authenticator, AuthenticatorError, Challenge};
 pub use clock::{Clock, SystemClock};
 pub use evidence::{CertificateName, ClientCertificate, Evidence};
 pub use fetch::{Fetch, FetchError, Reach};
+pub use identity::api_keys::new_api_key;
+pub use identity::signing::{SigningError, SigningKey};
+pub use identity::token::{Token, TokenError};
 pub use permit::{
     Action, ClassKey, Context, Denied, Hints, Item, ItemKind, Permit, Policies, PolicyProblem, Tool,
 };

@@ -87,6 +87,19 @@ fn run_session(sdk: Sdk, arguments: &[&str], steps: &[Value]) -> Report {
     Report { version, steps }
 }
 
+/// Has a client that knows a URL alone find out how to log in, do so as `account`, and list the tools. What it reports stands
+/// in `peers/drivers/login.mjs`.
+pub fn login(sdk: Sdk, mode: &str, url: &str, account: &str) -> Value {
+    let (mut command, script) = match sdk {
+        Sdk::Python => (peers::python(), "login.py"),
+        Sdk::TypeScript => (peers::node(), "login.mjs"),
+    };
+    command.arg(peers::peers().join("drivers").join(script)).args([url, mode, account]);
+    let exit = Process::run(&mut command, "");
+    assert!(exit.status.success(), "{sdk:?} {mode}: {}\n{}", exit.status, exit.stderr);
+    parse(&exit)
+}
+
 /// Runs Inspector's command line against `url` in an era (`legacy`, `auto` or `modern`) and returns the result.
 pub fn inspector(era: &str, url: &str, arguments: &[&str]) -> Value {
     run_inspector(era, &["--server-url", url, "--transport", "http"], arguments)

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::file;
-use crate::model::{Listener, Tls};
+use crate::model::{Listener, Tls, TlsClients};
 use crate::report::quote;
 use crate::tree::Path;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,7 +18,12 @@ pub(super) fn listener(checker: &mut Checker<'_>, written: file::Listener) -> Li
     let tls = written.tls.map(|tls| {
         let here = here.key("tls");
         let certificate = checker.existing_file(&here.key("certificate"), &tls.certificate);
-        Tls { certificate, key: checker.existing_file(&here.key("key"), &tls.key) }
+        let key = checker.existing_file(&here.key("key"), &tls.key);
+        let clients = tls.clients.map(|clients| TlsClients {
+            ca: checker.existing_file(&here.key("clients").key("ca"), &clients.ca),
+            required: clients.required.unwrap_or(false),
+        });
+        Tls { certificate, key, clients }
     });
     let allowed_origins = written.allowed_origins.unwrap_or_default();
     for (index, written) in allowed_origins.iter().enumerate() {

@@ -38,4 +38,18 @@ pub(crate) struct Tls {
     pub(crate) certificate: String,
     /// PEM file of the private key. A relative path starts at the configuration file's folder.
     pub(crate) key: String,
+    /// Asks clients for certificates (mutual TLS). Default: none are asked for.
+    pub(crate) clients: Option<TlsClients>,
+}
+
+/// Which client certificates the listener takes. What they are good for stands in `auth.certificates` of each endpoint.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsClients {
+    /// PEM file of the authorities that vouch for clients; read again when it changes. A relative path starts at the
+    /// configuration file's folder.
+    pub(crate) ca: String,
+    /// Refuse connections of clients that have no certificate.
+    #[schemars(extend("default" = false))]
+    pub(crate) required: Option<bool>,
 }

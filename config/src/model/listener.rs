@@ -36,6 +36,17 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The private key.
     pub key: PathBuf,
+    /// Whom to trust to vouch for clients; absent: no client is asked for a certificate.
+    pub clients: Option<TlsClients>,
+}
+
+/// Which client certificates the listener takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TlsClients {
+    /// The authorities, a PEM file; re-read when it changes.
+    pub ca: PathBuf,
+    /// Whether a client without a certificate cannot connect. Default false.
+    pub required: bool,
 }
 
 impl Default for Listener {

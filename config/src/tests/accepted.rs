@@ -42,7 +42,7 @@ fn keys_without_a_value_say_nothing() {
 #[test]
 fn every_key_reaches_the_model() {
     let folder = tempfile::tempdir().unwrap();
-    for file in ["cert.pem", "key.pem", "ca.pem"] {
+    for file in ["cert.pem", "key.pem", "clients.pem", "ca.pem"] {
         fs::write(folder.path().join(file), "").unwrap();
     }
     fs::write(folder.path().join("token"), "Bearer abc\r\n").unwrap();
@@ -52,14 +52,18 @@ fn every_key_reaches_the_model() {
         load(&file, &super::Variables).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(warnings, []);
     let at = |name: &str| folder.path().join(name);
-    assert_eq!(watched, ["ca.pem", "cert.pem", "key.pem", "token", "weir.yaml"].map(at));
+    assert_eq!(watched, ["ca.pem", "cert.pem", "clients.pem", "key.pem", "token", "weir.yaml"].map(at));
 
     let seconds = Duration::from_secs;
     assert_eq!(
         config.listener,
         Listener {
             address: "0.0.0.0:9000".parse().unwrap(),
-            tls: Some(Tls { certificate: at("cert.pem"), key: at("key.pem") }),
+            tls: Some(Tls {
+                certificate: at("cert.pem"),
+                key: at("key.pem"),
+                clients: Some(TlsClients { ca: at("clients.pem"), required: true }),
+            }),
             http2: false,
             h2c: false,
             allowed_origins: vec!["https://app.example.com".to_owned()],

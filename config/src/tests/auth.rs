@@ -261,6 +261,8 @@ fn what_could_not_tell_callers_is_refused() {
         (
             auth("certificates: {allow: ['[']}"),
             &[
+                "2:34 endpoints.m.auth.certificates: the listener asks no client for a certificate \
+                 (name the authorities of clients in `listener.tls.clients`)",
                 "2:57 endpoints.m.auth.certificates.allow[0]: not a pattern: unclosed character class; missing ']'",
             ],
         ),

@@ -129,6 +129,14 @@ fn listeners_that_cannot_work_are_refused() {
             ],
         ),
         (
+            "listener: {address: '0.0.0.0:1'}\nbackends: {a: {command: x}}".to_owned(),
+            &[
+                "1:21 listener.address: others than this machine's programs can reach this address, and the endpoint \
+               `default` asks nobody who they are (name in its `auth` by which callers show who they are; or, where \
+               whoever comes may do everything, `insecure: true`)",
+            ],
+        ),
+        (
             with(
                 "listener:\n  allowed_origins: ['*', x.org, 'https://x.org/', 'HTTPS://x:443', 'vscode-webview://a']",
             ),

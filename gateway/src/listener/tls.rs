@@ -1,12 +1,14 @@
-//! The certificate and key of the listener, read again when the files change.
+//! The certificate and key of the listener, and whom it trusts to vouch for clients; read again when the files change.
 
+use super::clients::Clients;
 use crate::error::GatewayError;
 use arc_swap::ArcSwap;
 use pingora_core::listeners::tls::Acceptor;
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 pub(crate) struct Certificate {
     files: Tls,
     current: ArcSwap<CertifiedKey>,
+    /// Who vouches for clients, where they may show certificates.
+    clients: Option<Arc<Clients>>,
 }
 
 impl ResolvesServerCert for Certificate {
@@ -33,24 +37,41 @@ impl Certificate {
     /// Reads the files.
     pub(crate) fn read(files: &Tls) -> Result<Arc<Self>, GatewayError> {
         let current = ArcSwap::from_pointee(read(files).map_err(GatewayError::Tls)?);
-        Ok(Arc::new(Self { files: files.clone(), current }))
+        let clients = files.clients.as_ref().map(Clients::read).transpose().map_err(GatewayError::Tls)?;
+        Ok(Arc::new(Self { files: files.clone(), current, clients }))
     }
 
     /// The side of the handshake that pingora drives.
     pub(crate) fn acceptor(self: &Arc<Self>, http2: bool) -> Result<Acceptor, GatewayError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let builder = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(|error| GatewayError::Tls(error.to_string()))?
-            .with_no_client_auth()
-            .with_cert_resolver(self.clone());
+            .map_err(|error| GatewayError::Tls(error.to_string()))?;
+        let mut config = match &self.clients {
+            None => builder.with_no_client_auth().with_cert_resolver(self.clone()),
+            Some(clients) => {
+                let builder = builder.with_client_cert_verifier(clients.clone());
+                let mut config = builder.with_cert_resolver(self.clone());
+                // Who comes back is looked at again: what was good in an earlier connection may not be any more.
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+                config.send_tls13_tickets = 0;
+                config
+            }
+        };
         let protocols: &[&[u8]] = if http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         Ok(Acceptor::from_server_config(Arc::new(config)))
     }
 
+    /// Who vouches for clients, where they may show certificates.
+    pub(super) fn clients(&self) -> Option<&Arc<Clients>> {
+        self.clients.as_ref()
+    }
+
     /// Reads the files again. What cannot be used is reported and changes nothing.
     pub(crate) fn read_again(&self) {
+        if let Some(clients) = &self.clients {
+            clients.read_again();
+        }
         match read(&self.files) {
             Ok(key) if key.cert == self.current.load().cert => {}
             Ok(key) => {
@@ -77,10 +98,16 @@ impl Certificate {
         }
     }
 
-    fn changed_at(&self) -> [Option<SystemTime>; 2] {
+    fn changed_at(&self) -> [Option<SystemTime>; 3] {
         let of = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
-        [of(&self.files.certificate), of(&self.files.key)]
+        let clients = self.files.clients.as_ref().and_then(|clients| of(&clients.ca));
+        [of(&self.files.certificate), of(&self.files.key), clients]
     }
+}
+
+/// The one provider of cryptography.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
 }
 
 fn read(files: &Tls) -> Result<CertifiedKey, String> {

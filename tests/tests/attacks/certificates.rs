@@ -42,7 +42,8 @@ const SIGNING: &str = "[ca]\ndefault_ca=all\n[all]\ndatabase=index.txt\nnew_cert
 
 /// Makes a certificate for `dns`, of an authority, that is good between two times.
 fn leaf(folder: &Path, name: &str, authority: &str, dns: &str, (start, end): (&str, &str)) {
-    let write = |file: &str, text: &str| std::fs::write(folder.join(file), text).expect("a file can be written");
+    let write =
+        |file: &str, text: &str| std::fs::write(folder.join(file), text).expect("a file can be written");
     let extensions = "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=clientAuth\nsubjectAltName=DNS:";
     write("leaf.cnf", &format!("{extensions}{dns}\n"));
     write("ca.cnf", SIGNING);
@@ -51,8 +52,19 @@ fn leaf(folder: &Path, name: &str, authority: &str, dns: &str, (start, end): (&s
     openssl(
         folder,
         &[
-            "req", "-new", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=agent",
-            "-keyout", &key, "-out", &request,
+            "req",
+            "-new",
+            "-nodes",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-subj",
+            "/CN=agent",
+            "-keyout",
+            &key,
+            "-out",
+            &request,
         ],
     );
     let (signer, signing_key, made) =
@@ -60,8 +72,26 @@ fn leaf(folder: &Path, name: &str, authority: &str, dns: &str, (start, end): (&s
     openssl(
         folder,
         &[
-            "ca", "-batch", "-notext", "-rand_serial", "-config", "ca.cnf", "-extfile", "leaf.cnf", "-cert", &signer,
-            "-keyfile", &signing_key, "-in", &request, "-out", &made, "-startdate", start, "-enddate", end,
+            "ca",
+            "-batch",
+            "-notext",
+            "-rand_serial",
+            "-config",
+            "ca.cnf",
+            "-extfile",
+            "leaf.cnf",
+            "-cert",
+            &signer,
+            "-keyfile",
+            &signing_key,
+            "-in",
+            &request,
+            "-out",
+            &made,
+            "-startdate",
+            start,
+            "-enddate",
+            end,
         ],
     );
 }
@@ -95,18 +125,8 @@ fn attempt(required: bool) {
     leaf(path, "agent", "good", "agent.test", NOW);
     leaf(path, "guest", "good", "guest.test", NOW);
     leaf(path, "stranger", "other", "agent.test", NOW);
-    leaf(
-        path,
-        "past",
-        "good",
-        "agent.test", ("20200101000000Z", "20210101000000Z"),
-    );
-    leaf(
-        path,
-        "future",
-        "good",
-        "agent.test", ("20900101000000Z", "20910101000000Z"),
-    );
+    leaf(path, "past", "good", "agent.test", ("20200101000000Z", "20210101000000Z"));
+    leaf(path, "future", "good", "agent.test", ("20900101000000Z", "20910101000000Z"));
     let stage = Stage::listening(
         json!({
             "conflicts": "priority",

@@ -1,0 +1,190 @@
+//! Tokens that the issuer is asked about.
+
+use super::idp::{Bench, ISSUER, Key, issuer, with, without};
+use crate::RejectionKind;
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime};
+use weir_config::{ClientAuthentication, Introspection, Secret};
+
+const ASK: &str = "https://idp.example.com/ask";
+
+fn asking() -> Introspection {
+    Introspection {
+        url: None,
+        client_id: "we:ir".to_owned(),
+        client_secret: Secret::new("s&cret".to_owned()),
+        method: ClientAuthentication::Basic,
+        opaque: true,
+        cache: Duration::from_secs(30),
+        every: None,
+    }
+}
+
+fn bench(change: impl FnOnce(&mut Introspection)) -> Bench {
+    let mut introspection = asking();
+    change(&mut introspection);
+    Bench::new(&[], |auth| auth.issuers[0].introspection = Some(introspection))
+}
+
+fn answer(bench: &Bench) -> Value {
+    with(with(bench.claims(), "active", json!(true)), "token_type", json!("Bearer"))
+}
+
+#[tokio::test]
+async fn an_opaque_token_is_good_where_its_issuer_says_so() {
+    let bench = bench(|_| {});
+    bench.page(ASK, 200, &with(answer(&bench), "client_id", json!("app")).to_string());
+    let principal = bench.bearer("opaque~token").await.unwrap();
+    assert_eq!((principal.issuer(), principal.subject(), principal.client()), (ISSUER, "ada", Some("app")));
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(bench.clock.seconds() + 600);
+    assert_eq!((principal.until(), principal.scopes()), (Some(end), &["mcp".to_owned()][..]));
+    {
+        let asked = bench.idp.asked.lock();
+        let (_, body, credential) = asked.iter().find(|(url, ..)| url == ASK).unwrap();
+        assert_eq!(body, "token=opaque%7Etoken&token_type_hint=access_token");
+        // `we%3Air:s%26cret` in base64.
+        assert_eq!(credential.as_deref(), Some("Basic d2UlM0FpcjpzJTI2Y3JldA=="));
+    }
+    // Its answer is kept for as long as the configuration says, and not longer.
+    bench.clock.pass(Duration::from_secs(29));
+    assert!(bench.bearer("opaque~token").await.is_ok());
+    assert_eq!(bench.asked("/ask"), 1);
+    bench.clock.pass(Duration::from_secs(1));
+    bench.page(ASK, 200, r#"{"active":false}"#);
+    assert_eq!(bench.bearer("opaque~token").await.unwrap_err().kind, RejectionKind::Invalid);
+    assert_eq!(bench.asked("/ask"), 2);
+    // A bad one is not asked about by every request.
+    assert!(bench.bearer("opaque~token").await.is_err());
+    assert_eq!(bench.asked("/ask"), 2);
+}
+
+#[tokio::test]
+async fn name_and_secret_may_stand_in_the_body() {
+    let bench = bench(|asking| {
+        asking.method = ClientAuthentication::Post;
+        asking.url = Some("https://idp.example.com/other/ask".to_owned());
+    });
+    bench.page("https://idp.example.com/other/ask", 200, &answer(&bench).to_string());
+    assert!(bench.bearer("t").await.is_ok());
+    let asked = bench.idp.asked.lock();
+    let (_, body, credential) = &asked[0];
+    assert_eq!(body, "token=t&token_type_hint=access_token&client_id=we%3Air&client_secret=s%26cret");
+    assert_eq!(*credential, None);
+}
+
+#[tokio::test]
+async fn what_an_issuer_says_is_held_against_the_configuration() {
+    let invalid = RejectionKind::Invalid;
+    let unavailable = RejectionKind::Unavailable;
+    let bench = bench(|_| {});
+    let good = answer(&bench);
+    let now = bench.clock.seconds();
+    let cases = [
+        ("another audience", 200, with(good.clone(), "aud", json!("x")).to_string(), &invalid),
+        ("no audience", 200, without(good.clone(), "aud").to_string(), &invalid),
+        ("another issuer", 200, with(good.clone(), "iss", json!("https://x")).to_string(), &invalid),
+        ("ended", 200, with(good.clone(), "exp", json!(now)).to_string(), &invalid),
+        (
+            "a refresh token",
+            200,
+            with(good.clone(), "token_type", json!("refresh_token")).to_string(),
+            &invalid,
+        ),
+        ("bound by DPoP", 200, with(good.clone(), "token_type", json!("DPoP")).to_string(), &invalid),
+        ("no subject", 200, without(good.clone(), "sub").to_string(), &invalid),
+        ("active in words", 200, with(good.clone(), "active", json!("true")).to_string(), &unavailable),
+        ("active as a number", 200, with(good.clone(), "active", json!(1)).to_string(), &unavailable),
+        ("nothing", 200, "{}".to_owned(), &unavailable),
+        ("active twice", 200, format!(r#"{{"active":false,{}"#, &good.to_string()[1..]), &unavailable),
+        ("refused", 401, good.to_string(), &unavailable),
+        ("created", 201, good.to_string(), &unavailable),
+        ("no JSON", 200, "active".to_owned(), &unavailable),
+    ];
+    for (index, (name, status, page, kind)) in cases.into_iter().enumerate() {
+        bench.page(ASK, status, &page);
+        let rejection = bench.bearer(&format!("t{index}")).await.unwrap_err();
+        assert_eq!(rejection.kind, *kind, "{name}: {}", rejection.reason);
+    }
+    bench.page(ASK, 200, &without(good, "iss").to_string());
+    assert!(bench.bearer("without-iss").await.is_ok());
+    bench.idp.pages.lock().clear();
+    assert_eq!(bench.bearer("down").await.unwrap_err().kind, unavailable);
+}
+
+#[tokio::test]
+async fn a_token_without_an_end_is_good_for_a_minute() {
+    let bench = bench(|asking| asking.cache = Duration::ZERO);
+    bench.page(ASK, 200, &without(answer(&bench), "exp").to_string());
+    let end = SystemTime::UNIX_EPOCH + Duration::from_secs(bench.clock.seconds() + 60);
+    assert_eq!(bench.bearer("t").await.unwrap().until(), Some(end));
+    assert!(bench.bearer("t").await.is_ok());
+    assert_eq!(bench.asked("/ask"), 2, "an answer is not kept");
+}
+
+#[tokio::test]
+async fn a_client_that_acts_for_itself_is_its_own_subject() {
+    let bench = bench(|_| {});
+    let own = with(without(answer(&bench), "sub"), "client_id", json!("agent"));
+    bench.page(ASK, 200, &own.to_string());
+    assert_eq!(bench.bearer("t").await.unwrap().subject(), "agent");
+    bench.page(ASK, 200, &with(own, "username", json!("ada")).to_string());
+    assert_eq!(bench.bearer("u").await.unwrap_err().kind, RejectionKind::Invalid);
+}
+
+#[tokio::test]
+async fn a_signed_token_goes_to_nobody_but_its_issuer() {
+    let (key, own) = (Key::p256(), Key::p256());
+    let bench = Bench::new(&[key.public("a")], |auth| {
+        let mut other = issuer("https://other.example.com");
+        other.introspection = Some(Introspection { url: Some(ASK.to_owned()), ..asking() });
+        auth.issuers.push(other);
+    });
+    bench.page(ASK, 200, &answer(&bench).to_string());
+    let claims = bench.claims();
+    let header = r#"{"alg":"ES256","kid":"a"}"#;
+    let blank = format!(" {header}");
+    for (name, token) in [
+        ("forged", own.token(header, &claims.to_string())),
+        ("of nobody", key.token(header, &with(claims.clone(), "iss", json!("https://nobody")).to_string())),
+        ("without issuer", key.token(header, &without(claims.clone(), "iss").to_string())),
+        ("ended", key.token(header, &with(claims.clone(), "exp", json!(1)).to_string())),
+        ("a part more", format!("{}.x", key.token(header, &claims.to_string()))),
+        ("a part less", key.token(header, &claims.to_string()).rsplit_once('.').unwrap().0.to_owned()),
+        ("begun by a blank", key.token(&blank, &claims.to_string()).replacen('.', "..", 1)),
+    ] {
+        assert!(bench.bearer(&token).await.is_err(), "{name}");
+    }
+    assert_eq!(bench.asked("/ask"), 0);
+    assert!(bench.bearer(&key.token(header, &claims.to_string())).await.is_ok());
+    assert_eq!(bench.asked("/ask"), 0);
+    // What nobody can read may be the other's.
+    assert_eq!(bench.bearer("opaque").await.unwrap_err().kind, RejectionKind::Invalid);
+    assert_eq!(bench.asked("/ask"), 1);
+}
+
+#[tokio::test]
+async fn a_verified_token_is_asked_about_again_and_again() {
+    let key = Key::p256();
+    let mut introspection = asking();
+    introspection.every = Some(Duration::from_secs(60));
+    introspection.opaque = false;
+    let bench = Bench::new(&[key.public("a")], |auth| auth.issuers[0].introspection = Some(introspection));
+    bench.page(ASK, 200, r#"{"active":true}"#);
+    let token = key.token(r#"{"alg":"ES256","kid":"a"}"#, &bench.claims().to_string());
+    assert!(bench.bearer(&token).await.is_ok());
+    bench.clock.pass(Duration::from_secs(59));
+    assert!(bench.bearer(&token).await.is_ok());
+    assert_eq!(bench.asked("/ask"), 1);
+    bench.clock.pass(Duration::from_secs(1));
+    assert!(bench.bearer(&token).await.is_ok());
+    assert_eq!(bench.asked("/ask"), 2);
+    bench.clock.pass(Duration::from_secs(60));
+    bench.page(ASK, 500, "");
+    assert_eq!(bench.bearer(&token).await.unwrap_err().kind, RejectionKind::Unavailable);
+    bench.page(ASK, 200, r#"{"active":false}"#);
+    assert_eq!(bench.bearer(&token).await.unwrap_err().kind, RejectionKind::Invalid);
+    // What is refused stays so, and an opaque token is not asked about.
+    assert_eq!(bench.bearer(&token).await.unwrap_err().kind, RejectionKind::Invalid);
+    assert_eq!(bench.bearer("opaque").await.unwrap_err().kind, RejectionKind::Invalid);
+    assert_eq!(bench.asked("/ask"), 4);
+}

@@ -1,0 +1,104 @@
+//! The one credential of a request.
+
+use super::api_keys::PREFIX;
+use super::token::LONGEST;
+use crate::{ClientCertificate, Evidence, Rejection, RejectionKind};
+
+/// The one credential of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Credential<'e> {
+    /// A token, signed or opaque.
+    Bearer(&'e str),
+    /// An API key.
+    ApiKey(&'e [u8]),
+    /// A client certificate, where the request itself brings nothing.
+    Certificate(&'e ClientCertificate),
+}
+
+impl<'e> Credential<'e> {
+    /// The credential that decides. What a request brings goes before what its connection has: a bad token does not become good
+    /// by a certificate. `X-API-Key` is a header like any other where no API keys are configured (`api_keys`).
+    ///
+    /// # Errors
+    /// There is none, there are two, or it is not written as RFC 6750 section 2.1 has it.
+    pub(crate) fn of(evidence: &Evidence<'e>, api_keys: bool) -> Result<Self, Rejection> {
+        let malformed = |reason: &str| Rejection::new(RejectionKind::Malformed, reason);
+        match (evidence.authorization, evidence.api_key.filter(|_| api_keys)) {
+            (Some(_), Some(_)) => Err(malformed("both `Authorization` and `X-API-Key`")),
+            (None, Some(key)) => Ok(Self::ApiKey(key)),
+            (Some(value), None) => {
+                let (scheme, rest) = value.split_at_checked(6).unwrap_or((value, &[]));
+                if !scheme.eq_ignore_ascii_case(b"bearer") || rest.first().is_some_and(|byte| *byte != b' ') {
+                    return Err(Rejection::new(
+                        RejectionKind::Missing,
+                        "`Authorization` of a scheme that is not taken",
+                    ));
+                }
+                let token = rest.trim_ascii();
+                if token.len() > LONGEST {
+                    return Err(Rejection::new(RejectionKind::Invalid, "the token is longer than 16 KiB"));
+                }
+                let body = token.trim_ascii_end();
+                let padding = body.iter().rev().take_while(|byte| **byte == b'=').count();
+                let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+                let letters = body.get(..body.len() - padding).unwrap_or_default();
+                match std::str::from_utf8(body) {
+                    Ok(text) if !letters.is_empty() && letters.iter().all(plain) => {
+                        Ok(if text.starts_with(PREFIX) { Self::ApiKey(body) } else { Self::Bearer(text) })
+                    }
+                    _ => Err(malformed("`Authorization: Bearer` without a token")),
+                }
+            }
+            (None, None) => match evidence.certificate {
+                Some(certificate) => Ok(Self::Certificate(certificate)),
+                None => Err(Rejection::new(RejectionKind::Missing, "no credential")),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_one_credential() {
+        let shown = |authorization: Option<&[u8]>, api_key: Option<&[u8]>| match Credential::of(
+            &Evidence { authorization, api_key, certificate: None },
+            true,
+        ) {
+            Ok(Credential::Bearer(token)) => format!("bearer {token}"),
+            Ok(Credential::ApiKey(key)) => format!("key {}", String::from_utf8_lossy(key)),
+            Ok(Credential::Certificate(_)) => "certificate".to_owned(),
+            Err(rejection) => format!("{:?}", rejection.kind),
+        };
+        let bearer = |value: &str| shown(Some(value.as_bytes()), None);
+        for (value, expected) in [
+            ("Bearer a.b-c_d~+/==", "bearer a.b-c_d~+/=="),
+            ("bEARER  x ", "bearer x"),
+            ("Bearer weir_abc", "key weir_abc"),
+            ("Bearer", "Malformed"),
+            ("Bearer ", "Malformed"),
+            ("Bearer ==", "Malformed"),
+            ("Bearer a=b", "Malformed"),
+            ("Bearer a b", "Malformed"),
+            ("Bearer a,b", "Malformed"),
+            ("Bearer a, Bearer b", "Malformed"),
+            ("Bearer \"a\"", "Malformed"),
+            ("Bearer é", "Malformed"),
+            ("Bearer\ta", "Missing"),
+            ("Bearera", "Missing"),
+            ("Bear", "Missing"),
+            ("", "Missing"),
+            ("Basic dXNlcjpwYXNz", "Missing"),
+            ("DPoP a", "Missing"),
+        ] {
+            assert_eq!(bearer(value), expected, "{value}");
+        }
+        assert_eq!(shown(Some(b"Bearer \xff"), None), "Malformed");
+        assert_eq!(bearer(&format!("Bearer {}", "a".repeat(LONGEST + 1))), "Invalid");
+        assert_eq!(shown(None, Some(b"anything")), "key anything");
+        assert_eq!(shown(Some(b"Bearer a"), Some(b"b")), "Malformed");
+        assert_eq!(shown(None, None), "Missing");
+    }
+}
