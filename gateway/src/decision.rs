@@ -5,6 +5,7 @@
 
 use crate::catalog::{Catalog, Entry, List};
 use crate::endpoint::Endpoint;
+use crate::error::GatewayError;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -85,6 +86,17 @@ pub(crate) fn sees(
         List::Resources => may(Action::ReadResource, &catalog.identity_of(entry).item(spec)),
         List::Templates => may(Action::ReadResource, &template(spec, entry)),
     }
+}
+
+/// What callers may do at an endpoint.
+pub(crate) fn policies(spec: &Spec) -> Result<Policies, GatewayError> {
+    let Some(policies) = &spec.policies else {
+        return Ok(if spec.auth.is_anonymous() { Policies::anonymous() } else { Policies::nobody() });
+    };
+    Policies::new(policies, &spec.name, &[]).map_err(|problems| GatewayError::Policies {
+        endpoint: spec.name.clone(),
+        problems: problems.iter().map(ToString::to_string).collect(),
+    })
 }
 
 /// Tells policies of the tools of `catalog`, whose arguments they may read. Answers what is odd about the two together.

@@ -1,5 +1,7 @@
 //! Looking at every backend once and at what the endpoints would show, without serving anything.
 
+mod access;
+mod asked;
 mod endpoint;
 mod finding;
 mod items;
@@ -7,16 +9,15 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub use access::{Leave, Offered, Surveyed, survey};
 pub use finding::{Finding, HiddenBy, Judged, Settled, Severity};
 
-use crate::catalog::{List, Stock};
+use crate::catalog::List;
 use crate::error::GatewayError;
-use futures_util::future::join_all;
 use serde::Serialize;
-use std::sync::Arc;
-use std::time::Duration;
-use weir_backends::{Backend, BackendError, Inventory};
-use weir_config::{Config, Timeouts, Transport};
+use asked::Asked;
+use weir_backends::{BackendError, Inventory};
+use weir_config::{Config, Transport};
 use weir_protocol::{Era, Method};
 use weir_runtime::Guardian;
 
@@ -98,50 +99,12 @@ impl Examination {
 /// # Errors
 /// The system refuses threads.
 pub fn examine(config: &Config, guardian: &Guardian) -> Result<Examination, GatewayError> {
-    let background = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let wait = match config.timeouts.start {
-        Duration::ZERO => Timeouts::default().start,
-        wait => wait,
-    };
-    let backends: Vec<Result<Arc<dyn Backend>, BackendError>> = config
-        .backends
-        .iter()
-        .map(|spec| weir_backends::connect(spec, guardian, background.handle()))
-        .collect();
-    let asked = background.block_on(async {
-        let asked = join_all(backends.iter().map(|backend| ask(backend, wait))).await;
-        join_all(backends.iter().flatten().map(|backend| backend.close())).await;
-        asked
-    });
-    drop(backends);
-    background.shutdown_timeout(Duration::from_secs(1));
-    let examined = config
-        .backends
-        .iter()
-        .zip(&asked)
-        .map(|(spec, asked)| self::backend(spec, asked.as_deref()))
-        .collect();
-    let inventory = |name: &String| {
-        let at = config.backends.iter().position(|spec| spec.name == *name)?;
-        asked.get(at)?.as_ref().ok().cloned()
-    };
-    let endpoints = config.endpoints.iter().map(|spec| {
-        let stock = |name: &String| Stock { name: name.clone(), inventory: inventory(name) };
-        let stocks: Vec<Stock> = spec.backends.iter().map(stock).collect();
-        endpoint::examine(spec, &stocks)
-    });
+    let asked = Asked::every(config, guardian)?;
+    let backends = config.backends.iter().zip(asked.answers());
+    let examined = backends.map(|(spec, answer)| self::backend(spec, answer)).collect();
+    let endpoints =
+        config.endpoints.iter().map(|spec| endpoint::examine(spec, &asked.stocks(config, spec)));
     Ok(Examination { backends: examined, endpoints: endpoints.collect() })
-}
-
-/// Everything that a backend offers, asked for once.
-async fn ask(
-    backend: &Result<Arc<dyn Backend>, BackendError>,
-    wait: Duration,
-) -> Result<Arc<Inventory>, BackendError> {
-    let backend = backend.as_ref().map_err(Clone::clone)?;
-    let timeout = || BackendError::Timeout { what: "its first lists", after: wait };
-    let inventory = tokio::time::timeout(wait, backend.inventory()).await;
-    inventory.unwrap_or_else(|_| Err(timeout())).map(Arc::new)
 }
 
 fn backend(spec: &weir_config::Backend, asked: Result<&Inventory, &BackendError>) -> ExaminedBackend {

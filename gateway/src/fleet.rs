@@ -1,6 +1,7 @@
 //! The backends that run, from one configuration to the next.
 
 use crate::attached::Attached;
+use crate::decision;
 use crate::drain::{Drain, Phase, reached};
 use crate::endpoint::Endpoint;
 use crate::error::GatewayError;
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use weir_backends::Outbound;
 use weir_config::Config;
-use weir_policies::{Authenticator, Fetch, Policies};
+use weir_policies::{Authenticator, Fetch};
 use weir_runtime::Guardian;
 
 /// Calls that are given up have this long to tell their clients.
@@ -152,7 +153,7 @@ impl Fleet {
             self.count += 1;
             let authenticator = self.authenticator(spec, before)?;
             let before = before.map(Arc::as_ref);
-            let policies = policies(spec)?;
+            let policies = decision::policies(spec)?;
             let endpoint = Endpoint::new(spec.clone(), own, before, self.count, authenticator, policies);
             all.push(Arc::new(endpoint.map_err(|conflicts| unresolved(&spec.name, &conflicts))?));
         }
@@ -292,17 +293,6 @@ impl Fleet {
 fn unresolved(endpoint: &str, conflicts: &[crate::catalog::Conflict]) -> GatewayError {
     let conflicts = conflicts.iter().map(ToString::to_string).collect();
     GatewayError::Conflicts { endpoint: endpoint.to_owned(), conflicts }
-}
-
-/// What callers may do at an endpoint.
-fn policies(spec: &weir_config::Endpoint) -> Result<Policies, GatewayError> {
-    let Some(policies) = &spec.policies else {
-        return Ok(if spec.auth.is_anonymous() { Policies::anonymous() } else { Policies::nobody() });
-    };
-    Policies::new(policies, &spec.name, &[]).map_err(|problems| GatewayError::Policies {
-        endpoint: spec.name.clone(),
-        problems: problems.iter().map(ToString::to_string).collect(),
-    })
 }
 
 /// Closes backends at once.

@@ -1,6 +1,7 @@
 //! Who calls, and what they may do: the only place where a [`Permit`] is made.
 
 mod authenticator;
+mod cedar;
 mod clock;
 mod evidence;
 mod fetch;
@@ -10,6 +11,7 @@ mod principal;
 mod rejection;
 
 pub use authenticator::{Authenticator, AuthenticatorError, Challenge};
+pub use cedar::{Explained, Explanation, Outcome};
 pub use clock::{Clock, SystemClock};
 pub use evidence::{CertificateName, ClientCertificate, Evidence};
 pub use fetch::{Fetch, FetchError, Reach};

@@ -1,6 +1,7 @@
 //! The decision, and the proof of it that a backend asks for.
 
 use crate::Principal;
+use crate::cedar::{self, Cedar, Explanation};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -188,6 +189,7 @@ pub struct Policies {
 enum Rule {
     AnonymousOnly,
     Nobody,
+    Cedar(Box<Cedar>),
 }
 
 impl Policies {
@@ -200,8 +202,7 @@ impl Policies {
         endpoint: &str,
         tools: &[Tool<'_>],
     ) -> Result<Self, Vec<PolicyProblem>> {
-        let _ = (policies, endpoint, tools);
-        Ok(Self { rule: Rule::Nobody })
+        Ok(Self { rule: Rule::Cedar(Box::new(Cedar::new(policies, endpoint, tools)?)) })
     }
 
     /// Those of an endpoint without authentication and without policies: the anonymous principal may do everything, nobody
@@ -215,17 +216,27 @@ impl Policies {
         Self { rule: Rule::Nobody }
     }
 
+    /// The schema that the policies of an endpoint are checked against, in Cedar's own language.
+    pub fn schema(policies: &weir_config::Policies) -> String {
+        cedar::schema(&policies.claims)
+    }
+
     /// What is odd about the policies without being wrong.
     pub fn warnings(&self) -> &[PolicyProblem] {
-        &[]
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.warnings(),
+            Rule::AnonymousOnly | Rule::Nobody => &[],
+        }
     }
 
     /// Takes in which tools the endpoint lists from now on, with their arguments; a call of another tool is denied where a
-    /// policy reads arguments. Answers what is odd about the policies in the light of them; what was answered the last time
+    /// policy reads arguments. Answers what is odd about the policies in the light of them; what was answered before
     /// already is left out.
     pub fn learn(&self, tools: &[Tool<'_>]) -> Vec<PolicyProblem> {
-        let _ = tools;
-        Vec::new()
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.learn(tools),
+            Rule::AnonymousOnly | Rule::Nobody => Vec::new(),
+        }
     }
 
     /// Decides one call.
@@ -239,12 +250,12 @@ impl Policies {
         item: &Item<'_>,
         context: &Context<'_>,
     ) -> Result<Permit, Denied> {
-        let _ = context;
-        if self.may(principal, action, item) {
-            Ok(Permit { principal: principal.clone(), action })
-        } else {
-            Err(Denied::default())
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.decide(principal, action, item, context)?,
+            Rule::AnonymousOnly if is_anonymous(principal) && !item.name.is_empty() => {}
+            Rule::AnonymousOnly | Rule::Nobody => return Err(Denied::default()),
         }
+        Ok(Permit { principal: principal.clone(), action })
     }
 
     /// Decides about what belongs to a call that was allowed already, such as its task, where the arguments are not at hand:
@@ -268,21 +279,28 @@ impl Policies {
     /// Whether there is a context in which the caller may do this: what lists show. Where it says no, every call is denied;
     /// where it says yes, a call may still be.
     pub fn may(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {
-        let _ = action;
-        match self.rule {
-            Rule::AnonymousOnly => principal.issuer().is_empty() && !item.name.is_empty(),
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.may(principal, action, item),
+            Rule::AnonymousOnly => is_anonymous(principal) && !item.name.is_empty(),
             Rule::Nobody => false,
         }
     }
 
     /// The caller's class: [`may`](Self::may) is the same for all callers of one.
     pub fn class(&self, principal: &Principal) -> ClassKey {
-        ClassKey(principal.issuer().as_bytes().into())
+        ClassKey(match &self.rule {
+            Rule::Cedar(cedar) => cedar.class(principal).into(),
+            Rule::AnonymousOnly | Rule::Nobody => Arc::new([u8::from(is_anonymous(principal))]),
+        })
     }
 
-    /// Tells these policies from all others, also from those of the same text before a reload.
+    /// Tells these policies from all others, also from those of the same text before a reload. Those that are not
+    /// configured never differ.
     pub fn generation(&self) -> u64 {
-        0
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.generation(),
+            Rule::AnonymousOnly | Rule::Nobody => 0,
+        }
     }
 
     /// Whether nothing is decided at all: whoever reaches the endpoint may do everything.
@@ -292,8 +310,37 @@ impl Policies {
 
     /// Whether everybody who reaches the endpoint sees the same lists; where not, no list may be kept for anybody else.
     pub fn show_all_the_same(&self) -> bool {
-        true
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.treats_all_alike(),
+            Rule::AnonymousOnly | Rule::Nobody => true,
+        }
     }
+
+    /// Why a call is allowed or denied; `None` where no policies are configured. It may hold what the caller sent.
+    pub fn explain(
+        &self,
+        principal: &Principal,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+    ) -> Option<Explanation> {
+        match &self.rule {
+            Rule::Cedar(cedar) => Some(cedar.explain(principal, action, item, context)),
+            Rule::AnonymousOnly | Rule::Nobody => None,
+        }
+    }
+
+    /// How many calls the shadow policies would have decided otherwise.
+    pub fn shadow_differences(&self) -> u64 {
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.shadow_differences(),
+            Rule::AnonymousOnly | Rule::Nobody => 0,
+        }
+    }
+}
+
+fn is_anonymous(principal: &Principal) -> bool {
+    principal.issuer().is_empty()
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Which policies a request has to do with, by their scopes: Cedar itself looks at every policy that it is given.
 
 use crate::{Action, Item, ItemKind};
-use cedar_policy::{ActionConstraint, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
+use cedar_policy::{
+    ActionConstraint, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
+};
 use std::collections::HashMap;
 
 /// Whom a policy is about.
@@ -103,7 +105,9 @@ const fn bit(action: Action) -> u8 {
 
 fn bits(uids: &[EntityUid]) -> u8 {
     let named = |uid: &EntityUid| {
-        Action::ALL.into_iter().find(|action| same(uid.type_name(), "Action") && uid.id().unescaped() == action.name())
+        Action::ALL
+            .into_iter()
+            .find(|action| same(uid.type_name(), "Action") && uid.id().unescaped() == action.name())
     };
     uids.iter().filter_map(named).fold(0, |bits, action| bits | bit(action))
 }
@@ -119,7 +123,9 @@ impl Shelf {
     fn add(&mut self, what: Option<&(What, String)>, number: u32) {
         match what {
             None => self.any.push(number),
-            Some((what, id)) => self.named.entry(*what).or_default().entry(id.clone()).or_default().push(number),
+            Some((what, id)) => {
+                self.named.entry(*what).or_default().entry(id.clone()).or_default().push(number)
+            }
         }
     }
 

@@ -128,7 +128,9 @@ impl Record {
             (name.clone(), Field { kind, optional, nullable })
         };
         let rest = schema.get("additionalProperties").filter(|rest| rest.is_object());
-        let rest = rest.map(|rest| kind_of(rest, root, depth + 1)).filter(|(kind, null)| !null && *kind != Kind::Opaque);
+        let rest = rest
+            .map(|rest| kind_of(rest, root, depth + 1))
+            .filter(|(kind, null)| !null && *kind != Kind::Opaque);
         Self {
             fields: properties.into_iter().flatten().map(field).collect(),
             rest: rest.map(|(kind, _)| Box::new(kind)),
@@ -138,7 +140,9 @@ impl Record {
     /// The type of a member.
     fn field(&self, name: &str) -> Option<Field> {
         let known = self.fields.get(name).cloned();
-        known.or_else(|| Some(Field { kind: (**self.rest.as_ref()?).clone(), optional: true, nullable: false }))
+        known.or_else(|| {
+            Some(Field { kind: (**self.rest.as_ref()?).clone(), optional: true, nullable: false })
+        })
     }
 
     /// Only what is wanted of it.
@@ -183,7 +187,12 @@ impl Record {
         let object = Object::read(raw, Span::new(0, raw.len())).map_err(|_| Misfit(path.to_owned()))?;
         let guised = |name: &str| object.fields().iter().any(|field| is_guise(&field.name, name));
         let names: BTreeSet<&str> = match wanted.whole {
-            true => object.fields().iter().map(|field| &*field.name).chain(self.fields.keys().map(String::as_str)).collect(),
+            true => object
+                .fields()
+                .iter()
+                .map(|field| &*field.name)
+                .chain(self.fields.keys().map(String::as_str))
+                .collect(),
             false => wanted.fields.keys().map(String::as_str).collect(),
         };
         let mut pairs = Vec::new();
@@ -220,7 +229,8 @@ fn kind_of(schema: &Value, root: &Value, depth: usize) -> (Kind, bool) {
     match table.get("type") {
         Some(Value::String(name)) => (named(name, schema, root, depth), false),
         Some(Value::Array(names)) => {
-            let others: Vec<&str> = names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect();
+            let others: Vec<&str> =
+                names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect();
             let kind = match others.as_slice() {
                 [name] => named(name, schema, root, depth),
                 _ => Kind::Opaque,

@@ -55,11 +55,13 @@ fn rewritten(expression: &Value, question: Question) -> Value {
         Some(("!", operands)) => {
             json!({ "!": { "arg": rewritten(operand(operands, "arg"), question.turned()) } })
         }
-        Some(("if-then-else", operands)) if !reads_context(operand(operands, "if")) => json!({ "if-then-else": {
+        Some(("if-then-else", operands)) if !reads_context(operand(operands, "if")) => {
+            json!({ "if-then-else": {
             "if": operand(operands, "if"),
             "then": rewritten(operand(operands, "then"), question),
             "else": rewritten(operand(operands, "else"), question),
-        } }),
+        } })
+        }
         _ => question.answer(),
     }
 }

@@ -71,7 +71,7 @@ impl Reads {
     /// Those of a condition.
     pub(crate) fn of(&mut self, expression: &Value) {
         if let Some((variable, names)) = path(expression) {
-            return self.path(variable, &names);
+            return self.path(variable, &names, true);
         }
         let Some((operator, operands)) = operation(expression) else {
             return;
@@ -79,9 +79,11 @@ impl Reads {
         let (left, right) = (operand(operands, "left"), operand(operands, "right"));
         match operator {
             "has" => {
-                if let (Some((variable, mut names)), Some(name)) = (path(left), operand(operands, "attr").as_str()) {
+                if let (Some((variable, mut names)), Some(name)) =
+                    (path(left), operand(operands, "attr").as_str())
+                {
                     names.push(name);
-                    return self.path(variable, &names);
+                    return self.path(variable, &names, false);
                 }
             }
             "contains" | "containsAll" | "containsAny" => {
@@ -135,7 +137,8 @@ impl Reads {
         }
     }
 
-    fn path(&mut self, variable: &str, names: &[&str]) {
+    /// An attribute is read, or only whether it is there.
+    fn path(&mut self, variable: &str, names: &[&str], value: bool) {
         match (variable, names) {
             ("principal", []) => {
                 // Somebody looks at the caller as a whole.
@@ -154,7 +157,7 @@ impl Reads {
                         self.circumstances = ["address", "era", "time", "retry"].map(str::to_owned).into();
                         self.arguments = Some(Wanted::everything());
                     }
-                    ["arguments", rest @ ..] => self.arguments.get_or_insert_default().add(rest),
+                    ["arguments", rest @ ..] => self.arguments.get_or_insert_default().add(rest, value),
                     [name, ..] => drop(self.circumstances.insert((*name).to_owned())),
                 }
             }

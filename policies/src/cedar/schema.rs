@@ -11,8 +11,11 @@ const SHIPPED: &str = include_str!("weir.cedarschema");
 
 /// The schema of an endpoint, as text.
 pub(crate) fn text(claims: &BTreeMap<String, ClaimKind>, tool: &Record, prompt: &Record) -> String {
-    let line = |name: &str, record: &Record| (format!("type {name} = {{}};"), format!("type {name} = {};", record.cedar()));
-    let parts = [line("Claims", &of_claims(claims)), line("ToolArguments", tool), line("PromptArguments", prompt)];
+    let line = |name: &str, record: &Record| {
+        (format!("type {name} = {{}};"), format!("type {name} = {};", record.cedar()))
+    };
+    let parts =
+        [line("Claims", &of_claims(claims)), line("ToolArguments", tool), line("PromptArguments", prompt)];
     parts.iter().fold(SHIPPED.to_owned(), |text, (from, to)| text.replacen(from, to, 1))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::PolicyProblem;
 use miette::Diagnostic as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use weir_config::{Diagnostic, PolicySource};
 
 /// Widest line of a policy that a finding shows, in characters.
@@ -86,7 +86,17 @@ impl<'s> Piece<'s> {
 impl Place {
     /// The file and the line, by which a policy without an id is known.
     pub(crate) fn id(&self) -> String {
-        format!("{}:{}", name(&self.file), self.line)
+        format!("{}:{}", self.file.display(), self.line)
+    }
+
+    /// The same with the column, for the second policy of a line.
+    pub(crate) fn exact_id(&self) -> String {
+        format!("{}:{}", self.id(), self.before + self.indented + 1)
+    }
+
+    /// Where in the policy a word stands first, in bytes; its beginning, where it does not.
+    pub(crate) fn find(&self, word: &str) -> usize {
+        self.text.find(word).unwrap_or_default()
     }
 
     /// Something about the policy that stands here, at so many bytes into it.
@@ -132,10 +142,6 @@ pub(crate) fn parse_problems(place: &Place, errors: &cedar_policy::ParseErrors) 
     let mut problems = vec![place.found(None, errors)];
     problems.extend(errors.related().into_iter().flatten().map(|error| place.found(None, error)));
     problems
-}
-
-fn name(file: &Path) -> String {
-    file.file_name().map_or_else(|| file.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 fn one_line(text: &str) -> String {

@@ -17,11 +17,11 @@ impl Wanted {
         Self { whole: true, fields: BTreeMap::new() }
     }
 
-    /// Adds the member at the end of a path.
-    pub(crate) fn add(&mut self, path: &[&str]) {
+    /// Adds the member at the end of a path: its value, or only whether it is there.
+    pub(crate) fn add(&mut self, path: &[&str], value: bool) {
         match path {
-            [] => self.whole = true,
-            [name, rest @ ..] => self.fields.entry((*name).to_owned()).or_default().add(rest),
+            [] => self.whole |= value,
+            [name, rest @ ..] => self.fields.entry((*name).to_owned()).or_default().add(rest, value),
         }
     }
 

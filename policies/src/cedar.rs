@@ -1,0 +1,190 @@
+//! What callers may do, in the policy language Cedar. The only place that knows Cedar.
+
+mod class;
+mod decider;
+mod entities;
+mod explanation;
+mod expression;
+mod index;
+mod inference;
+mod kind;
+mod learning;
+mod load;
+mod possible;
+mod reads;
+mod schema;
+mod shadow;
+mod source;
+mod wanted;
+
+pub use explanation::{Explained, Explanation, Outcome};
+
+use crate::{Action, Context, Denied, Item, PolicyProblem, Principal, Tool};
+use decider::{Decider, Failure, Verdict};
+use entities::Types;
+use kind::Record;
+use parking_lot::Mutex;
+use shadow::Shadow;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Most findings about tools that are remembered, so that each is told once.
+const MOST_TOLD: usize = 10_000;
+
+/// The configured policies of one endpoint.
+#[derive(Debug)]
+pub(crate) struct Cedar {
+    endpoint: String,
+    generation: u64,
+    decider: Decider,
+    shadow: Option<Shadow>,
+    warnings: Vec<PolicyProblem>,
+    /// What was told already of policies and tools.
+    told: Mutex<HashSet<String>>,
+}
+
+impl Cedar {
+    /// Reads and checks the policies.
+    pub(crate) fn new(
+        policies: &weir_config::Policies,
+        endpoint: &str,
+        tools: &[Tool<'_>],
+    ) -> Result<Self, Vec<PolicyProblem>> {
+        static GENERATIONS: AtomicU64 = AtomicU64::new(1);
+        let loaded = load::load(&policies.sources, &policies.claims, endpoint);
+        let shadow = policies.shadow.as_ref().map(|shadow| load::load(shadow, &policies.claims, endpoint));
+        let (loaded, shadow) = match (loaded, shadow.transpose()) {
+            (Ok(loaded), Ok(shadow)) => (loaded, shadow),
+            (loaded, shadow) => {
+                return Err(loaded.err().into_iter().chain(shadow.err()).flatten().collect());
+            }
+        };
+        // The types' names are weir's own and always in order.
+        let types = Types::new(endpoint).map_err(|_| Vec::new())?;
+        let (rules, mut warnings) = loaded;
+        let decider = Decider::new(rules, policies.claims.clone(), types.clone());
+        let shadow = shadow.map(|(rules, odd)| {
+            warnings.extend(odd);
+            Shadow::new(endpoint, Decider::new(rules, policies.claims.clone(), types))
+        });
+        let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
+        let told = Mutex::default();
+        let cedar = Self { endpoint: endpoint.to_owned(), generation, decider, shadow, warnings, told };
+        let odd = cedar.learn(tools);
+        Ok(Self { warnings: cedar.warnings.iter().cloned().chain(odd).collect(), ..cedar })
+    }
+
+    pub(crate) fn warnings(&self) -> &[PolicyProblem] {
+        &self.warnings
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn learn(&self, tools: &[Tool<'_>]) -> Vec<PolicyProblem> {
+        let mut problems = self.decider.learn(tools);
+        problems.extend(self.shadow.iter().flat_map(|shadow| shadow.decider.learn(tools)));
+        let mut told = self.told.lock();
+        if told.len() > MOST_TOLD {
+            told.clear();
+        }
+        problems.retain(|problem| told.insert(problem.to_string()));
+        problems
+    }
+
+    pub(crate) fn decide(
+        &self,
+        principal: &Principal,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+    ) -> Result<(), Denied> {
+        let class = self.decider.class(principal);
+        let verdict = self.decider.decide(&class, action, item, context);
+        if let Some(shadow) = &self.shadow {
+            shadow.compare(principal, action, item, context, verdict.allows());
+        }
+        if verdict.allows() {
+            return Ok(());
+        }
+        self.report(&verdict, action, item);
+        let hopeless = !verdict.failed.is_empty() || self.decider.reads.scopes == reads::Names::default();
+        let missing_scopes = match hopeless {
+            true => Vec::new(),
+            false => self.decider.missing_scopes(&class, principal.scopes(), action, item, context),
+        };
+        let failed = verdict.failed.iter().map(|(number, _)| number);
+        let by = verdict.forbids.iter().chain(failed);
+        let by = by.filter_map(|number| Some(self.decider.rule(*number)?.id.to_string())).collect();
+        Err(Denied { missing_scopes, by })
+    }
+
+    /// Says which policies could not be evaluated: never their text, nor what they read.
+    fn report(&self, verdict: &Verdict, action: Action, item: &Item<'_>) {
+        for (number, failure) in &verdict.failed {
+            let policy = self.decider.rule(*number).map_or("?", |rule| &rule.id);
+            tracing::warn!(
+                endpoint = self.endpoint,
+                policy,
+                action = action.name(),
+                item = item.name,
+                "a policy cannot be evaluated, so the call is denied: {failure}"
+            );
+        }
+    }
+
+    pub(crate) fn may(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {
+        self.decider.may(&self.decider.class(principal), action, item)
+    }
+
+    pub(crate) fn class(&self, principal: &Principal) -> Vec<u8> {
+        self.decider.class(principal).key()
+    }
+
+    /// Whether no policy reads anything of the caller.
+    pub(crate) fn treats_all_alike(&self) -> bool {
+        let reads = &self.decider.reads;
+        let none = reads::Names::default();
+        [&reads.groups, &reads.roles, &reads.scopes, &reads.subjects, &reads.claims]
+            .into_iter()
+            .all(|names| *names == none)
+            && reads.attributes.is_empty()
+    }
+
+    pub(crate) fn shadow_differences(&self) -> u64 {
+        self.shadow.as_ref().map_or(0, Shadow::differences)
+    }
+
+    pub(crate) fn explain(
+        &self,
+        principal: &Principal,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+    ) -> Explanation {
+        self.decider.explain(principal, action, item, context)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Evaluation => f.write_str("its evaluation failed"),
+            Self::Argument(name) if name.is_empty() => {
+                f.write_str("the arguments are not what the tool takes")
+            }
+            Self::Argument(name) => write!(f, "the argument `{name}` is not what the tool says it is"),
+            Self::Claim(name) => write!(f, "the claim `{name}` is not what the configuration says it is"),
+            Self::UnknownTool => f.write_str("it is not known what the tool takes"),
+        }
+    }
+}
+
+/// The schema of an endpoint's policies, as text.
+pub(crate) fn schema(claims: &std::collections::BTreeMap<String, weir_config::ClaimKind>) -> String {
+    schema::text(claims, &Record::default(), &Record::default())
+}
+
+#[cfg(test)]
+mod tests;

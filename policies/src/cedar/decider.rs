@@ -1,0 +1,440 @@
+//! The decision over one set of policies.
+//!
+//! What does not depend on the context is decided once for each class of callers, action and item, and kept. What does is
+//! evaluated for each call, alone, with entities that are kept too. An error in any policy that has to do with the call
+//! denies it: Cedar would pass over such a policy, and over what it forbids.
+
+use super::class::{self, Class};
+use super::entities::{Types, Unfit, circumstances};
+use super::index::Index;
+use super::kind::Record;
+use super::learning::Tools;
+use super::load::Rule;
+use super::reads::{Names, Reads};
+use super::wanted::Wanted;
+use crate::{Action, Context, Hints, Item, ItemKind, Principal};
+use cedar_policy::{
+    Authorizer, Context as Circumstances, Decision, Entities, EntityUid, Policy, PolicySet, Request,
+};
+use moka::sync::Cache;
+use parking_lot::RwLock;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
+use weir_config::ClaimKind;
+
+/// What is kept of decisions, in bytes, roughly.
+const KEPT: u64 = 64 << 20;
+/// Longest key that something is kept under: a URI may be as long as a caller likes.
+const LONGEST_KEY: usize = 8 << 10;
+/// Most slices of policies that are kept ready.
+const SLICES: u64 = 4096;
+/// Most policies that a decision names.
+const MOST_NAMED: usize = 8;
+/// Most policies whose scopes are tried on a call that was denied.
+const MOST_TRIED: usize = 8;
+
+/// Why a policy could not be evaluated, without anything of the caller's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Cedar reported an error.
+    Evaluation,
+    /// This argument is not what the tool says it is.
+    Argument(String),
+    /// This claim is not what the configuration says it is.
+    Claim(String),
+    /// What arguments the tool has is not known.
+    UnknownTool,
+}
+
+/// A decision, by numbers of policies.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Verdict {
+    pub(crate) permits: Vec<u32>,
+    pub(crate) forbids: Vec<u32>,
+    pub(crate) failed: Vec<(u32, Failure)>,
+}
+
+impl Verdict {
+    pub(crate) fn allows(&self) -> bool {
+        !self.permits.is_empty() && !self.denies()
+    }
+
+    fn denies(&self) -> bool {
+        !self.forbids.is_empty() || !self.failed.is_empty()
+    }
+
+    fn add(&mut self, number: u32, rule: &Rule) {
+        let list = if rule.permits { &mut self.permits } else { &mut self.forbids };
+        if list.len() < MOST_NAMED {
+            list.push(number);
+        }
+    }
+}
+
+/// What does not depend on the context, of one class of callers, action and item.
+#[derive(Debug)]
+struct Prepared {
+    fixed: Verdict,
+    contextual: Option<Box<Contextual>>,
+}
+
+/// The policies that have to be evaluated for each call, and what for.
+#[derive(Debug)]
+struct Contextual {
+    slice: Arc<Slice>,
+    entities: Entities,
+    client: EntityUid,
+    item: EntityUid,
+    /// Whether it could be allowed in some context.
+    possible: OnceLock<bool>,
+}
+
+/// Policies that are evaluated together.
+#[derive(Debug)]
+struct Slice {
+    numbers: Box<[u32]>,
+    set: PolicySet,
+    wanted: Option<Wanted>,
+    circumstances: BTreeSet<String>,
+}
+
+/// One set of policies, ready to decide.
+#[derive(Debug)]
+pub(crate) struct Decider {
+    pub(super) rules: Vec<Rule>,
+    pub(super) reads: Reads,
+    pub(super) claims: BTreeMap<String, ClaimKind>,
+    pub(super) types: Types,
+    pub(super) tools: RwLock<Arc<Tools>>,
+    index: Index,
+    authorizer: Authorizer,
+    prepared: Cache<Box<[u8]>, Arc<Prepared>>,
+    slices: Cache<Box<[u32]>, Arc<Slice>>,
+}
+
+impl Decider {
+    pub(crate) fn new(rules: Vec<Rule>, claims: BTreeMap<String, ClaimKind>, types: Types) -> Self {
+        let (mut index, mut reads) = (Index::default(), Reads::default());
+        for (number, rule) in (0..).zip(&rules) {
+            if let Some(scope) = &rule.scope {
+                index.add(scope, number);
+                reads.join(&rule.reads);
+            }
+        }
+        let weigh = |key: &Box<[u8]>, prepared: &Arc<Prepared>| {
+            let entities = if prepared.contextual.is_some() { 8 << 10 } else { 256 };
+            u32::try_from(key.len() + entities).unwrap_or(u32::MAX)
+        };
+        Self {
+            prepared: Cache::builder().max_capacity(KEPT).weigher(weigh).build(),
+            slices: Cache::new(SLICES),
+            authorizer: Authorizer::new(),
+            tools: RwLock::default(),
+            rules,
+            reads,
+            claims,
+            types,
+            index,
+        }
+    }
+
+    pub(crate) fn class<'p>(&'p self, principal: &'p Principal) -> Class<'p> {
+        Class::of(&self.reads, &self.claims, principal)
+    }
+
+    pub(super) fn rule(&self, number: u32) -> Option<&Rule> {
+        self.rules.get(number as usize)
+    }
+
+    /// The policies that are about a caller, an action and an item.
+    pub(super) fn slice(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Vec<u32> {
+        let mut numbers = self.index.slice(&class.id, class.groups.iter().copied(), item);
+        let fits = |number: u32| {
+            let scope = self.rule(number).and_then(|rule| rule.scope.as_ref());
+            scope.is_some_and(|scope| scope.fits(action, item.kind))
+        };
+        numbers.retain(|number| fits(*number));
+        numbers
+    }
+
+    /// Decides one call.
+    pub(crate) fn decide(
+        &self,
+        class: &Class<'_>,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+    ) -> Verdict {
+        let prepared = self.prepare(class, action, item);
+        let mut verdict = prepared.fixed.clone();
+        if let Some(contextual) = prepared.contextual.as_ref().filter(|_| !verdict.denies()) {
+            self.evaluate(contextual, action, item, context, &mut verdict);
+        }
+        verdict
+    }
+
+    /// Whether a call could be allowed, whatever the context is.
+    pub(crate) fn may(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> bool {
+        let prepared = self.prepare(class, action, item);
+        if prepared.fixed.denies() {
+            return false;
+        }
+        let Some(contextual) = &prepared.contextual else {
+            return prepared.fixed.allows();
+        };
+        *contextual.possible.get_or_init(|| {
+            let rules = contextual.slice.numbers.iter().filter_map(|number| self.rule(*number));
+            let mut verdict = prepared.fixed.clone();
+            match PolicySet::from_policies(rules.filter_map(|rule| rule.possible.clone())) {
+                Ok(set) => {
+                    let request = self.request(contextual, action, Circumstances::empty());
+                    self.authorize(&request, &set, &contextual.entities, &mut verdict);
+                    // An error may come of the context's absence; what it means shows at the call.
+                    let (forbids, permits) = (verdict.forbids.is_empty(), !verdict.permits.is_empty());
+                    let doubt = verdict
+                        .failed
+                        .iter()
+                        .any(|(number, _)| self.rule(*number).is_some_and(|rule| rule.permits));
+                    forbids && (permits || doubt)
+                }
+                Err(_) => false,
+            }
+        })
+    }
+
+    /// The scopes with which a call would be allowed that is denied; the fewest, or none.
+    pub(crate) fn missing_scopes(
+        &self,
+        class: &Class<'_>,
+        own: &[String],
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+    ) -> Vec<String> {
+        let mut best: Vec<String> = Vec::new();
+        let rules = self.slice(class, action, item).into_iter().filter_map(|number| self.rule(number));
+        let named = rules.filter_map(|rule| match &rule.reads.scopes {
+            Names::Some(names) if !names.is_empty() => Some(names),
+            _ => None,
+        });
+        for names in named.take(MOST_TRIED) {
+            let missing: Vec<String> = names.iter().filter(|name| !own.contains(name)).cloned().collect();
+            if missing.is_empty() || (!best.is_empty() && missing.len() >= best.len()) {
+                continue;
+            }
+            let mut richer = class.clone();
+            richer.scopes.extend(names.iter().map(String::as_str));
+            richer.scopes.sort_unstable();
+            richer.scopes.dedup();
+            if self.decide(&richer, action, item, context).allows() {
+                best = missing;
+            }
+        }
+        best
+    }
+
+    fn prepare(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Arc<Prepared> {
+        let key = key(class, action, item);
+        if key.len() > LONGEST_KEY {
+            return Arc::new(self.make(class, action, item));
+        }
+        if let Some(found) = self.prepared.get(key.as_slice()) {
+            return found;
+        }
+        let made = Arc::new(self.make(class, action, item));
+        self.prepared.insert(key.into(), made.clone());
+        made
+    }
+
+    fn make(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Prepared {
+        let mut fixed = Verdict::default();
+        let (mut plain, mut contextual) = (Vec::new(), Vec::new());
+        for number in self.slice(class, action, item) {
+            match self.rule(number) {
+                // Its scope is all there is to it, and its scope fits.
+                Some(rule) if rule.unconditional => fixed.add(number, rule),
+                Some(rule) if rule.possible.is_some() => contextual.push(number),
+                _ => plain.push(number),
+            }
+        }
+        if plain.is_empty() && contextual.is_empty() {
+            return Prepared { fixed, contextual: None };
+        }
+        let failing = |failure: Failure, mut fixed: Verdict, numbers: &[u32]| {
+            fixed.failed = numbers.iter().take(MOST_NAMED).map(|number| (*number, failure.clone())).collect();
+            Prepared { fixed, contextual: None }
+        };
+        let all: Vec<u32> = plain.iter().chain(&contextual).copied().collect();
+        let (client, entity) = match (self.types.client(class), self.types.item(item)) {
+            (Ok(client), Ok(entity)) => (client, entity),
+            (Err(Unfit::Claim(name)), _) => {
+                // Only the policies that read the claim fail of it, and one is enough.
+                let reading: Vec<u32> = all
+                    .iter()
+                    .copied()
+                    .filter(|number| self.rule(*number).is_some_and(|rule| rule.reads.claims.matters(&name)))
+                    .collect();
+                if reading.is_empty() {
+                    let mut others = class.clone();
+                    others.claims.retain(|(known, ..)| *known != name);
+                    return self.make(&others, action, item);
+                }
+                return failing(Failure::Claim(name), fixed, &reading);
+            }
+            _ => return failing(Failure::Evaluation, fixed, &all),
+        };
+        let (client_uid, item_uid) = (client.uid(), entity.uid());
+        let Ok(entities) = Entities::from_entities([client, entity], None) else {
+            return failing(Failure::Evaluation, fixed, &all);
+        };
+        let action_uid = self.types.action(action);
+        if !plain.is_empty() {
+            let Some(slice) = self.ready(&plain) else {
+                return failing(Failure::Evaluation, fixed, &all);
+            };
+            let request =
+                Request::new(client_uid.clone(), action_uid, item_uid.clone(), Circumstances::empty(), None)
+                    .ok();
+            self.authorize(&request, &slice.set, &entities, &mut fixed);
+        }
+        if contextual.is_empty() || fixed.denies() {
+            return Prepared { fixed, contextual: None };
+        }
+        match self.ready(&contextual) {
+            Some(slice) => {
+                let (client, item) = (client_uid, item_uid);
+                let contextual = Contextual { slice, entities, client, item, possible: OnceLock::new() };
+                Prepared { fixed, contextual: Some(Box::new(contextual)) }
+            }
+            None => failing(Failure::Evaluation, fixed, &contextual),
+        }
+    }
+
+    /// Policies as a set.
+    fn ready(&self, numbers: &[u32]) -> Option<Arc<Slice>> {
+        if let Some(found) = self.slices.get(numbers) {
+            return Some(found);
+        }
+        let rules = || numbers.iter().filter_map(|number| self.rule(*number));
+        let set = PolicySet::from_policies(rules().map(|rule| -> Policy { rule.policy.clone() })).ok()?;
+        let mut reads = Reads::default();
+        rules().for_each(|rule| reads.join(&rule.reads));
+        let slice = Arc::new(Slice {
+            numbers: numbers.into(),
+            set,
+            wanted: reads.arguments,
+            circumstances: reads.circumstances,
+        });
+        self.slices.insert(numbers.into(), slice.clone());
+        Some(slice)
+    }
+
+    fn request(&self, contextual: &Contextual, action: Action, context: Circumstances) -> Option<Request> {
+        let (client, item) = (contextual.client.clone(), contextual.item.clone());
+        Request::new(client, self.types.action(action), item, context, None).ok()
+    }
+
+    fn evaluate(
+        &self,
+        contextual: &Contextual,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+        verdict: &mut Verdict,
+    ) {
+        let slice = &contextual.slice;
+        let mut pairs = circumstances(context, &slice.circumstances);
+        if let Some(wanted) = &slice.wanted {
+            match self.arguments(action, item, context, wanted) {
+                Ok(arguments) => pairs.push(("arguments".to_owned(), arguments)),
+                Err(failure) => {
+                    let reading = |number: &&u32| {
+                        self.rule(**number).is_some_and(|rule| rule.reads.arguments.is_some())
+                    };
+                    let failed = slice.numbers.iter().filter(reading).take(MOST_NAMED);
+                    verdict.failed.extend(failed.map(|number| (*number, failure.clone())));
+                    return;
+                }
+            }
+        }
+        let context = Circumstances::from_pairs(pairs).ok();
+        let request = context.and_then(|context| self.request(contextual, action, context));
+        self.authorize(&request, &slice.set, &contextual.entities, verdict);
+    }
+
+    /// The arguments that policies read, as Cedar's values.
+    fn arguments(
+        &self,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+        wanted: &Wanted,
+    ) -> Result<cedar_policy::RestrictedExpression, Failure> {
+        let prompt;
+        let tools;
+        let record: &Record = match action {
+            Action::CallTool => {
+                tools = self.tools.read().clone();
+                tools.arguments(item).ok_or(Failure::UnknownTool)?
+            }
+            _ => {
+                prompt = Record::of_prompt();
+                &prompt
+            }
+        };
+        let text = context.arguments.unwrap_or("{}");
+        let pairs = record.values(text, wanted, "").map_err(|misfit| Failure::Argument(misfit.0));
+        cedar_policy::RestrictedExpression::new_record(pairs?).map_err(|_| Failure::Evaluation)
+    }
+
+    /// Lets Cedar decide, and adds what it says.
+    fn authorize(
+        &self,
+        request: &Option<Request>,
+        set: &PolicySet,
+        entities: &Entities,
+        verdict: &mut Verdict,
+    ) {
+        let number = |id: &cedar_policy::PolicyId| AsRef::<str>::as_ref(id).parse::<u32>().ok();
+        let Some(request) = request else {
+            let all = set.policies().filter_map(|policy| number(policy.id())).take(MOST_NAMED);
+            verdict.failed.extend(all.map(|number| (number, Failure::Evaluation)));
+            return;
+        };
+        let response = self.authorizer.is_authorized(request, set, entities);
+        let reasons = response.diagnostics().reason().filter_map(number).take(MOST_NAMED);
+        let list = match response.decision() {
+            Decision::Allow => &mut verdict.permits,
+            Decision::Deny => &mut verdict.forbids,
+        };
+        list.extend(reasons);
+        list.sort_unstable();
+        for error in response.diagnostics().errors() {
+            let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+            // An error that cannot be told from another is one still.
+            let number = number(error.policy_id()).unwrap_or(u32::MAX);
+            verdict.failed.push((number, Failure::Evaluation));
+        }
+        verdict.failed.sort_by_key(|(number, _)| *number);
+        verdict.failed.truncate(MOST_NAMED);
+    }
+}
+
+/// What a decision is kept under: everything that an entity is made of.
+fn key(class: &Class<'_>, action: Action, item: &Item<'_>) -> Vec<u8> {
+    let mut key = class.key();
+    let kind = match item.kind {
+        ItemKind::Tool => 0,
+        ItemKind::Prompt => 1,
+        ItemKind::Resource => 2,
+    };
+    let hint = |hint: Option<bool>| hint.map_or(0, |hint| 1 + u8::from(hint));
+    let Hints { read_only, destructive, idempotent, open_world } = item.hints;
+    key.extend([action as u8, kind, hint(read_only), hint(destructive), hint(idempotent), hint(open_world)]);
+    for text in [item.name, item.original, item.backend, item.uri.unwrap_or(item.name)] {
+        class::put(&mut key, text);
+    }
+    class::count(&mut key, item.tags.len());
+    item.tags.iter().for_each(|tag| class::put(&mut key, tag));
+    key
+}
