@@ -37,6 +37,15 @@ pub(crate) fn path(expression: &Value) -> Option<(&str, Vec<&str>)> {
     }
 }
 
+/// The names in `has NAME` or `has NAME.NAME`.
+pub(crate) fn attributes(operands: &Value) -> Vec<&str> {
+    match operand(operands, "attr") {
+        Value::String(name) => vec![name],
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// A variable by itself.
 pub(crate) fn is_variable(expression: &Value, name: &str) -> bool {
     path(expression).is_some_and(|(variable, names)| variable == name && names.is_empty())

@@ -1,7 +1,7 @@
 //! What arguments would have to be for a policy to make sense, found out from how the policy uses them: before any server has
 //! said what its tools take, a policy that reads arguments can be checked against that.
 
-use super::expression::{operand, operation, path};
+use super::expression::{attributes, operand, operation, path};
 use super::kind::{Field, Kind, Record};
 use super::schema::of_claim;
 use serde_json::Value;
@@ -88,7 +88,7 @@ impl<'c> Inference<'c> {
             }
             "isEmpty" => self.read(operand(operands, "arg"), Some(Kind::Set(Box::new(Kind::String)))),
             "like" => self.read(left, Some(Kind::String)),
-            "has" => self.has(left, operand(operands, "attr")),
+            "has" => self.has(left, &attributes(operands)),
             "if-then-else" => {
                 self.read(operand(operands, "if"), Some(Kind::Bool));
                 self.read(operand(operands, "then"), expected.clone());
@@ -109,17 +109,19 @@ impl<'c> Inference<'c> {
         self.read(right, kind);
     }
 
-    fn has(&mut self, left: &Value, attribute: &Value) {
-        match (path(left), attribute.as_str()) {
-            (Some(("context", names)), Some(attribute)) => {
-                if let ["arguments", rest @ ..] = names.as_slice() {
-                    let own: Vec<&str> = rest.iter().copied().chain([attribute]).collect();
-                    self.note(&own, None);
-                    let own: Vec<String> = own.into_iter().map(str::to_owned).collect();
-                    self.known.entry(own).or_default().optional = true;
-                }
-            }
-            _ => self.read(left, None),
+    /// Each of the names, one within the other, may be missing.
+    fn has(&mut self, left: &Value, attributes: &[&str]) {
+        let Some(("context", mut names)) = path(left) else {
+            return self.read(left, None);
+        };
+        let certain = names.len();
+        names.extend(attributes);
+        let ["arguments", names @ ..] = names.as_slice() else {
+            return;
+        };
+        for count in certain.max(1)..=names.len() {
+            let own = names.iter().take(count).map(|name| (*name).to_owned()).collect();
+            self.known.entry(own).or_default().optional = true;
         }
     }
 

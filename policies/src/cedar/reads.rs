@@ -1,6 +1,8 @@
 //! What policies read: of the caller, so that callers whom they cannot tell apart are one class, and of the context.
 
-use super::expression::{children, entities, is_variable, operand, operation, path, string, strings};
+use super::expression::{
+    attributes, children, entities, is_variable, operand, operation, path, string, strings,
+};
 use super::wanted::Wanted;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -79,10 +81,8 @@ impl Reads {
         let (left, right) = (operand(operands, "left"), operand(operands, "right"));
         match operator {
             "has" => {
-                if let (Some((variable, mut names)), Some(name)) =
-                    (path(left), operand(operands, "attr").as_str())
-                {
-                    names.push(name);
+                if let Some((variable, mut names)) = path(left) {
+                    names.extend(attributes(operands));
                     return self.path(variable, &names, false);
                 }
             }
