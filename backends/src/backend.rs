@@ -5,6 +5,7 @@ use crate::stdio::StdioBackend;
 use crate::{BackendError, Changes, Exchange, IconError, Inventory, Notice, Subject, Subscribed};
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderValue;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
@@ -49,6 +50,8 @@ pub struct Call {
     pub logs: Logs,
     /// What its client can be asked for while the call runs.
     pub capabilities: ClientCapabilities,
+    /// Headers of its client that are passed on, names in lower case.
+    pub passed_on: Vec<(String, HeaderValue)>,
     /// What a modern backend asked for, where this is the call made again with it.
     pub input: Option<Box<Input>>,
 }
@@ -114,6 +117,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// connection; after a gap, in which an update may have been missed, one is announced,
     /// or for a task that it may have been missed.
     async fn subscribe(&self, permit: Permit, subject: Subject) -> Result<Subscribed, BackendError>;
+
+    /// Whether each caller has a credential of their own there, so that nothing that it answers to one is shown to another.
+    fn is_each_callers(&self) -> bool {
+        false
+    }
 
     /// What the backend tells from now on without being asked, lists aside.
     fn notices(&self) -> broadcast::Receiver<Notice>;

@@ -114,6 +114,7 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
     let context = weir_policies::Context::now(Era::Modern);
     let permit = Policies::anonymous().permit(&principal, Action::CallTool, &item, &context)?;
     let call = Box::new(Call {
+        passed_on: Vec::new(),
         meta: envelope.meta(&body)?,
         method: Method::ToolsCall,
         target: Some(name.into()),

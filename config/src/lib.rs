@@ -27,10 +27,10 @@ pub use load::{Loaded, load, parse};
 pub use model::{
     Algorithm, ApiKey, Auth, AuthorizationServer, Backend, BackendLimits, BackendTimeouts,
     CertificateSubject, Certificates, ClaimKind, ClaimPaths, ClientAuthentication, ClientCredentials,
-    ClientProof, Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, HttpBackend, Icons,
-    IdJag, Introspection, Issuer, KeySource, Limits, Listener, Listing, Override, ParameterOverride,
-    Policies, PolicySource, Root, Secret, SessionScope, SigningAlgorithm, StdioBackend, SubjectToken,
-    Timeouts, Tls, TlsClients, TokenExchange, TokenTarget, Transport, Uris,
+    ClientProof, Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, GrantStore,
+    HttpBackend, Icons, IdJag, Introspection, Issuer, KeySource, Limits, Listener, Listing, Login, Oauth,
+    OauthClient, OauthLists, Override, ParameterOverride, Policies, PolicySource, Root, Secret, SessionScope,
+    StdioBackend, SubjectToken, Timeouts, Tls, TlsClients, TokenExchange, TokenTarget, Transport, Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

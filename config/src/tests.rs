@@ -8,6 +8,7 @@ mod imported_clients;
 mod imported_faults;
 mod imported_toolhive;
 mod mcp_servers;
+mod oauth;
 mod refused;
 mod secrets;
 

@@ -77,6 +77,14 @@ impl Attached {
         &self.spec
     }
 
+    /// Headers of callers that it is told, in lower case.
+    pub(crate) fn forwarded_headers(&self) -> &[String] {
+        match &self.spec.transport {
+            Transport::Http(http) => &http.forward_headers,
+            Transport::Stdio(_) => &[],
+        }
+    }
+
     /// Its last good lists.
     pub(crate) fn inventory(&self) -> Option<Arc<Inventory>> {
         self.inventory.lock().clone()

@@ -88,6 +88,14 @@ pub(crate) fn backend(
     };
     let forward_headers =
         credentials::forwarded(checker, &here.key("forward_headers"), forward_headers.unwrap_or_default());
+    for (index, name) in forward_headers.iter().enumerate() {
+        let is_own = |own: &str| own.eq_ignore_ascii_case(name);
+        let shown = matches!(&auth, Some(Credentials::Header(own, _)) if is_own(own));
+        if shown || headers.iter().any(|(own, _)| is_own(own)) {
+            let place = here.key("forward_headers").index(index);
+            checker.error(checker.at(&place, "weir sends this header itself, and no caller's beside it"));
+        }
+    }
     if let (Some(auth), Some(url)) = (&auth, at) {
         suiting(checker, here, auth, url, &headers, session);
     }

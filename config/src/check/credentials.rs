@@ -1,7 +1,7 @@
 //! `auth` and `forward_headers` of a backend.
 
-use super::Checker;
 use super::backend::{OWN_HEADERS, header_value, is_token_character};
+use super::{Checker, oauth};
 use crate::file;
 use crate::model::{
     AuthorizationServer, ClientAuthentication, ClientCredentials, ClientProof, Credentials, IdJag, Listing,
@@ -46,13 +46,15 @@ pub(super) fn credentials(
     written: file::Credentials,
     url: Option<&Url>,
 ) -> Option<Credentials> {
-    let file::Credentials { header, bearer, client_credentials, token_exchange, id_jag } = written;
+    let file::Credentials { header, bearer, client_credentials, token_exchange, id_jag, oauth: users } =
+        written;
     let kinds = [
         ("header", header.is_some()),
         ("bearer", bearer.is_some()),
         ("client_credentials", client_credentials.is_some()),
         ("token_exchange", token_exchange.is_some()),
         ("id_jag", id_jag.is_some()),
+        ("oauth", users.is_some()),
     ];
     only_one(checker, here, &kinds)?;
     if let Some(written) = header {
@@ -77,6 +79,10 @@ pub(super) fn credentials(
         let subject = written.subject.unwrap_or_default();
         let exchange = TokenExchange { server: server?, target, subject, listing: listing? };
         return Some(Credentials::TokenExchange(Box::new(exchange)));
+    }
+    if let Some(written) = users {
+        let own = oauth::oauth(checker, &here.key("oauth"), written, url)?;
+        return Some(Credentials::Oauth(Box::new(own)));
     }
     let written = id_jag?;
     let here = here.key("id_jag");
@@ -147,7 +153,7 @@ fn client_credentials(
     Some(ClientCredentials { server, target })
 }
 
-fn listing(
+pub(super) fn listing(
     checker: &mut Checker<'_>,
     here: &Path,
     written: Option<file::Listing>,
@@ -254,11 +260,7 @@ fn server(
                     "it begins with `-----BEGIN PRIVATE KEY-----`; `openssl pkcs8 -topk8 -nocrypt` makes one of others",
                 ));
             }
-            ClientProof::PrivateKey {
-                key: key.key.0,
-                id: key.id,
-                algorithm: key.algorithm.unwrap_or_default(),
-            }
+            ClientProof::PrivateKey { key: key.key.0, id: key.id, algorithm: key.algorithm }
         }
         (None, None) => ClientProof::None,
     };

@@ -1,7 +1,7 @@
 //! `backends.*.auth`.
 
-use super::SecretText;
-use crate::model::{ClientAuthentication, SigningAlgorithm, SubjectToken};
+use super::{Oauth, SecretText};
+use crate::model::{Algorithm, ClientAuthentication, SubjectToken};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -19,6 +19,8 @@ pub(crate) struct Credentials {
     pub(crate) token_exchange: Option<TokenExchange>,
     /// Tokens that weir gets for each caller by an identity assertion of the enterprise's provider (ID-JAG).
     pub(crate) id_jag: Option<IdJag>,
+    /// Tokens that each caller grants, in a browser: users connect the backend once.
+    pub(crate) oauth: Option<Oauth>,
 }
 
 /// A header of any name.
@@ -123,11 +125,10 @@ pub(crate) struct AuthorizationServer {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PrivateKey {
-    /// The key in PEM (PKCS #8), best by reference: `{file: key.pem}`.
+    /// The key in PEM (PKCS #8), best by reference: `{file: key.pem}`. RSA of 2048 bits and more, P-256, P-384 or Ed25519.
     pub(crate) key: SecretText,
     /// What the authorization server calls the key (`kid`). Default: none.
     pub(crate) id: Option<String>,
-    /// What the key is for.
-    #[schemars(extend("default" = SigningAlgorithm::ES256))]
-    pub(crate) algorithm: Option<SigningAlgorithm>,
+    /// How it signs. Default: `RS256`, `ES256`, `ES384` or `EdDSA`, as fits the key.
+    pub(crate) algorithm: Option<Algorithm>,
 }

@@ -1,6 +1,6 @@
 //! What a backend is shown so that it answers.
 
-use super::Secret;
+use super::{Algorithm, Oauth, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -22,12 +22,14 @@ pub enum Credentials {
     TokenExchange(Box<TokenExchange>),
     /// Tokens by an identity assertion of the enterprise's provider (SEP-990).
     IdJag(Box<IdJag>),
+    /// Tokens that each caller grants.
+    Oauth(Box<Oauth>),
 }
 
 impl Credentials {
     /// Whether each caller has its own.
     pub fn are_the_callers(&self) -> bool {
-        matches!(self, Self::TokenExchange(_) | Self::IdJag(_))
+        matches!(self, Self::TokenExchange(_) | Self::IdJag(_) | Self::Oauth(_))
     }
 }
 
@@ -119,25 +121,13 @@ pub enum ClientProof {
     Post(Secret),
     /// A signed assertion.
     PrivateKey {
-        /// The key in PEM (PKCS #8).
+        /// The key in PEM.
         key: Secret,
         /// Its name at the server.
         id: Option<String>,
-        /// What it is for.
-        algorithm: SigningAlgorithm,
+        /// How it signs; absent where that is as fits the key.
+        algorithm: Option<Algorithm>,
     },
-}
-
-/// What a key signs with (RFC 7518).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
-pub enum SigningAlgorithm {
-    /// RSA with PKCS #1 padding and SHA-256.
-    RS256,
-    /// ECDSA on P-256 with SHA-256.
-    #[default]
-    ES256,
-    /// Ed25519.
-    EdDSA,
 }
 
 /// What a caller's token is called in an exchange (RFC 8693 section 3).
