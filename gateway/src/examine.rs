@@ -14,8 +14,8 @@ pub use finding::{Finding, HiddenBy, Judged, Settled, Severity};
 
 use crate::catalog::List;
 use crate::error::GatewayError;
-use serde::Serialize;
 use asked::Asked;
+use serde::Serialize;
 use weir_backends::{BackendError, Inventory};
 use weir_config::{Config, Transport};
 use weir_protocol::{Era, Method};
@@ -102,8 +102,7 @@ pub fn examine(config: &Config, guardian: &Guardian) -> Result<Examination, Gate
     let asked = Asked::every(config, guardian)?;
     let backends = config.backends.iter().zip(asked.answers());
     let examined = backends.map(|(spec, answer)| self::backend(spec, answer)).collect();
-    let endpoints =
-        config.endpoints.iter().map(|spec| endpoint::examine(spec, &asked.stocks(config, spec)));
+    let endpoints = config.endpoints.iter().map(|spec| endpoint::examine(spec, &asked.stocks(config, spec)));
     Ok(Examination { backends: examined, endpoints: endpoints.collect() })
 }
 

@@ -44,8 +44,8 @@ mod watchers;
 
 pub use error::GatewayError;
 pub use examine::{
-    Examination, ExaminedBackend, ExaminedEndpoint, Finding, HiddenBy, Judged, Leave, Offer, Offered, Settled,
-    Severity, Surveyed, examine, survey,
+    Examination, ExaminedBackend, ExaminedEndpoint, Finding, HiddenBy, Judged, Leave, Offer, Offered,
+    Settled, Severity, Surveyed, examine, survey,
 };
 pub use gateway::{Gateway, Stopper};
 pub use reload::{Reloaded, Reloader};

@@ -15,11 +15,12 @@ mod reads;
 mod schema;
 mod shadow;
 mod source;
+mod templates;
 mod wanted;
 
 pub use explanation::{Explained, Explanation, Outcome};
 
-use crate::{Action, Context, Denied, Item, PolicyProblem, Principal, Tool};
+use crate::{Action, Context, Denied, Item, Mentions, PolicyProblem, Principal, Tool};
 use decider::{Decider, Failure, Verdict};
 use entities::Types;
 use kind::Record;
@@ -135,7 +136,36 @@ impl Cedar {
     }
 
     pub(crate) fn may(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {
-        self.decider.may(&self.decider.class(principal), action, item)
+        let class = self.decider.class(principal);
+        match item.template {
+            true => self.decider.may_lead(&class, action, item),
+            false => self.decider.may(&class, action, item),
+        }
+    }
+
+    pub(crate) fn mentions(&self) -> Mentions {
+        let reads = &self.decider.reads;
+        let named = |names: &reads::Names| match names {
+            reads::Names::Some(names) => names.iter().cloned().collect(),
+            reads::Names::All => Vec::new(),
+        };
+        let mut others: Vec<String> = reads.attributes.iter().cloned().collect();
+        others.extend(match &reads.claims {
+            reads::Names::Some(names) => names.iter().map(|name| format!("claims.{name}")).collect(),
+            reads::Names::All => vec!["claims".to_owned()],
+        });
+        for (names, attribute) in
+            [(&reads.groups, "groups"), (&reads.roles, "roles"), (&reads.scopes, "scopes")]
+        {
+            others.extend((*names == reads::Names::All).then(|| attribute.to_owned()));
+        }
+        Mentions {
+            groups: named(&reads.groups),
+            roles: named(&reads.roles),
+            scopes: named(&reads.scopes),
+            clients: named(&reads.subjects),
+            others,
+        }
     }
 
     pub(crate) fn class(&self, principal: &Principal) -> Vec<u8> {

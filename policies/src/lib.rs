@@ -19,7 +19,7 @@ pub use identity::api_keys::new_api_key;
 pub use identity::signing::{SigningError, SigningKey};
 pub use identity::token::{Token, TokenError};
 pub use permit::{
-    Action, ClassKey, Context, Denied, Hints, Item, ItemKind, Permit, Policies, PolicyProblem, Tool,
+    Action, ClassKey, Context, Denied, Hints, Item, ItemKind, Mentions, Permit, Policies, PolicyProblem, Tool,
 };
 pub use principal::{Principal, Profile};
 pub use rejection::{Rejection, RejectionKind};

@@ -92,13 +92,15 @@ pub struct Item<'a> {
     pub tags: &'a [String],
     /// Of a resource: its URI in the form by which policies judge it. Default: its name.
     pub uri: Option<&'a str>,
+    /// It stands for every resource that a template may lead to.
+    pub template: bool,
 }
 
 impl<'a> Item<'a> {
     /// An item that says nothing of itself.
     pub const fn of(kind: ItemKind, name: &'a str, original: &'a str, backend: &'a str) -> Self {
         let hints = Hints { read_only: None, destructive: None, idempotent: None, open_world: None };
-        Self { kind, name, original, backend, hints, tags: &[], uri: None }
+        Self { kind, name, original, backend, hints, tags: &[], uri: None, template: false }
     }
 }
 
@@ -177,6 +179,21 @@ pub struct PolicyProblem {
     pub id: Option<String>,
     /// What and where; its own text shows the line of the policy, this one's does not, so that it may be logged.
     pub diagnostic: weir_config::Diagnostic,
+}
+
+/// Whom policies speak of, by what they name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mentions {
+    /// Groups.
+    pub groups: Vec<String>,
+    /// Roles.
+    pub roles: Vec<String>,
+    /// Scopes.
+    pub scopes: Vec<String>,
+    /// Single callers, by their id in policies.
+    pub clients: Vec<String>,
+    /// What else of a caller they read, whose values are not to be listed.
+    pub others: Vec<String>,
 }
 
 /// The policies of one endpoint.
@@ -276,7 +293,7 @@ impl Policies {
         }
     }
 
-    /// Whether there is a context in which the caller may do this: what lists show. Where it says no, every call is denied;
+    /// Whether there is a context in which the caller may do this, and for a template one of its resources: what lists show. Where it says no, every call is denied;
     /// where it says yes, a call may still be.
     pub fn may(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {
         match &self.rule {
@@ -313,6 +330,14 @@ impl Policies {
         match &self.rule {
             Rule::Cedar(cedar) => cedar.treats_all_alike(),
             Rule::AnonymousOnly | Rule::Nobody => true,
+        }
+    }
+
+    /// Whom the policies speak of.
+    pub fn mentions(&self) -> Mentions {
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.mentions(),
+            Rule::AnonymousOnly | Rule::Nobody => Mentions::default(),
         }
     }
 

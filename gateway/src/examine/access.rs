@@ -63,7 +63,8 @@ impl Surveyed {
         })?;
         let policies = decision::policies(spec)?;
         decision::teach(spec, &policies, &catalog);
-        let silent = spec.backends.iter().filter_map(|name| Some((name.clone(), asked.failure(config, name)?)));
+        let silent =
+            spec.backends.iter().filter_map(|name| Some((name.clone(), asked.failure(config, name)?)));
         Ok(Self { spec: spec.clone(), policies, silent: silent.collect(), catalog })
     }
 
@@ -84,7 +85,7 @@ impl Surveyed {
 
     /// Everything that it offers.
     pub fn offers(&self) -> impl Iterator<Item = Offered<'_>> {
-        List::ALL.into_iter().flat_map(|list| {
+        List::ALL.into_iter().flat_map(move |list| {
             let entries = self.catalog.shelf(list).entries.iter();
             entries.map(move |entry| {
                 let backend = self.spec.backends.get(entry.backend).map_or("", String::as_str);
@@ -104,7 +105,9 @@ impl Surveyed {
         };
         let always = match list {
             List::Tools => permitted(Action::CallTool, &decision::item(&self.spec, ItemKind::Tool, entry)),
-            List::Prompts => permitted(Action::GetPrompt, &decision::item(&self.spec, ItemKind::Prompt, entry)),
+            List::Prompts => {
+                permitted(Action::GetPrompt, &decision::item(&self.spec, ItemKind::Prompt, entry))
+            }
             List::Resources => {
                 permitted(Action::ReadResource, &self.catalog.identity_of(entry).item(&self.spec))
             }

@@ -189,17 +189,18 @@ impl Decider {
                 Ok(set) => {
                     let request = self.request(contextual, action, Circumstances::empty());
                     self.authorize(&request, &set, &contextual.entities, &mut verdict);
-                    // An error may come of the context's absence; what it means shows at the call.
-                    let (forbids, permits) = (verdict.forbids.is_empty(), !verdict.permits.is_empty());
-                    let doubt = verdict
-                        .failed
-                        .iter()
-                        .any(|(number, _)| self.rule(*number).is_some_and(|rule| rule.permits));
-                    forbids && (permits || doubt)
+                    self.may_hold(&verdict)
                 }
                 Err(_) => false,
             }
         })
+    }
+
+    /// Whether a verdict over what is not known of a call leaves it possible. An error may come of what is not known; what it
+    /// means shows at the call.
+    pub(super) fn may_hold(&self, verdict: &Verdict) -> bool {
+        let mut failed = verdict.failed.iter().filter_map(|(number, _)| self.rule(*number));
+        verdict.forbids.is_empty() && (!verdict.permits.is_empty() || failed.any(|rule| rule.permits))
     }
 
     /// The scopes with which a call would be allowed that is denied; the fewest, or none.
@@ -388,7 +389,7 @@ impl Decider {
     }
 
     /// Lets Cedar decide, and adds what it says.
-    fn authorize(
+    pub(super) fn authorize(
         &self,
         request: &Option<Request>,
         set: &PolicySet,
