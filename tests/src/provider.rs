@@ -57,7 +57,7 @@ impl Provider {
     }
 
     /// A token of the texts `header`, in which `$KID` stands for the name of a key that is shown, and `claims`, signed by `alg`
-    /// with the `key` of an algorithm and a `generation`; HMAC takes the public key in a `form`.
+    /// with the `key` of an algorithm and a `generation`, under the name of that of `named`; HMAC takes the public key in a `form`.
     pub fn forge(&self, request: Value) -> String {
         token(&self.control("forge", &request))
     }

@@ -11,8 +11,8 @@ const PERMIT: &str = r#"
     permit(principal, action == Action::"call_tool", resource == Tool::"open");
     permit(principal, action == Action::"call_tool", resource == Tool::"deploy") when {
         context.arguments has env && context.arguments.env == "staging" &&
-        (!(context.arguments has count) || context.arguments.count < 10) &&
-        (!(context.arguments has deep) || !(context.arguments.deep has env) || context.arguments.deep.env == "staging")
+        (if context.arguments has count then context.arguments.count < 10 else true) &&
+        (if context.arguments has deep.env then context.arguments.deep.env == "staging" else true)
     };
 "#;
 
@@ -46,7 +46,7 @@ fn deploy(arguments: &str) -> Request {
 }
 
 /// Arguments that no policy may take for good ones.
-const ODD: [&str; 30] = [
+const ODD: [&str; 28] = [
     r#"{"env":["staging"]}"#,
     r#"{"env":{"env":"staging"}}"#,
     r#"{"env":null}"#,
@@ -67,8 +67,6 @@ const ODD: [&str; 30] = [
     r#"{"env":"staging","\u0065nv":"production"}"#,
     r#"{"\u0065nv":"production","env":"staging"}"#,
     r#"{"env":"staging","count":1,"count":100}"#,
-    r#"{"env":"staging","deep":{"env":"production","env":"staging"}}"#,
-    r#"{"env":"staging","deep":{"env":"staging","env":"production"}}"#,
     r#"{"env":"production"}"#,
     r#"{"env":"pr\u006fduction"}"#,
     r#"{"env":"prod\ud800"}"#,
@@ -80,7 +78,7 @@ const ODD: [&str; 30] = [
 ];
 
 /// Those that are not good where good ones must say what they are.
-const UNSAID: [&str; 16] = [
+const UNSAID: [&str; 18] = [
     "",
     "{}",
     "null",
@@ -96,6 +94,8 @@ const UNSAID: [&str; 16] = [
     r#"{"deep":{"env":"staging"}}"#,
     r#"{"arguments":{"env":"staging"}}"#,
     r#"{"env":"staging","deep":{"env":"production"}}"#,
+    r#"{"env":"staging","deep":{"env":"production","env":"staging"}}"#,
+    r#"{"env":"staging","deep":{"env":"staging","env":"production"}}"#,
     r#"{"env":"staging","deep":{"\u0065nv":"production"}}"#,
 ];
 

@@ -10,7 +10,7 @@ pub enum Fate {
     Passes,
     /// It is answered with this status and this code of JSON-RPC, if with any.
     Refused(u16, Option<i64>),
-    /// 401, and where to find out how to log in.
+    /// 401, and where to find out how to log in, if there is somewhere.
     Challenged,
     /// 401, or 400 where what should show who calls cannot be read.
     Unreadable,
@@ -62,14 +62,14 @@ fn complaint(stage: &Stage, attack: &Attack) -> Option<String> {
     let fault = match (&attack.fate, executed) {
         (Fate::Passes, 0) => Some("it reached no backend".to_owned()),
         (Fate::Passes, _) => None,
-        (_, 0) => judge(attack, &answer),
+        (_, 0) => judge(stage, attack, &answer),
         (_, count) => Some(format!("{count} requests got through to a backend")),
     };
     let name = &attack.name;
     fault.map(|fault| format!("- {name}: {fault}; the answer was {} {:?}", answer.status, text(&answer)))
 }
 
-fn judge(attack: &Attack, answer: &Response) -> Option<String> {
+fn judge(stage: &Stage, attack: &Attack, answer: &Response) -> Option<String> {
     let challenge = answer.header("www-authenticate").unwrap_or_default();
     let (expected, good) = match &attack.fate {
         Fate::Passes | Fate::Silent => return None,
@@ -78,12 +78,12 @@ fn judge(attack: &Attack, answer: &Response) -> Option<String> {
             (format!("{status} and {code:?}"), answer.status == *status && code_fits)
         }
         Fate::Challenged => {
-            let good = challenge.starts_with("Bearer ")
-                && challenge.contains("resource_metadata=\"https://weir.test/");
+            let told = challenge.contains("resource_metadata=\"https://weir.test/");
+            let good = challenge.starts_with("Bearer") && told == stage.has_issuers;
             (format!("401 with a challenge, not {challenge:?}"), answer.status == 401 && good)
         }
         Fate::Unreadable => {
-            let good = challenge.starts_with("Bearer ") && matches!(answer.status, 400 | 401);
+            let good = challenge.starts_with("Bearer") && matches!(answer.status, 400 | 401);
             (format!("400 or 401 with a challenge, not {challenge:?}"), good)
         }
         Fate::Failed => ("an error".to_owned(), answer.status >= 400 || answer.error_code().is_some()),

@@ -37,7 +37,7 @@ fn authority(folder: &Path, name: &str) {
 /// Times between which it is now.
 const NOW: (&str, &str) = ("20200101000000Z", "20900101000000Z");
 /// How an authority signs.
-const SIGNING: &str = "[ca]\ndefault_ca=all\n[all]\ndatabase=index.txt\nnew_certs_dir=.\ndefault_md=sha256\n\
+const SIGNING: &str = "[ca]\ndefault_ca=all\n[all]\ndatabase=index.txt\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\n\
     unique_subject=no\npolicy=any\n[any]\ncommonName=supplied\n";
 
 /// Makes a certificate for `dns`, of an authority, that is good between two times.

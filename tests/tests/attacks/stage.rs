@@ -47,30 +47,32 @@ pub fn keys() -> Value {
 #[derive(Debug)]
 pub struct Stage {
     pub weir: Weir,
+    /// Whether there is somewhere to log in.
+    pub has_issuers: bool,
     servers: Vec<Scripted>,
 }
 
 impl Stage {
     /// One endpoint, `/mcp`, with these members, over the servers `main` and `other`.
     pub fn new(endpoint: Value) -> Self {
-        let servers = servers();
+        let (servers, has_issuers) = (servers(), has_issuers(&endpoint));
         let weir = Weir::serve(weir::config(backends(&servers), endpoint));
-        Self { weir, servers }
+        Self { weir, has_issuers, servers }
     }
 
     /// The same, where everything is logged that may be.
     pub fn logging(endpoint: Value) -> Self {
-        let servers = servers();
+        let (servers, has_issuers) = (servers(), has_issuers(&endpoint));
         let weir = Weir::serve_logging(weir::config(backends(&servers), endpoint), "trace");
-        Self { weir, servers }
+        Self { weir, has_issuers, servers }
     }
 
     /// The same, behind another listener.
     pub fn listening(endpoint: Value, listener: Value) -> Self {
-        let servers = servers();
+        let (servers, has_issuers) = (servers(), has_issuers(&endpoint));
         let mut config = weir::config(backends(&servers), endpoint);
         config["listener"] = listener;
-        Self { weir: Weir::serve(config), servers }
+        Self { weir: Weir::serve(config), has_issuers, servers }
     }
 
     /// These endpoints, over one server.
@@ -78,7 +80,7 @@ impl Stage {
         let servers = servers();
         let main = json!({"main": servers[0].backend()});
         let weir = Weir::serve(json!({"backends": main, "endpoints": endpoints}));
-        Self { weir, servers }
+        Self { weir, has_issuers: true, servers }
     }
 
     /// Takes another configuration for the endpoint.
@@ -102,6 +104,10 @@ impl Stage {
     pub fn received(&self) -> Vec<Received> {
         self.servers.iter().flat_map(Scripted::received).collect()
     }
+}
+
+fn has_issuers(endpoint: &Value) -> bool {
+    !endpoint["auth"]["issuers"].is_null()
 }
 
 fn is_own(request: &Received) -> bool {

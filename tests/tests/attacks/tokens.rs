@@ -12,6 +12,9 @@ const LEEWAY: i64 = 30;
 /// The header of an encrypted token: `{"alg":"dir","enc":"A256GCM"}`.
 const ENCRYPTED: &str = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0";
 
+/// Texts that are no token of RFC 6750 at all.
+const ODD: [&str; 3] = ["garbage behind it", "the JSON serialization", "two tokens with a comma"];
+
 /// Where tokens come from.
 struct Mint<'a> {
     own: &'a Provider,
@@ -53,6 +56,13 @@ impl Mint<'_> {
         self.forged(&header.to_string(), &self.claims(json!({})).to_string(), key, alg)
     }
 
+    /// A token with good claims by `alg`, under the name of the key of another algorithm.
+    fn renamed(&self, alg: &str, named: &str) -> String {
+        let header = json!({"alg": alg, "kid": "$KID", "typ": "at+jwt"}).to_string();
+        let claims = self.claims(json!({})).to_string();
+        self.own.forge(json!({"header": header, "claims": claims, "alg": alg, "key": alg, "named": named}))
+    }
+
     fn forged(&self, header: &str, claims: &str, key: &str, alg: &str) -> String {
         self.own.forge(json!({"header": header, "claims": claims, "key": key, "alg": alg}))
     }
@@ -85,7 +95,9 @@ fn signatures(mint: &Mint<'_>) -> Vec<Named> {
             "the signature of another token",
             format!("{message}.{}", other.rsplit('.').next().expect("a part")),
         ),
-        ("an ES256 token with the name of an RSA key", mint.headed(header("RS256"), "RS256", "ES256")),
+        ("an ES256 token with the name of an RSA key", mint.renamed("ES256", "RS256")),
+        ("an RSA token with the name of an ES256 key", mint.renamed("RS256", "ES256")),
+        ("an EdDSA token with the name of an ES256 key", mint.renamed("EdDSA", "ES256")),
         (
             "a key that the issuer never showed",
             mint.own.sign(json!({"claims": mint.claims(json!({})), "generation": -1})),
@@ -213,7 +225,7 @@ fn claims(mint: &Mint<'_>) -> Vec<Named> {
         json!({"aud": {RESOURCE: true}}),
         json!({"aud": format!("https://other.test/mcp {RESOURCE}")}),
         json!({"exp": null}),
-        json!({"exp": now - LEEWAY - 1}),
+        json!({"iat": now - 600, "exp": now - LEEWAY - 1}),
         json!({"exp": (now + 600).to_string()}),
         json!({"exp": -1}),
         json!({"exp": 1e300}),
@@ -221,7 +233,7 @@ fn claims(mint: &Mint<'_>) -> Vec<Named> {
         json!({"nbf": now + LEEWAY + 60}),
         json!({"nbf": "0"}),
         json!({"iat": now + LEEWAY + 60}),
-        json!({"sub": null}),
+        json!({"sub": null, "username": "alice"}),
         json!({"sub": ""}),
         json!({"sub": 1}),
         json!({"sub": "alice\r\nbob"}),
@@ -316,14 +328,21 @@ fn tokens_that_are_not_good_are_refused() {
         pass("the provider's own token", &own.token("alice", RESOURCE)),
         pass("the other provider's own token", &other.token("bob", RESOURCE)),
         pass("one audience of several", &mint.changed(json!({"aud": ["https://other.test", RESOURCE]}))),
-        pass("a token within the leeway", &mint.changed(json!({"exp": now() - LEEWAY / 2}))),
+        pass(
+            "a token within the leeway",
+            &mint.changed(json!({"iat": now() - 600, "exp": now() - LEEWAY / 2})),
+        ),
         pass("ES256", &mint.headed(json!({"alg": "ES256", "kid": "$KID"}), "ES256", "ES256")),
         pass("EdDSA", &mint.headed(json!({"alg": "EdDSA", "kid": "$KID"}), "EdDSA", "EdDSA")),
     ];
     let all = [signatures(&mint), headers(&mint), claims(&mint), forms(&mint)].concat();
     for (name, token) in &all {
         // A head that is too large is not even looked at.
-        let fate = if token.len() > 60 << 10 { Fate::Refused(431, None) } else { Fate::Challenged };
+        let fate = match token.len() > 60 << 10 {
+            true => Fate::Refused(431, None),
+            false if ODD.contains(&&**name) => Fate::Unreadable,
+            false => Fate::Challenged,
+        };
         cases.push(attack(name, &to, bearer(token), fate));
     }
     for scope in [json!(null), json!(""), json!("mcpx"), json!("MCP"), json!("mcp:read"), json!("mcp,other")]

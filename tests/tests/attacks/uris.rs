@@ -100,8 +100,10 @@ fn stage(policies: &str, uris: &str) -> Stage {
 }
 
 /// The attacks on a stage whose clients see URIs as `shown` writes them.
-fn cases(to: &Endpoint, shown: &dyn Fn(&str) -> String) -> Vec<Attack> {
+fn cases(to: &Endpoint, policies: &str, shown: &dyn Fn(&str) -> String) -> Vec<Attack> {
     let mut cases = Vec::new();
+    // Under the loose policies what nobody lists may be read, and is left to its server.
+    let unknown = || if policies == TIGHT { Fate::Unknown } else { Fate::Failed };
     let pass = |name: String, who: &str, request: Request| attack(name, to, by(who, request), Fate::Passes);
     for uri in ["doc://open.test/a", "file:///srv/open.txt", "doc://open.test/made/1"] {
         cases.push(pass(format!("mallory reads {uri}"), MALLORY, read(&shown(uri))));
@@ -115,10 +117,10 @@ fn cases(to: &Endpoint, shown: &dyn Fn(&str) -> String) -> Vec<Attack> {
         "doc://secret.test/made/1",
         "https://files.test/secret/a",
     ] {
-        cases.push(refused(format!("reading {uri}"), read(&shown(uri)), Fate::Unknown));
+        cases.push(refused(format!("reading {uri}"), read(&shown(uri)), unknown()));
     }
     for uri in ["doc://secret.test/made/{id}", "doc://secret.test/a"] {
-        cases.push(refused(format!("completion of {uri}"), complete(&shown(uri)), Fate::Unknown));
+        cases.push(refused(format!("completion of {uri}"), complete(&shown(uri)), unknown()));
     }
     for uri in SECRET {
         cases.push(refused(format!("reading {uri:?}"), read(&shown(uri)), Fate::Failed));
@@ -128,9 +130,10 @@ fn cases(to: &Endpoint, shown: &dyn Fn(&str) -> String) -> Vec<Attack> {
     {
         cases.push(refused(format!("completion of {uri}"), complete(&shown(uri)), Fate::Failed));
     }
-    let prefixes =
-        ["weir+main:", "WEIR+MAIN:", "weir+other:", "weir+main:weir+main:", "weir+nobody:", "weir:", "main:"];
-    for prefix in prefixes {
+    // With the backend before URIs, one more says that the server is a weir as well, whose URIs are its own.
+    let wraps = shown("x:").starts_with("weir+");
+    let known = ["weir+main:", "WEIR+MAIN:", "weir+other:", "weir+main:weir+main:"].into_iter().filter(|_| !wraps);
+    for prefix in known.chain(["weir+nobody:", "weir:", "main:", "weir+ma\u{131}n:"]) {
         let uri = format!("{prefix}{}", shown("file:///srv/secret.txt"));
         cases.push(refused(format!("reading {uri}"), read(&uri), Fate::Failed));
     }
@@ -178,12 +181,11 @@ fn watched(to: &Endpoint, who: &str, uris: &[&str]) -> Value {
 fn attempt(policies: &str, uris: &str, shown: &dyn Fn(&str) -> String) {
     let stage = stage(policies, uris);
     let to = stage.weir.endpoint();
-    run(&stage, &cases(&to, shown), 65);
-    for method in ["resources/list", "resources/templates/list"] {
-        let listed = |key: &str| by(key, request(method, json!({}))).send(&to).text();
-        assert!(!listed(MALLORY).contains("secret"), "{method}: {}", listed(MALLORY));
-        assert!(listed(ALICE).contains("secret"), "{method}: {}", listed(ALICE));
-    }
+    run(&stage, &cases(&to, policies, shown), 65);
+    // Where a template leads is not known before it is filled in, so templates are shown.
+    let listed = |key: &str| by(key, request("resources/list", json!({}))).send(&to).text();
+    assert!(!listed(MALLORY).contains("secret"), "{}", listed(MALLORY));
+    assert!(listed(ALICE).contains("secret"), "{}", listed(ALICE));
     let before = stage.executed();
     for uri in SECRET.into_iter().chain(["file:///srv/secret.txt", "doc://secret.test/made/1"]) {
         let told = watched(&to, MALLORY, &[&shown(uri)]);
