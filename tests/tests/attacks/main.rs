@@ -11,6 +11,7 @@ mod door;
 mod endings;
 mod legacy;
 mod names;
+mod pretenders;
 mod reach;
 mod records;
 mod stage;

@@ -197,7 +197,13 @@ fn answer(request: &Received, reply: &mut Reply<'_>) {
         "prompts/get" => {
             json!({"messages": [{"role": "user", "content": {"type": "text", "text": "executed"}}]})
         }
-        "resources/read" => json!({"contents": [{"uri": params["uri"], "text": "executed"}]}),
+        "resources/read" => {
+            // Files may be kept for everybody.
+            let file = params["uri"].as_str().is_some_and(|uri| uri.starts_with("file:"));
+            let (ttl, scope) = if file { (600_000, "public") } else { (0, "private") };
+            let contents = json!([{"uri": params["uri"], "text": "executed"}]);
+            json!({"contents": contents, "ttlMs": ttl, "cacheScope": scope})
+        }
         "completion/complete" => json!({"completion": {"values": ["executed"]}}),
         method if method.starts_with("tasks/") => task(&params["taskId"]),
         _ => json!({}),
