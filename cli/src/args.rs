@@ -51,6 +51,10 @@ pub(crate) enum Command {
     /// and tells what could not be carried over. Literal secrets are not copied: they become references to environment
     /// variables. The exit code is 0 when a file was written, 1 when the source is of no use.
     Import(Import),
+    /// Make an API key for an endpoint's `auth.api_keys`.
+    ///
+    /// It prints the key, once, and the line for the configuration, which holds a digest of it.
+    Key(Key),
     /// Print the JSON Schema of the configuration.
     ///
     /// An editor that knows the schema completes and checks the file while it is written.
@@ -173,6 +177,29 @@ pub(crate) struct Import {
     /// Overwrite the output if it is there already.
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// `weir key`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Key {
+    /// Whose key it is: the caller's name in policies and in the log.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// A group of its holder; may be repeated.
+    #[arg(long = "group", value_name = "GROUP")]
+    pub(crate) groups: Vec<String>,
+    /// A role of its holder; may be repeated.
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(crate) roles: Vec<String>,
+    /// A scope that it is good for; may be repeated.
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub(crate) scopes: Vec<String>,
+    /// When it ends: a day such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
+    /// Print name, key and digest as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A kind of file that can be imported.

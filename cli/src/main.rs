@@ -8,6 +8,7 @@ mod demo;
 mod examination;
 mod follow;
 mod import;
+mod key;
 mod line;
 mod serve;
 mod signals;
@@ -49,6 +50,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check { config, connect } if connect.connect => examination::run(&config.file(), &connect),
         Command::Check { config, .. } => Ok(check::run(&config.file())),
         Command::Import(import) => import::run(&import),
+        Command::Key(key) => key::run(&key),
         Command::Schema => {
             say(&serde_json::to_string_pretty(&weir_config::schema())?);
             Ok(ExitCode::SUCCESS)

@@ -15,7 +15,7 @@ pub use cedar::{Explained, Explanation, Outcome};
 pub use clock::{Clock, SystemClock};
 pub use evidence::{CertificateName, ClientCertificate, Evidence};
 pub use fetch::{Fetch, FetchError, Reach};
-pub use identity::api_keys::new_api_key;
+pub use identity::api_keys::{NoRandomness, new_api_key};
 pub use identity::signing::{SigningError, SigningKey};
 pub use identity::token::{Token, TokenError};
 pub use permit::{

@@ -13,13 +13,20 @@ pub(crate) const PREFIX: &str = "weir_";
 /// Longest key, in bytes.
 const LONGEST: usize = 1024;
 
+/// The system gives no random numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the system gives no random numbers")]
+pub struct NoRandomness;
+
 /// A new key; the second is its digest in hexadecimal digits, which the configuration holds.
 ///
 /// # Errors
 /// There is no randomness.
-pub fn new_api_key() -> Result<(SecretString, String), ring::error::Unspecified> {
+pub fn new_api_key() -> Result<(SecretString, String), NoRandomness> {
     use base64::Engine;
-    let bytes = ring::rand::generate::<[u8; 32]>(&ring::rand::SystemRandom::new())?.expose();
+    let bytes = ring::rand::generate::<[u8; 32]>(&ring::rand::SystemRandom::new())
+        .map_err(|_| NoRandomness)?
+        .expose();
     let key = format!("{PREFIX}{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes));
     let sha256 = digest(&SHA256, key.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok((SecretString::from(key), sha256))

@@ -90,9 +90,8 @@ fn claims(provider: &Provider, changes: Value) -> Value {
 
 fn attempts(provider: &Provider) -> Vec<Attempt> {
     let signed = |changes: Value| provider.sign(json!({"claims": claims(provider, changes)}));
-    let headed = |header: Value| {
-        provider.sign(json!({"claims": claims(provider, json!({})), "header": header}))
-    };
+    let headed =
+        |header: Value| provider.sign(json!({"claims": claims(provider, json!({})), "header": header}));
     let good = provider.token("alice", RESOURCE);
     let (head, rest) = good.split_once('.').expect("three parts");
     let (payload, signature) = rest.split_once('.').expect("three parts");
@@ -107,31 +106,57 @@ fn attempts(provider: &Provider) -> Vec<Attempt> {
         attempt("for a neighbour", &signed(json!({"aud": "https://weir.test/mcp2"})), 401, "invalid_token"),
         attempt("of another issuer", &signed(json!({"iss": "https://evil.test"})), 401, "invalid_token"),
         attempt("of no issuer", &signed(json!({"iss": null})), 401, "invalid_token"),
-        attempt("of nobody", &signed(json!({"sub": null})), 401, "invalid_token"),
+        attempt("of nobody", &signed(json!({"sub": null, "client_id": null})), 401, "invalid_token"),
         attempt("without the scope", &signed(json!({"scope": "other"})), 403, "insufficient_scope"),
         attempt("unsigned", &format!("{none}.{payload}."), 401, "invalid_token"),
         attempt("another head", &format!("{none}.{payload}.{signature}"), 401, "invalid_token"),
         attempt("no signature", &format!("{head}.{payload}."), 401, "invalid_token"),
         attempt("four parts", &format!("{good}.x"), 401, "invalid_token"),
         attempt("cut", &good[..good.len() - 2], 401, "invalid_token"),
-        attempt("a key of another", &provider.sign(json!({"claims": claims(provider, json!({})), "generation": -1})), 401, "invalid_token"),
+        attempt(
+            "a key of another",
+            &provider.sign(json!({"claims": claims(provider, json!({})), "generation": -1})),
+            401,
+            "invalid_token",
+        ),
         attempt("a path as key", &headed(json!({"kid": "../../../../etc/passwd"})), 401, "invalid_token"),
         attempt("a URL as key", &headed(json!({"kid": "http://127.0.0.1:1/key"})), 401, "invalid_token"),
         attempt("a query as key", &headed(json!({"kid": "' OR 1=1 --"})), 401, "invalid_token"),
-        attempt("what must be understood", &headed(json!({"crit": ["b64"], "b64": true})), 401, "invalid_token"),
+        attempt(
+            "what must be understood",
+            &headed(json!({"crit": ["b64"], "b64": true})),
+            401,
+            "invalid_token",
+        ),
         attempt("huge", &format!("{head}.{}.{signature}", "A".repeat(20_000)), 401, "invalid_token"),
     ];
     let header = |name, headers, status, told| Attempt { name, headers, path: "/mcp", status, told };
     let bearer = || ("authorization", format!("Bearer {good}"));
     all.extend([
         header("two tokens", vec![bearer(), bearer()], 400, "invalid_request"),
-        header("two keys", vec![("x-api-key", "a".into()), ("x-api-key", "b".into())], 400, "invalid_request"),
-        header("a password", vec![("authorization", "Basic YWxpY2U6cGFzcw==".into())], 401, "resource_metadata"),
+        header(
+            "two keys",
+            vec![("x-api-key", "a".into()), ("x-api-key", "b".into())],
+            400,
+            "invalid_request",
+        ),
+        header(
+            "a password",
+            vec![("authorization", "Basic YWxpY2U6cGFzcw==".into())],
+            401,
+            "resource_metadata",
+        ),
         header("no word before it", vec![("authorization", good.clone())], 401, "resource_metadata"),
         header("a cookie", vec![("cookie", format!("access_token={good}"))], 401, "resource_metadata"),
     ]);
     for path in ["/mcp?access_token=x", "/mcp?a=b&access%5Ftoken=x", "/mcp/sse?access_token=x"] {
-        all.push(Attempt { name: "a token in the query", headers: vec![bearer()], path, status: 400, told: "invalid_request" });
+        all.push(Attempt {
+            name: "a token in the query",
+            headers: vec![bearer()],
+            path,
+            status: 400,
+            told: "invalid_request",
+        });
     }
     all
 }
@@ -200,17 +225,19 @@ fn api_keys_open_the_endpoints_that_know_them() {
     let digest = "d79fed047cf00a79964fae1980921a7824f11e02416f446330e72e9e16f5637f";
     let auth = json!({"api_keys": [{"name": "ci", "sha256": digest, "groups": ["machines"]}]});
     let weir = Weir::serve(config(json!({"echo": echo()}), auth));
-    for request in [
-        ping().header("authorization", &format!("Bearer {key}")),
-        ping().header("x-api-key", key),
-    ] {
+    for request in [ping().header("authorization", &format!("Bearer {key}")), ping().header("x-api-key", key)]
+    {
         assert_ne!(request.send(&weir.endpoint()).status, 401);
     }
-    for request in [ping(), ping().header("x-api-key", "weir_wrong"), ping().header("x-api-key", &key.to_uppercase())] {
+    for request in
+        [ping(), ping().header("x-api-key", "weir_wrong"), ping().header("x-api-key", &key.to_uppercase())]
+    {
         let refused = request.send(&weir.endpoint());
         // There is nowhere to log in.
         assert_eq!(refused.status, 401);
-        assert!(challenge(&refused).starts_with("Bearer") && !challenge(&refused).contains("resource_metadata"));
+        assert!(
+            challenge(&refused).starts_with("Bearer") && !challenge(&refused).contains("resource_metadata")
+        );
     }
     assert_eq!(Legacy::new(weir.endpoint().bearing(key)).tool_names().len(), 5);
 }

@@ -2,8 +2,8 @@
 
 use crate::{Bench, EVERYTHING, RESOURCE, config, echo};
 use serde_json::{Value, json};
+use weir_tests::curl;
 use weir_tests::driver::{self, SDKS};
-use weir_tests::http2::Http2;
 use weir_tests::{Endpoint, Legacy, Modern, Paired, Provider, Request, Speak, Stdio, Weir, peers, weir};
 
 /// What reached the backend of a call.
@@ -28,19 +28,25 @@ fn who_is_known_calls_over_every_transport() {
     let other = json!({"jsonrpc": "2.0", "id": 2, "method": "ping"});
     let answers = batching.post(&json!([one, other]).to_string()).json();
     assert_eq!(answers.as_array().map(Vec::len), Some(2), "{answers}");
-    assert!(answers.as_array().expect("answers").iter().all(|answer| answer.get("result").is_some()), "{answers}");
+    assert!(
+        answers.as_array().expect("answers").iter().all(|answer| answer.get("result").is_some()),
+        "{answers}"
+    );
     let mut paired = Paired::new(&to, "2024-11-05");
     let answer = paired.ask("tools/call", json!({"name": "folder"}));
     assert!(answer["result"]["content"].is_array(), "{answer}");
 }
 
 #[test]
-fn http2_asks_each_request() {
+fn http2_is_asked_too() {
     let bench = Bench::start();
-    let mut connection = Http2::open(&bench.weir.endpoint());
-    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
-    let token = format!("Bearer {}", bench.provider.token("alice", RESOURCE));
-    let _ = (&mut connection, message, token);
+    let to = bench.weir.endpoint();
+    let token = format!("authorization: Bearer {}", bench.provider.token("alice", RESOURCE));
+    let answered =
+        curl::list_tools(&to, &["--http2-prior-knowledge", "--header", &token]).expect("an answer");
+    assert_eq!((answered.status, &*answered.version), (200, "2"));
+    let refused = curl::list_tools(&to, &["--http2-prior-knowledge"]).expect("an answer");
+    assert_eq!((refused.status, &*refused.version), (401, "2"));
 }
 
 #[test]
@@ -63,7 +69,9 @@ fn whoever_starts_weir_has_shown_enough() {
     let provider = Provider::start();
     let config = config(json!({"echo": echo()}), crate::auth(&provider, json!({})));
     let mut stdio = Stdio::serve(config);
-    let tools = stdio.ask("tools/list", json!({}));
+    stdio.initialize("2025-11-25");
+    let id = stdio.request("tools/list", json!({}));
+    let tools = stdio.answer(&id);
     assert_eq!(tools["result"]["tools"].as_array().map(Vec::len), Some(5), "{tools}");
 }
 
