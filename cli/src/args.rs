@@ -1,5 +1,9 @@
 //! The command line.
 
+mod policy;
+
+pub(crate) use policy::{Explain, Policy};
+
 use crate::demo::Demo;
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_json::{Map, Value};
@@ -59,6 +63,9 @@ pub(crate) enum Command {
     ///
     /// An editor that knows the schema completes and checks the file while it is written.
     Schema,
+    /// Check, explain and test what callers may do.
+    #[command(subcommand)]
+    Policy(Policy),
     /// List the tools of a running endpoint.
     Tools {
         /// The endpoint.

@@ -1,12 +1,19 @@
 //! `weir check`: everything that is wrong with a configuration, at once.
 
+use crate::policy::{self, Toolbox};
 use crate::{USAGE, say, say_error};
 use std::path::Path;
 use std::process::ExitCode;
 use weir_config::{Loaded, ProcessEnvironment};
 
-/// Reads a configuration; tells its warnings, or everything that is wrong with it.
+/// Reads a configuration and its policies; tells its warnings, or everything that is wrong with it.
 pub(crate) fn load(file: &Path) -> Option<Loaded> {
+    let loaded = read(file)?;
+    policy::report(&loaded.config, &Toolbox::default(), None).map(|_| loaded)
+}
+
+/// Reads a configuration without understanding its policies; tells its warnings, or everything that is wrong with it.
+pub(crate) fn read(file: &Path) -> Option<Loaded> {
     match weir_config::load(file, &ProcessEnvironment) {
         Ok(loaded) => {
             for warning in &loaded.warnings {

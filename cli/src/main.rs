@@ -10,6 +10,7 @@ mod follow;
 mod import;
 mod key;
 mod line;
+mod policy;
 mod serve;
 mod signals;
 mod stdio;
@@ -55,6 +56,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             say(&serde_json::to_string_pretty(&weir_config::schema())?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Policy(command) => policy::run(command),
         Command::Tools { endpoint, json } => attempt::tools(&endpoint, json),
         Command::Call { name, arguments, endpoint } => attempt::call(&endpoint, &name, arguments),
         Command::Guard => Ok(weir_runtime::run_guardian().map(|()| ExitCode::SUCCESS)?),

@@ -1,5 +1,6 @@
 //! What operators write, read and checked into plain data: the [`Config`] the rest of weir runs from.
 
+mod cases;
 mod check;
 mod diagnostic;
 mod difference;
@@ -20,6 +21,7 @@ mod shape;
 mod tests;
 mod tree;
 
+pub use cases::{PolicyCase, PolicyCaseItem, PolicyCases, policy_cases};
 pub use diagnostic::{ConfigErrors, Diagnostic};
 pub use environment::{Environment, ProcessEnvironment};
 pub use import::{Imported, Origin, Variable, import, import_text};

@@ -108,7 +108,7 @@ enum Written {
 }
 
 /// The tree as its type. What does not fit its shape is reported and left out; `None` where too little remains.
-fn typed<T: DeserializeOwned>(
+pub(crate) fn typed<T: DeserializeOwned>(
     root: &Node,
     shape: &Shape,
     expander: &mut Expander<'_>,

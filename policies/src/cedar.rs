@@ -79,6 +79,10 @@ impl Cedar {
         &self.warnings
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.decider.rules.len()
+    }
+
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }

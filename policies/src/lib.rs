@@ -9,6 +9,7 @@ mod identity;
 mod permit;
 mod principal;
 mod rejection;
+mod supposed;
 
 pub use authenticator::{Authenticator, AuthenticatorError, Challenge};
 pub use cedar::{Explained, Explanation, Outcome};
@@ -23,3 +24,4 @@ pub use permit::{
 };
 pub use principal::{Principal, Profile};
 pub use rejection::{Rejection, RejectionKind};
+pub use supposed::supposed;

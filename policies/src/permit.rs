@@ -238,6 +238,14 @@ impl Policies {
         cedar::schema(&policies.claims)
     }
 
+    /// How many there are, the shadow ones left out.
+    pub fn count(&self) -> usize {
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.count(),
+            Rule::AnonymousOnly | Rule::Nobody => 0,
+        }
+    }
+
     /// What is odd about the policies without being wrong.
     pub fn warnings(&self) -> &[PolicyProblem] {
         match &self.rule {

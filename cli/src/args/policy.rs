@@ -1,0 +1,99 @@
+//! `weir policy`.
+
+use super::{Arguments, RequiredConfig};
+use clap::Subcommand;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// What to do with policies.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Check the policies of a configuration against their schema.
+    ///
+    /// Every fault is told with its file, line and column. The exit code is 0 when there is none, 64 otherwise.
+    Check {
+        /// The configuration.
+        #[command(flatten)]
+        config: RequiredConfig,
+        /// The tools of an endpoint, as `weir tools --json` prints them: what policies read of arguments is checked against
+        /// their input schemas.
+        #[arg(long, value_name = "FILE")]
+        tools: Option<PathBuf>,
+        /// The endpoint that the tools are of; may be left out where there is only one.
+        #[arg(long, value_name = "NAME", requires = "tools")]
+        endpoint: Option<String>,
+    },
+    /// Print the schema that policies are checked against.
+    Schema {
+        /// The configuration.
+        #[command(flatten)]
+        config: RequiredConfig,
+        /// The endpoint; may be left out where there is only one.
+        #[arg(long, value_name = "NAME")]
+        endpoint: Option<String>,
+    },
+    /// Say why a call is allowed or denied, policy by policy.
+    ///
+    /// No signature is verified: what the claims say is believed. What is shown holds the caller's claims and the arguments, as
+    /// far as policies read them. The exit code is 0, whatever the decision is.
+    Explain(Explain),
+    /// Try calls, and tell where policies decide otherwise than expected.
+    ///
+    /// The file names a configuration and lists calls, each with `expect: allow` or `expect: deny`. The exit code is 0 when
+    /// everything is as expected, 1 when something is not, 64 when a file is wrong.
+    Test {
+        /// The file of calls, in YAML.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// `weir policy explain`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    /// The configuration.
+    #[command(flatten)]
+    pub(crate) config: RequiredConfig,
+    /// Who calls: a file of claims as JSON, the JSON itself, a signed token, or `anonymous`.
+    #[arg(long = "as", value_name = "CLAIMS")]
+    pub(crate) caller: String,
+    /// What is wanted.
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// Instead of what is usual: `subscribe` to a resource, or `complete` an argument.
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) action: Option<String>,
+    /// The tool's arguments: a JSON object.
+    #[arg(long = "args", value_name = "JSON", default_value = "{}", hide_default_value = true)]
+    pub(crate) arguments: Arguments,
+    /// The endpoint; may be left out where there is only one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) endpoint: Option<String>,
+    /// The backend, where neither the name nor the configuration tells.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) backend: Option<String>,
+    /// The endpoint's tools, as `weir tools --json` prints them: what they take, and what they say of themselves.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tools: Option<PathBuf>,
+    /// Where the caller connects from.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<IpAddr>,
+    /// Print the explanation as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is wanted.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Wanted {
+    /// A tool, by the name that clients see.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Option<String>,
+    /// A prompt, by the name that clients see.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) prompt: Option<String>,
+    /// A resource, by the URI that clients see.
+    #[arg(long, value_name = "URI")]
+    pub(crate) resource: Option<String>,
+}
