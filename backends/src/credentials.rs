@@ -205,7 +205,7 @@ pub(crate) struct Way {
 
 impl Way {
     fn server(&self, spec: &weir_config::AuthorizationServer) -> Result<Arc<Server>, BackendError> {
-        Ok(Arc::new(Server::new(spec, self.fetch.clone(), self.deadline)))
+        Ok(Arc::new(Server::new(spec, self.fetch.clone(), self.deadline)?))
     }
 
     fn own(&self, spec: &weir_config::ClientCredentials) -> Result<Arc<Slot>, BackendError> {

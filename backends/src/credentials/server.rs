@@ -6,21 +6,27 @@ use super::CredentialError;
 use super::grant::Form;
 use super::token::{Expected, Fresh, read};
 use crate::oauth::Discovery;
+use crate::{BackendError, Cause};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
 use parking_lot::Mutex;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 use weir_config::{AuthorizationServer, ClientProof};
-use weir_policies::{Fetch, FetchError, Reach};
+use weir_policies::{Fetch, FetchError, Reach, SigningKey};
 
 /// Most requests to one authorization server at once.
 const REQUESTS: usize = 32;
+/// What a client's signed words are called, and how long they are good, in seconds.
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const ASSERTION_LIFE: u64 = 60;
 /// How long a token endpoint is used that was looked up.
 const FOUND: Duration = Duration::from_secs(600);
 
@@ -33,6 +39,8 @@ pub(crate) struct Server {
     found: Mutex<Option<(Instant, Url)>>,
     client: String,
     proof: ClientProof,
+    /// What it signs with, where that is its proof.
+    key: Option<SigningKey>,
     fetch: Arc<dyn Fetch>,
     reach: Reach,
     places: Semaphore,
@@ -40,8 +48,23 @@ pub(crate) struct Server {
 
 impl Server {
     /// The server of `spec`, asked by way of `fetch` within `deadline`.
-    pub(crate) fn new(spec: &AuthorizationServer, fetch: Arc<dyn Fetch>, deadline: Duration) -> Self {
-        Self {
+    pub(crate) fn new(
+        spec: &AuthorizationServer,
+        fetch: Arc<dyn Fetch>,
+        deadline: Duration,
+    ) -> Result<Self, BackendError> {
+        let key = match &spec.proof {
+            ClientProof::PrivateKey { key, id, algorithm } => {
+                let key = SigningKey::from_pem(key.expose().as_bytes(), *algorithm, id.clone());
+                let unfit = |error| {
+                    BackendError::Unreachable(Cause::private("its `private_key` cannot be used", error))
+                };
+                Some(key.map_err(unfit)?)
+            }
+            ClientProof::None | ClientProof::Basic(_) | ClientProof::Post(_) => None,
+        };
+        Ok(Self {
+            key,
             issuer: spec.issuer.clone(),
             token_url: spec.token_url.clone(),
             found: Mutex::default(),
@@ -50,7 +73,7 @@ impl Server {
             fetch,
             reach: Reach { private: spec.private, ca: spec.ca.clone(), deadline },
             places: Semaphore::new(REQUESTS),
-        }
+        })
     }
 
     /// Its name, where it is configured.
@@ -96,7 +119,11 @@ impl Server {
                 form.push(("client_secret", secret.expose().to_owned()));
             }
             ClientProof::Basic(secret) => authorization = Some(basic(&self.client, secret.expose())?),
-            ClientProof::PrivateKey { .. } => {}
+            ClientProof::PrivateKey { .. } => {
+                form.push(("client_id", self.client.clone()));
+                form.push(("client_assertion_type", ASSERTION.to_owned()));
+                form.push(("client_assertion", self.assertion(url)?.expose_secret().to_owned()));
+            }
         }
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let mut request = Request::post(url.as_str())
@@ -106,6 +133,28 @@ impl Server {
             .map_err(|error| CredentialError::unavailable("cannot be asked", error))?;
         request.headers_mut().extend(authorization.map(|value| (header::AUTHORIZATION, value)));
         Ok(request)
+    }
+}
+
+impl Server {
+    /// Signed words that it is weir who asks, good for this server, once and for a moment.
+    fn assertion(&self, url: &Url) -> Result<SecretString, CredentialError> {
+        let unsigned = |why: &str| CredentialError::unavailable("cannot be asked", why);
+        let key = self.key.as_ref().ok_or_else(|| unsigned("there is no key"))?;
+        let mut number = [0; 16];
+        getrandom::fill(&mut number).map_err(|_| unsigned("the system has no random numbers"))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let claims = json!({
+            "iss": self.client,
+            "sub": self.client,
+            // Its name, where that is known, is what every endpoint of it understands (RFC 7523 section 3).
+            "aud": self.issuer().unwrap_or(url.as_str()),
+            "iat": now,
+            "exp": now + ASSERTION_LIFE,
+            "jti": URL_SAFE_NO_PAD.encode(number),
+        });
+        let claims = claims.as_object().ok_or_else(|| unsigned("no claims"))?;
+        key.sign("JWT", claims).map_err(|error| CredentialError::unavailable("cannot be asked", error))
     }
 }
 
