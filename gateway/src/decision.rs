@@ -69,7 +69,7 @@ pub(crate) fn item<'a>(spec: &'a Spec, kind: ItemKind, entry: &'a Entry) -> Item
 /// A template of resources.
 fn template<'a>(spec: &'a Spec, entry: &'a Entry) -> Item<'a> {
     let item = Item::of(ItemKind::Resource, &entry.exposed, &entry.original, owner(spec, entry.backend));
-    Item { template: true, ..item }
+    Item { template: true, uri: Some(&entry.original), ..item }
 }
 
 /// Whether a list shows an entry to a caller: whether it could be used under some circumstances.

@@ -92,7 +92,7 @@ pub struct Item<'a> {
     pub tags: &'a [String],
     /// Of a resource: its URI in the form by which policies judge it. Default: its name.
     pub uri: Option<&'a str>,
-    /// It stands for every resource that a template may lead to.
+    /// It is a template, and stands for every resource that this may lead to; its URI is the template's.
     pub template: bool,
 }
 

@@ -123,6 +123,23 @@ fn the_resource_follows_the_listener() {
 }
 
 #[test]
+fn a_resource_without_a_path_is_meant_in_both_spellings() {
+    let audiences = |resource: &str| {
+        let auth = accepted(&auth(&format!("resource: '{resource}', issuers: [{{issuer: 'https://a'}}]")));
+        auth.issuers.into_iter().next().expect("there is an issuer").audiences
+    };
+    assert_eq!(
+        audiences("https://weir.example.com"),
+        ["https://weir.example.com", "https://weir.example.com/"]
+    );
+    assert_eq!(
+        audiences("https://weir.example.com/"),
+        ["https://weir.example.com", "https://weir.example.com/"]
+    );
+    assert_eq!(audiences("https://weir.example.com/mcp"), ["https://weir.example.com/mcp"]);
+}
+
+#[test]
 fn a_cluster_needs_its_audiences_alone() {
     let auth = accepted(&auth("issuers: [{kubernetes: {audiences: [weir]}}]"));
     assert_eq!(auth.resource, None);

@@ -28,6 +28,8 @@ const KEPT: u64 = 64 << 20;
 const LONGEST_KEY: usize = 8 << 10;
 /// Most slices of policies that are kept ready.
 const SLICES: u64 = 4096;
+/// Most answers about templates that are kept.
+const TEMPLATES: u64 = 16_384;
 /// Most policies that a decision names.
 const MOST_NAMED: usize = 8;
 /// Most policies whose scopes are tried on a call that was denied.
@@ -110,6 +112,8 @@ pub(crate) struct Decider {
     authorizer: Authorizer,
     prepared: Cache<Box<[u8]>, Arc<Prepared>>,
     slices: Cache<Box<[u32]>, Arc<Slice>>,
+    /// Whether templates lead somewhere.
+    templates: Cache<Box<[u8]>, bool>,
 }
 
 impl Decider {
@@ -128,6 +132,7 @@ impl Decider {
         Self {
             prepared: Cache::builder().max_capacity(KEPT).weigher(weigh).build(),
             slices: Cache::new(SLICES),
+            templates: Cache::new(TEMPLATES),
             authorizer: Authorizer::new(),
             tools: RwLock::default(),
             rules,
@@ -193,6 +198,20 @@ impl Decider {
                 }
                 Err(_) => false,
             }
+        })
+    }
+
+    /// Whether something that the template `item` leads to could be allowed.
+    pub(crate) fn may_lead(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> bool {
+        let key = key(class, action, item);
+        if key.len() > LONGEST_KEY {
+            return self.leads(class, action, item);
+        }
+        let known = self.templates.get(key.as_slice());
+        known.unwrap_or_else(|| {
+            let leads = self.leads(class, action, item);
+            self.templates.insert(key.into(), leads);
+            leads
         })
     }
 

@@ -6,7 +6,7 @@ use super::kind::Record;
 use super::possible::without_context;
 use super::reads::Reads;
 use super::source::{Piece, Place, parse_problems};
-use super::{expression, schema, templates};
+use super::{expression, schema};
 use crate::PolicyProblem;
 use cedar_policy::{
     Effect, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint, Schema, Template,
@@ -14,7 +14,7 @@ use cedar_policy::{
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use weir_config::{ClaimKind, PolicySource};
 
 /// Most policies of one endpoint.
@@ -41,15 +41,6 @@ pub(crate) struct Rule {
     /// There is nothing to it but its scope.
     pub(crate) unconditional: bool,
     pub(crate) reads: Reads,
-    /// What it says of resources of a template, once that was asked for.
-    leading: OnceLock<Option<Policy>>,
-}
-
-impl Rule {
-    /// What it says of resources that a template may lead to.
-    pub(crate) fn leading(&self) -> Option<&Policy> {
-        self.leading.get_or_init(|| templates::leading(self)).as_ref()
-    }
 }
 
 /// Policies that are in order, and what is odd about them.
@@ -190,7 +181,6 @@ fn rule(
         place,
         possible,
         reads,
-        leading: OnceLock::new(),
     };
     Ok((rule, json))
 }

@@ -1,8 +1,8 @@
-//! What a condition comes to where the context may be any: the condition without the context.
+//! What a condition comes to where something is not known: the condition without it. What is not known is the context, or
+//! which resource a template leads to.
 //!
-//! A `permit` shows an item where its condition could hold in some context, a `forbid` hides one where its condition holds in
-//! every context. Both are made by writing what reads the context over: by true in the one, by false in the other, and the
-//! other way round below a `!`.
+//! A `permit` shows an item where its condition could hold, a `forbid` hides one where its condition has to hold. Both are
+//! made by writing what is not known over: by true in the one, by false in the other, and the other way round below a `!`.
 
 use super::expression::{operand, operation, reads_context};
 use serde_json::{Value, json};
@@ -29,43 +29,55 @@ impl Question {
     }
 }
 
-/// The JSON of a policy with conditions that do not read the context.
-pub(crate) fn without_context(policy: &Value) -> Value {
-    without(policy, reads_context)
+/// What is known of an expression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// Everything that it reads.
+    Whole,
+    /// What it comes to.
+    As(bool),
+    /// Not all that it reads.
+    Not,
 }
 
-/// The same with conditions that have nothing of what is `unknown`.
-pub(crate) fn without(policy: &Value, unknown: fn(&Value) -> bool) -> Value {
+/// The JSON of a policy with conditions that do not read the context.
+pub(crate) fn without_context(policy: &Value) -> Value {
+    without(policy, &|expression| if reads_context(expression) { Known::Not } else { Known::Whole })
+}
+
+/// The same with conditions that read nothing but what is `known`.
+pub(crate) fn without(policy: &Value, known: &dyn Fn(&Value) -> Known) -> Value {
     let mut changed = policy.clone();
     let permits = policy.get("effect").and_then(Value::as_str) == Some("permit");
     let question = if permits { Question::May } else { Question::Must };
     for condition in changed.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
         let unless = condition.get("kind").and_then(Value::as_str) == Some("unless");
         if let Some(body) = condition.get_mut("body") {
-            *body = rewritten(body, if unless { question.turned() } else { question }, unknown);
+            *body = rewritten(body, if unless { question.turned() } else { question }, known);
         }
     }
     changed
 }
 
-fn rewritten(expression: &Value, question: Question, unknown: fn(&Value) -> bool) -> Value {
-    if !unknown(expression) {
-        return expression.clone();
+fn rewritten(expression: &Value, question: Question, known: &dyn Fn(&Value) -> Known) -> Value {
+    match known(expression) {
+        Known::Whole => return expression.clone(),
+        Known::As(value) => return json!({ "Value": value }),
+        Known::Not => {}
     }
+    let part = |operands: &Value, name: &str, question| rewritten(operand(operands, name), question, known);
     match operation(expression) {
         Some((operator @ ("&&" | "||"), operands)) => json!({ operator: {
-            "left": rewritten(operand(operands, "left"), question, unknown),
-            "right": rewritten(operand(operands, "right"), question, unknown),
+            "left": part(operands, "left", question),
+            "right": part(operands, "right", question),
         } }),
-        Some(("!", operands)) => {
-            json!({ "!": { "arg": rewritten(operand(operands, "arg"), question.turned(), unknown) } })
-        }
-        Some(("if-then-else", operands)) if !unknown(operand(operands, "if")) => {
+        Some(("!", operands)) => json!({ "!": { "arg": part(operands, "arg", question.turned()) } }),
+        Some(("if-then-else", operands)) if known(operand(operands, "if")) == Known::Whole => {
             json!({ "if-then-else": {
-            "if": operand(operands, "if"),
-            "then": rewritten(operand(operands, "then"), question, unknown),
-            "else": rewritten(operand(operands, "else"), question, unknown),
-        } })
+                "if": operand(operands, "if"),
+                "then": part(operands, "then", question),
+                "else": part(operands, "else", question),
+            } })
         }
         _ => question.answer(),
     }

@@ -22,39 +22,40 @@ impl<'e> Credential<'e> {
     /// # Errors
     /// There is none, there are two, or it is not written as RFC 6750 section 2.1 has it.
     pub(crate) fn of(evidence: &Evidence<'e>, api_keys: bool) -> Result<Self, Rejection> {
-        let malformed = |reason: &str| Rejection::new(RejectionKind::Malformed, reason);
-        match (evidence.authorization, evidence.api_key.filter(|_| api_keys)) {
-            (Some(_), Some(_)) => Err(malformed("both `Authorization` and `X-API-Key`")),
-            (None, Some(key)) => Ok(Self::ApiKey(key)),
-            (Some(value), None) => {
-                let (scheme, rest) = value.split_at_checked(6).unwrap_or((value, &[]));
-                if !scheme.eq_ignore_ascii_case(b"bearer") || rest.first().is_some_and(|byte| *byte != b' ') {
-                    return Err(Rejection::new(
-                        RejectionKind::Missing,
-                        "`Authorization` of a scheme that is not taken",
-                    ));
-                }
-                let token = rest.trim_ascii();
-                if token.len() > LONGEST {
-                    return Err(Rejection::new(RejectionKind::Invalid, "the token is longer than 16 KiB"));
-                }
-                let body = token.trim_ascii_end();
-                let padding = body.iter().rev().take_while(|byte| **byte == b'=').count();
-                let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
-                let letters = body.get(..body.len() - padding).unwrap_or_default();
-                match std::str::from_utf8(body) {
-                    Ok(text) if !letters.is_empty() && letters.iter().all(plain) => {
-                        Ok(if text.starts_with(PREFIX) { Self::ApiKey(body) } else { Self::Bearer(text) })
-                    }
-                    _ => Err(malformed("`Authorization: Bearer` without a token")),
-                }
-            }
-            (None, None) => match evidence.certificate {
-                Some(certificate) => Ok(Self::Certificate(certificate)),
-                None => Err(Rejection::new(RejectionKind::Missing, "no credential")),
-            },
+        match (evidence.authorization, evidence.api_key.filter(|_| api_keys), evidence.certificate) {
+            (Some(_), Some(_), _) => Err(malformed("both `Authorization` and `X-API-Key`")),
+            (Some(value), None, _) => Self::of_authorization(value),
+            (None, Some(key), _) => Ok(Self::ApiKey(key)),
+            (None, None, Some(certificate)) => Ok(Self::Certificate(certificate)),
+            (None, None, None) => Err(Rejection::new(RejectionKind::Missing, "no credential")),
         }
     }
+
+    /// What stands in `Authorization`, which must be a bearer's.
+    fn of_authorization(value: &'e [u8]) -> Result<Self, Rejection> {
+        let (scheme, rest) = value.split_at_checked(6).unwrap_or((value, &[]));
+        if !scheme.eq_ignore_ascii_case(b"bearer") || rest.first().is_some_and(|byte| *byte != b' ') {
+            let reason = "`Authorization` of a scheme that is not taken";
+            return Err(Rejection::new(RejectionKind::Missing, reason));
+        }
+        let token = rest.trim_ascii();
+        if token.len() > LONGEST {
+            return Err(Rejection::new(RejectionKind::Invalid, "the token is longer than 16 KiB"));
+        }
+        let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
+        let letters = token.get(..token.len() - padding).unwrap_or_default();
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+        match std::str::from_utf8(token) {
+            Ok(text) if !letters.is_empty() && letters.iter().all(plain) => {
+                Ok(if text.starts_with(PREFIX) { Self::ApiKey(token) } else { Self::Bearer(text) })
+            }
+            _ => Err(malformed("`Authorization: Bearer` without a token")),
+        }
+    }
+}
+
+fn malformed(reason: &str) -> Rejection {
+    Rejection::new(RejectionKind::Malformed, reason)
 }
 
 #[cfg(test)]

@@ -107,10 +107,12 @@ fn the_local_user_is_decided_about_too() {
     config["endpoints"]["main"].as_object_mut().unwrap().remove("auth");
     let mut weir = Stdio::serve(config);
     weir.initialize(weir_tests::legacy::REVISION);
-    let tools = weir.request("tools/list", json!({}));
-    assert_eq!(names(tools["result"]["tools"].as_array().unwrap()), ["one_look"]);
+    let id = weir.request("tools/list", json!({}));
+    let tools = weir.answer(&id)["result"].clone();
+    assert_eq!(names(tools["tools"].as_array().unwrap()), ["one_look"]);
     let call = |weir: &mut Stdio, tool: &str| {
-        weir.modern("tools/call", json!({"name": tool, "arguments": {"path": "x"}}))
+        let id = weir.modern("tools/call", json!({"name": tool, "arguments": {"path": "x"}}));
+        weir.answer(&id)
     };
     assert_eq!(call(&mut weir, "one_look")["result"]["content"][0]["text"], "looked at x");
     assert_eq!(call(&mut weir, "one_delete")["error"]["message"], "unknown tool: one_delete");

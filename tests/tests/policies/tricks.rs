@@ -40,8 +40,10 @@ fn no_spelling_of_a_name_leads_around_a_denial() {
         "one_look/../eraser",
         "",
     ];
-    for client in clients(&weir, ALICE) {
-        for name in names {
+    for (index, client) in clients(&weir, ALICE).into_iter().enumerate() {
+        // No header can hold those of the second kind.
+        let writable = |name: &&&str| !name.contains(char::is_control) || index == 0;
+        for name in names.iter().filter(writable) {
             let answer = client.call(name, json!({"path": "x"}));
             assert!(answer.message["error"].is_object(), "{name:?}: {}", answer.message);
         }

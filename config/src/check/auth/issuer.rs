@@ -85,10 +85,7 @@ fn issuer(
     let common = Issuer {
         issuer: name,
         keys: KeySource::Discovery,
-        audiences: written
-            .audiences
-            .clone()
-            .unwrap_or_else(|| resource.map(str::to_owned).into_iter().collect()),
+        audiences: written.audiences.clone().unwrap_or_else(|| resource.map(audiences).unwrap_or_default()),
         algorithms: written.algorithms.unwrap_or_else(|| Algorithm::DEFAULT.to_vec()),
         clients: written.clients.unwrap_or_default(),
         scopes: written.scopes.unwrap_or_default(),
@@ -131,6 +128,16 @@ fn issuer(
             Some(of_cluster(checker, &here.key("kubernetes"), cluster, common))
         }
     }
+}
+
+/// What tokens may be meant for by default: the resource. One without a path has two spellings, which mean the same (RFC 3986
+/// section 6.2.3), and clients ask for either.
+fn audiences(resource: &str) -> Vec<String> {
+    let bare = resource.strip_suffix('/').unwrap_or(resource);
+    if Url::parse(resource).is_ok_and(|url| url.path() == "/") {
+        return vec![bare.to_owned(), format!("{bare}/")];
+    }
+    vec![resource.to_owned()]
 }
 
 fn of_cluster(checker: &mut Checker<'_>, here: &Path, written: file::Kubernetes, common: Issuer) -> Issuer {

@@ -2,9 +2,10 @@
 //! addresses.
 
 use super::idp::{AUDIENCE, Bench, ISSUER, Key, with, without};
-use crate::RejectionKind;
+use crate::{RejectionKind, Token};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
+use proptest::prelude::*;
 use ring::hmac;
 use serde_json::{Value, json};
 
@@ -316,5 +317,28 @@ async fn what_a_key_says_of_itself_holds() {
         let bench = Bench::new(&[public], |_| {});
         let token = key.token(r#"{"alg":"ES256","kid":"a"}"#, &bench.claims().to_string());
         assert_eq!(bench.bearer(&token).await.is_ok(), good, "{change}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "[A-Za-z0-9_.=-]{0,60}|.{0,60}") {
+        let _ = Token::read(&text);
+    }
+
+    /// A token with one letter changed, wherever, is another token, which the issuer has not signed.
+    #[test]
+    fn no_token_with_a_letter_changed_is_good(places in proptest::collection::vec((0_usize..10_000, "[A-Za-z0-9_.-]"), 20)) {
+        let attacker = Attacker::new();
+        let good = attacker.good();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            for (place, letter) in places {
+                let place = place % good.len();
+                let changed = format!("{}{letter}{}", &good[..place], &good[place + 1..]);
+                let answer = attacker.bench.bearer(&changed).await;
+                assert_eq!(answer.is_ok(), changed == good, "{changed}");
+            }
+        });
     }
 }
