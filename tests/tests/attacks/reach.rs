@@ -2,10 +2,8 @@
 
 use crate::attack::{Attack, Fate, attack, run};
 use crate::stage::{ALICE, ALL, RESOURCE, Stage, by, call, keys, wait_for_lists};
-use parking_lot::Mutex;
+use crate::trap::Trap;
 use serde_json::{Value, json};
-use std::net::TcpListener;
-use std::sync::Arc;
 use weir_tests::scripted::{Received, Reply};
 use weir_tests::{Scripted, weir};
 
@@ -57,25 +55,11 @@ fn hosts(port: u16) -> Vec<String> {
     hosts.into_iter().map(|host| format!("https://{host}:{port}/jwks")).collect()
 }
 
-/// A listener that counts who connects.
-fn trap() -> (u16, Arc<Mutex<usize>>) {
-    let listener = TcpListener::bind("0.0.0.0:0").expect("a port can be bound");
-    let port = listener.local_addr().expect("an address").port();
-    let count = Arc::new(Mutex::new(0));
-    let counted = count.clone();
-    std::thread::spawn(move || {
-        for _ in listener.incoming().flatten() {
-            *counted.lock() += 1;
-        }
-    });
-    (port, count)
-}
-
 #[test]
 fn keys_are_not_fetched_from_within() {
-    let (port, connections) = trap();
+    let trap = Trap::new();
     let mut endpoints = json!({});
-    let urls = hosts(port);
+    let urls = hosts(trap.port);
     let mut taken = Vec::new();
     for (place, url) in urls.iter().enumerate() {
         let endpoint = json!({
@@ -110,7 +94,7 @@ fn keys_are_not_fetched_from_within() {
         .collect();
     cases.push(attack("a key", &to(taken[0].0), by(ALICE, call("open", json!({}))), Fate::Passes));
     run(&stage, &cases, 15);
-    assert_eq!(*connections.lock(), 0, "weir connected to where it must not");
+    assert_eq!(trap.count(), 0, "weir connected to where it must not");
 }
 
 /// An issuer whose metadata and keys are `answer`'s.
@@ -124,7 +108,7 @@ fn redirect(reply: &mut Reply<'_>, status: u16, to: &str) {
 
 #[test]
 fn providers_lead_nowhere_else() {
-    let trap = Arc::new(Scripted::start(|_, reply| reply.json(r#"{"keys":[]}"#)));
+    let trap = Scripted::start(|_, reply| reply.json(r#"{"keys":[]}"#));
     let mut endpoints = json!({});
     let mut cases: Vec<(String, String, u16)> = Vec::new();
     let mut servers = Vec::new();

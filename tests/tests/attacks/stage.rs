@@ -75,6 +75,16 @@ impl Stage {
         Self { weir: Weir::serve(config), has_issuers, servers }
     }
 
+    /// One endpoint, `/mcp`, over one server, which is behind it as `at0`, `at1` and so on, each time with another `auth`.
+    pub fn authorized(endpoint: Value, auths: &[Value]) -> Self {
+        let (servers, has_issuers) = (servers(), has_issuers(&endpoint));
+        let mut backends = json!({});
+        for (place, auth) in auths.iter().enumerate() {
+            backends[format!("at{place}")] = json!({"url": servers[0].url(), "auth": auth});
+        }
+        Self { weir: Weir::serve(weir::config(backends, endpoint)), has_issuers, servers }
+    }
+
     /// These endpoints, over one server.
     pub fn of(endpoints: Value) -> Self {
         let servers = servers();
@@ -184,6 +194,7 @@ fn answer(request: &Received, reply: &mut Reply<'_>) {
         "resources/templates/list" => json!({"resourceTemplates": [
             {"uriTemplate": "doc://open.test/made/{id}", "name": "open"},
             {"uriTemplate": "doc://secret.test/made/{id}", "name": "secret"},
+            {"uriTemplate": "DOC://SECRET.test/loud/{id}", "name": "secret"},
         ]}),
         "subscriptions/listen" => {
             reply.open_events();

@@ -125,9 +125,12 @@ fn cases(to: &Endpoint, policies: &str, shown: &dyn Fn(&str) -> String) -> Vec<A
     for uri in SECRET {
         cases.push(refused(format!("reading {uri:?}"), read(&shown(uri)), Fate::Failed));
     }
-    for uri in
-        ["doc://SECRET.test/made/{id}", "doc://secret.test/made/%7Bid%7D", "doc://secret.test/./made/{id}"]
-    {
+    for uri in [
+        "doc://SECRET.test/made/{id}",
+        "DOC://SECRET.test/loud/{id}",
+        "doc://secret.test/made/%7Bid%7D",
+        "doc://secret.test/./made/{id}",
+    ] {
         cases.push(refused(format!("completion of {uri}"), complete(&shown(uri)), Fate::Failed));
     }
     // With the backend before URIs, one more says that the server is a weir as well, whose URIs are its own.
@@ -182,11 +185,13 @@ fn watched(to: &Endpoint, who: &str, uris: &[&str]) -> Value {
 fn attempt(policies: &str, uris: &str, shown: &dyn Fn(&str) -> String) {
     let stage = stage(policies, uris);
     let to = stage.weir.endpoint();
-    run(&stage, &cases(&to, policies, shown), 65);
-    // Where a template leads is not known before it is filled in, so templates are shown.
-    let listed = |key: &str| by(key, request("resources/list", json!({}))).send(&to).text();
-    assert!(!listed(MALLORY).contains("secret"), "{}", listed(MALLORY));
-    assert!(listed(ALICE).contains("secret"), "{}", listed(ALICE));
+    run(&stage, &cases(&to, policies, shown), 62);
+    for method in ["resources/list", "resources/templates/list"] {
+        let listed = |key: &str| by(key, request(method, json!({}))).send(&to).text();
+        let (seen, all) = (listed(MALLORY), listed(ALICE));
+        assert!(!seen.contains("secret") && seen.contains("open"), "{method}: {seen}");
+        assert!(all.contains("secret"), "{method}: {all}");
+    }
     let before = stage.executed();
     for uri in SECRET.into_iter().chain(["file:///srv/secret.txt", "doc://secret.test/made/1"]) {
         let told = watched(&to, MALLORY, &[&shown(uri)]);
