@@ -92,12 +92,23 @@ pub(crate) fn sees(
 /// What callers may do at an endpoint.
 pub(crate) fn policies(spec: &Spec) -> Result<Policies, GatewayError> {
     let Some(policies) = &spec.policies else {
-        return Ok(if spec.auth.is_anonymous() { Policies::anonymous() } else { Policies::nobody() });
+        if spec.auth.is_anonymous() {
+            return Ok(Policies::anonymous());
+        }
+        tracing::warn!(
+            endpoint = spec.name,
+            "callers are asked who they are, and without policies may do nothing"
+        );
+        return Ok(Policies::nobody());
     };
-    Policies::new(policies, &spec.name, &[]).map_err(|problems| GatewayError::Policies {
+    let policies = Policies::new(policies, &spec.name, &[]).map_err(|problems| GatewayError::Policies {
         endpoint: spec.name.clone(),
         problems: problems.iter().map(ToString::to_string).collect(),
-    })
+    })?;
+    for problem in policies.warnings() {
+        tracing::warn!(endpoint = spec.name, %problem, "a policy is odd");
+    }
+    Ok(policies)
 }
 
 /// Tells policies of the tools of `catalog`, whose arguments they may read. Answers what is odd about the two together.

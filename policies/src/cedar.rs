@@ -29,6 +29,8 @@ use shadow::Shadow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// How much of a name is shown, in characters.
+const LONGEST_SHOWN: usize = 128;
 /// Most findings about tools that are remembered, so that each is told once.
 const MOST_TOLD: usize = 10_000;
 
@@ -133,7 +135,7 @@ impl Cedar {
                 endpoint = self.endpoint,
                 policy,
                 action = action.name(),
-                item = item.name,
+                item = brief(item.name),
                 "a policy cannot be evaluated, so the call is denied: {failure}"
             );
         }
@@ -213,6 +215,11 @@ impl std::fmt::Display for Failure {
             Self::UnknownTool => f.write_str("it is not known what the tool takes"),
         }
     }
+}
+
+/// A name in the log: a URI may be as long as a caller likes, and hold anything.
+fn brief(name: &str) -> String {
+    name.chars().take(LONGEST_SHOWN).flat_map(char::escape_debug).collect()
 }
 
 /// The schema of an endpoint's policies, as text.

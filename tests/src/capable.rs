@@ -48,7 +48,7 @@ impl Capable {
     /// A client over streamable HTTP of a legacy revision, with its GET stream open.
     pub fn legacy(endpoint: Endpoint, version: &str, capabilities: Value) -> Self {
         let session = Legacy::open(endpoint, version, capabilities);
-        let web = Web::new(session.endpoint().clone(), Dialect::Legacy(session));
+        let web = Web::new(session.endpoint().clone(), Dialect::Legacy(Box::new(session)));
         web.listen();
         Self::over(Box::new(web), None)
     }

@@ -1,6 +1,7 @@
 //! The bench on which weir is tested end to end: the real binary between real MCP servers and clients, a raw HTTP client, and
 //! a scripted server for what no real server does.
 
+pub mod authority;
 pub mod capable;
 pub mod curl;
 pub mod cutter;
@@ -22,6 +23,7 @@ pub mod verdict;
 pub mod wait;
 pub mod weir;
 
+pub use authority::Authority;
 pub use capable::Capable;
 pub use cutter::Cutter;
 pub use http::{Endpoint, Event, Request, Response};

@@ -8,7 +8,7 @@ use super::class::{self, Class};
 use super::entities::{Types, Unfit, circumstances};
 use super::index::Index;
 use super::kind::Record;
-use super::learning::Tools;
+use super::learning::{Judgements, Tools};
 use super::load::Rule;
 use super::reads::{Names, Reads};
 use super::wanted::Wanted;
@@ -17,7 +17,7 @@ use cedar_policy::{
     Authorizer, Context as Circumstances, Decision, Entities, EntityUid, Policy, PolicySet, Request,
 };
 use moka::sync::Cache;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use weir_config::ClaimKind;
@@ -108,6 +108,7 @@ pub(crate) struct Decider {
     pub(super) claims: BTreeMap<String, ClaimKind>,
     pub(super) types: Types,
     pub(super) tools: RwLock<Arc<Tools>>,
+    pub(super) judged: Mutex<Judgements>,
     index: Index,
     authorizer: Authorizer,
     prepared: Cache<Box<[u8]>, Arc<Prepared>>,
@@ -135,6 +136,7 @@ impl Decider {
             templates: Cache::new(TEMPLATES),
             authorizer: Authorizer::new(),
             tools: RwLock::default(),
+            judged: Mutex::default(),
             rules,
             reads,
             claims,

@@ -135,7 +135,8 @@ fn like(fixed: &str, pattern: &Value) -> Known {
         elements.next();
     }
     let open = elements.peek().is_some();
-    if !head.starts_with(fixed) && !(open && fixed.starts_with(&head)) {
+    let fits = head.starts_with(fixed) || (open && fixed.starts_with(&head));
+    if !fits {
         return Known::As(false);
     }
     let anything = open && elements.all(|element| element.as_str() == Some("Wildcard"));

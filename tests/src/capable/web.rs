@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 #[derive(Debug)]
 pub(super) enum Dialect {
     /// The headers of a session.
-    Legacy(Legacy),
+    Legacy(Box<Legacy>),
     /// Headers that mirror the message.
     Modern,
 }

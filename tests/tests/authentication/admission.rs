@@ -3,7 +3,7 @@
 use crate::{Bench, EVERYTHING, RESOURCE, auth, challenge, config, echo, ping};
 use serde_json::{Value, json};
 use weir_tests::table::judge;
-use weir_tests::{Legacy, Modern, Provider, Request, Speak, Weir, legacy, modern};
+use weir_tests::{Legacy, Modern, Provider, Request, Speak, Weir, legacy, modern, weir};
 
 const METADATA: &str =
     r#"resource_metadata="https://weir.test/.well-known/oauth-protected-resource/mcp", scope="mcp""#;
@@ -258,4 +258,33 @@ fn an_open_endpoint_beside_a_closed_one_stays_open() {
     let token = provider.token("alice", RESOURCE);
     let borrowed = nobody.within(ping()).send(&weir.endpoint().bearing(&token));
     assert_eq!(borrowed.status, 404);
+}
+
+#[test]
+fn nobody_serves_everybody_by_mistake() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = |file: &str, more: &[&str]| {
+        let file = weir::write_config(folder.path(), file);
+        let path = file.to_str().expect("a path").to_owned();
+        let checked = weir::run(&["check", &path]);
+        let served = weir::run(&[&["serve", path.as_str()], more].concat());
+        (checked.status.success(), served.status.success(), served.stderr)
+    };
+    let backends = r#"backends: {echo: {command: "true"}}"#;
+    let told = "asks nobody who they are";
+    let everywhere = format!("listener: {{address: '0.0.0.0:0'}}\n{backends}");
+    let (checked, served, stderr) = refused(&everywhere, &[]);
+    assert!(!checked && !served && stderr.contains(told) && stderr.contains("`insecure: true`"), "{stderr}");
+    // Nor does the command line lead around it.
+    let (checked, served, stderr) = refused(backends, &["--address", "0.0.0.0:0"]);
+    assert!(checked && !served && stderr.contains(told) && stderr.contains("`insecure: true`"), "{stderr}");
+    let demo = weir::run(&["serve", "--address", "0.0.0.0:0"]);
+    assert!(!demo.status.success() && demo.stderr.contains(told), "{}", demo.stderr);
+    let mut meant =
+        weir::config(json!({"echo": echo()}), json!({"conflicts": "none", "auth": {"insecure": true}}));
+    meant["listener"] = json!({"address": "0.0.0.0:0", "allowed_hosts": ["127.0.0.1"]});
+    let weir = Weir::serve(meant);
+    let mut endpoint = weir.endpoint();
+    endpoint.address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    assert_eq!(Modern::new(endpoint).tool_names().len(), 5);
 }

@@ -5,7 +5,7 @@ use super::super::decider::Decider;
 use super::super::entities::{Types, circumstances};
 use super::super::kind::Record;
 use super::super::load::load;
-use super::super::reads::{Names, Reads};
+use super::super::reads::Reads;
 use super::super::schema;
 use super::*;
 use cedar_policy::{
@@ -101,20 +101,6 @@ fn somebody() -> impl Strategy<Value = Principal> {
     )
 }
 
-fn whole(spec: &weir_config::Policies) -> Reads {
-    let attributes = ["sub", "iss", "email", "client"].map(str::to_owned).into();
-    let _ = spec;
-    Reads {
-        attributes,
-        groups: Names::All,
-        roles: Names::All,
-        scopes: Names::All,
-        subjects: Names::All,
-        claims: Names::All,
-        ..Reads::default()
-    }
-}
-
 struct Full {
     set: PolicySet,
     schema: Schema,
@@ -125,7 +111,7 @@ struct Full {
 impl Full {
     /// Every policy, on a caller of whom everything is told, with entities and a request that fit the schema.
     fn allows(&self, who: &Principal, action: Action, item: &Item<'_>, context: &Context<'_>) -> bool {
-        let reads = whole(&self.spec);
+        let reads = Reads::whole_caller();
         let class = Class::of(&reads, &self.spec.claims, who);
         let (client, entity) = (self.types.client(&class).unwrap(), self.types.item(item).unwrap());
         let uids = (client.uid(), entity.uid());

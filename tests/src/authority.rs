@@ -1,0 +1,109 @@
+//! An authority for certificates, made with openssl.
+
+use crate::process::Process;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// An authority that signs what a test wants.
+#[derive(Debug)]
+pub struct Authority {
+    folder: TempDir,
+}
+
+/// A certificate and its key, as files.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// The key.
+    pub key: PathBuf,
+}
+
+impl Issued {
+    /// curl's options to show it.
+    pub fn options(&self) -> [&str; 4] {
+        ["--cert", text(&self.certificate), "--key", text(&self.key)]
+    }
+}
+
+impl Authority {
+    /// A new one.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let authority = Self { folder };
+        let extensions = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n";
+        authority.request("authority", "/CN=authority", extensions, &["-x509", "-days", "2"]);
+        authority
+    }
+
+    /// Its own certificate.
+    pub fn certificate(&self) -> PathBuf {
+        self.file("authority.pem")
+    }
+
+    /// Signs for a client that calls itself `subject`, in openssl's form `/O=…/CN=…`, with alternative names such as
+    /// `URI:spiffe://…`; `days` may be negative for what has ended already.
+    pub fn client(&self, name: &str, subject: &str, alternative: &str, days: i32) -> Issued {
+        let names =
+            if alternative.is_empty() { String::new() } else { format!("subjectAltName={alternative}\n") };
+        let extensions = format!("basicConstraints=critical,CA:FALSE\nextendedKeyUsage=clientAuth\n{names}");
+        self.issue(name, subject, &extensions, days)
+    }
+
+    /// Signs for a server at 127.0.0.1.
+    pub fn server(&self) -> Issued {
+        let extensions = "basicConstraints=critical,CA:FALSE\nsubjectAltName=IP:127.0.0.1\n";
+        self.issue("server", "/CN=server", extensions, 2)
+    }
+
+    fn issue(&self, name: &str, subject: &str, extensions: &str, days: i32) -> Issued {
+        self.request(name, subject, "", &["-new"]);
+        let settings = self.file(&format!("{name}.ext"));
+        std::fs::write(&settings, extensions).expect("the extensions can be written");
+        let requested = self.file(&format!("{name}.csr"));
+        let issued = self.file(&format!("{name}.pem"));
+        std::fs::rename(&issued, &requested).expect("the request is there");
+        let mut command = Command::new("openssl");
+        command
+            .args(["x509", "-req", "-CAcreateserial", "-days", &days.to_string()])
+            .args(["-CA", text(&self.certificate()), "-CAkey", text(&self.file("authority-key.pem"))])
+            .args(["-in", text(&requested), "-extfile", text(&settings), "-out", text(&issued)]);
+        run(&mut command);
+        Issued { certificate: issued, key: self.file(&format!("{name}-key.pem")) }
+    }
+
+    fn request(&self, name: &str, subject: &str, extensions: &str, more: &[&str]) {
+        let settings = self.file(&format!("{name}.cnf"));
+        let own = if extensions.is_empty() { "" } else { "x509_extensions=own\n" };
+        let config = format!("[req]\nprompt=no\ndistinguished_name=name\n{own}[name]\n[own]\n{extensions}");
+        std::fs::write(&settings, config).expect("the settings can be written");
+        let mut command = Command::new("openssl");
+        command
+            .args(["req", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-utf8"])
+            .args(["-subj", subject, "-config", text(&settings)])
+            .args(["-keyout", text(&self.file(&format!("{name}-key.pem")))])
+            .args(["-out", text(&self.file(&format!("{name}.pem")))])
+            .args(more);
+        run(&mut command);
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn run(command: &mut Command) {
+    let exit = Process::run(command, "");
+    assert!(exit.status.success(), "openssl: {}", exit.stderr);
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("the path is UTF-8")
+}
