@@ -2,7 +2,9 @@
 
 use crate::http::HttpBackend;
 use crate::stdio::StdioBackend;
-use crate::{BackendError, Changes, Exchange, IconError, Inventory, Notice, Subject, Subscribed};
+use crate::{
+    BackendError, Changes, Connector, Exchange, Grants, IconError, Inventory, Notice, Subject, Subscribed,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderValue;
@@ -123,6 +125,11 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// How its users connect it, where they do.
+    fn connector(&self) -> Option<Arc<Connector>> {
+        None
+    }
+
     /// What the backend tells from now on without being asked, lists aside.
     fn notices(&self) -> broadcast::Receiver<Notice>;
 
@@ -143,22 +150,24 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
 pub fn connect_http(
     spec: &weir_config::Backend,
     http: &weir_config::HttpBackend,
+    grants: &Arc<dyn Grants>,
     handle: &Handle,
 ) -> Result<Arc<dyn Backend>, BackendError> {
-    HttpBackend::connect(spec, http, handle.clone())
+    HttpBackend::connect(spec, http, grants, handle.clone())
 }
 
-/// Makes the backend of `spec`. Nothing is started or connected yet; background work runs on `handle`.
+/// Makes the backend of `spec`. What users granted is in `grants`. Nothing is started or connected yet; background work runs on `handle`.
 ///
 /// # Errors
 /// The certificate authorities of an HTTP backend cannot be read.
 pub fn connect(
     spec: &weir_config::Backend,
     guardian: &Guardian,
+    grants: &Arc<dyn Grants>,
     handle: &Handle,
 ) -> Result<Arc<dyn Backend>, BackendError> {
     Ok(match &spec.transport {
-        Transport::Http(http) => connect_http(spec, http, handle)?,
+        Transport::Http(http) => connect_http(spec, http, grants, handle)?,
         Transport::Stdio(stdio) => StdioBackend::connect(spec, stdio, guardian.clone(), handle.clone()),
     })
 }

@@ -9,9 +9,11 @@ mod grant;
 mod server;
 mod slot;
 mod token;
+mod users;
 
 pub use error::CredentialError;
 
+use crate::oauth::{Challenge, Connector, Grants};
 use crate::{BackendError, Outbound};
 use callers::Callers;
 use grant::{ForWeir, Grant};
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use token::Token;
 use tokio::runtime::Handle;
+use users::{OfUser, Users};
 use weir_config::Listing;
 use weir_policies::{Fetch, Principal};
 
@@ -66,6 +69,8 @@ pub(crate) enum Credentials {
     Own(Arc<Slot>),
     /// A token of each caller.
     Callers(Box<Callers>),
+    /// A token that each caller granted.
+    Users(Box<Users>),
 }
 
 impl fmt::Debug for Credentials {
@@ -74,6 +79,7 @@ impl fmt::Debug for Credentials {
             Self::Fixed => "Fixed",
             Self::Own(_) => "Own",
             Self::Callers(_) => "Callers",
+            Self::Users(_) => "Users",
         })
     }
 }
@@ -83,22 +89,55 @@ impl fmt::Debug for Credentials {
 pub(crate) struct Shown {
     /// `Authorization`.
     pub(crate) value: HeaderValue,
-    /// Which token of which slot it is; `None` for one that never changes.
-    from: Option<(Arc<Slot>, u64)>,
+    from: From,
+}
+
+/// Where what is shown comes from.
+#[derive(Debug)]
+enum From {
+    /// It never changes.
+    Fixed,
+    /// The token of this number in a slot.
+    Slot(Arc<Slot>, u64),
+    /// A user granted it.
+    User(OfUser),
 }
 
 impl Shown {
     fn of(slot: Arc<Slot>, token: &Token) -> Self {
-        Self { value: token.header.clone(), from: Some((slot, token.number)) }
+        Self { value: token.header.clone(), from: From::Slot(slot, token.number) }
     }
 
-    /// What to show in its place to a backend that refused it; `None` where there is nothing else.
-    pub(crate) async fn renewed(self) -> Result<Option<Self>, BackendError> {
-        let Some((slot, number)) = self.from else {
-            return Ok(None);
-        };
-        let token = slot.renew(number).await?;
-        Ok(token.map(|token| Self::of(slot, &token)))
+    fn of_user(own: OfUser) -> Result<Self, BackendError> {
+        Ok(Self { value: own.header()?, from: From::User(own) })
+    }
+
+    /// What to show in its place to a backend that refused it with this challenge; `None` where there is nothing else.
+    pub(crate) async fn renewed(self, challenge: Option<Challenge>) -> Result<Option<Self>, BackendError> {
+        match self.from {
+            From::Fixed => Ok(None),
+            From::Slot(slot, number) => {
+                let token = slot.renew(number).await?;
+                Ok(token.map(|token| Self::of(slot, &token)))
+            }
+            From::User(own) => Self::of_user(own.renewed(challenge).await?).map(Some),
+        }
+    }
+
+    /// Why a backend cannot be called that refuses even what was renewed.
+    pub(crate) async fn refused(self) -> BackendError {
+        match self.from {
+            From::User(own) => own.refused().await,
+            From::Fixed | From::Slot(..) => BackendError::Credential(CredentialError::Rejected),
+        }
+    }
+
+    /// Why a backend cannot be called that wants the scopes of `challenge`.
+    pub(crate) fn lacks(&self, challenge: Challenge) -> BackendError {
+        match &self.from {
+            From::User(own) => own.lacks(&challenge),
+            From::Fixed | From::Slot(..) => lacking(challenge),
+        }
     }
 }
 
@@ -106,8 +145,9 @@ impl Credentials {
     /// Those of the backend `spec`; such as never change are put into `headers`.
     pub(crate) fn new(
         spec: &weir_config::Backend,
-        configured: &weir_config::Credentials,
+        http: &weir_config::HttpBackend,
         headers: &mut HeaderMap,
+        grants: &Arc<dyn Grants>,
         handle: &Handle,
     ) -> Result<Self, BackendError> {
         let way = Way {
@@ -116,7 +156,7 @@ impl Credentials {
             deadline: spec.timeouts.list,
             handle: handle.clone(),
         };
-        Ok(match configured {
+        Ok(match &http.auth {
             weir_config::Credentials::None => Self::Fixed,
             weir_config::Credentials::Header(name, value) => {
                 let invalid = || BackendError::unreachable("the header of `auth` is not valid");
@@ -139,8 +179,10 @@ impl Credentials {
                 };
                 Self::Callers(Box::new(Callers::new(grant, way.listing(&exchange.listing)?, way)?))
             }
-            weir_config::Credentials::Oauth(_) => {
-                return Err(BackendError::unreachable("nobody can connect it yet"));
+            weir_config::Credentials::Oauth(own) => {
+                let (fetch, grants) = (way.fetch.clone(), grants.clone());
+                let connector = Connector::new(&spec.name, http, own, fetch, grants, handle.clone());
+                Self::Users(Box::new(Users { connector, listing: way.listing(&own.listing)? }))
             }
             weir_config::Credentials::IdJag(jag) => {
                 let grant = Grant::Assertion {
@@ -161,7 +203,15 @@ impl Credentials {
 
     /// Whether each caller has its own.
     pub(crate) fn are_the_callers(&self) -> bool {
-        matches!(self, Self::Callers(_))
+        matches!(self, Self::Callers(_) | Self::Users(_))
+    }
+
+    /// How users connect the backend, where they do.
+    pub(crate) fn connector(&self) -> Option<Arc<Connector>> {
+        match self {
+            Self::Users(users) => Some(users.connector.clone()),
+            _ => None,
+        }
     }
 
     /// On whose behalf a call of `principal` is sent.
@@ -171,18 +221,33 @@ impl Credentials {
 
     /// What a request on behalf of `party` is sent with; `None` for nothing.
     pub(crate) async fn show(&self, party: &Party) -> Result<Option<Shown>, BackendError> {
-        let slot = match (self, party) {
+        let own = match (self, party) {
             (Self::Fixed, _) => return Ok(None),
-            (Self::Own(slot), _) => slot.clone(),
-            (Self::Callers(callers), Party::Caller(principal)) => callers.slot(principal)?,
-            (Self::Callers(callers), Party::Weir) => match &callers.listing {
-                Own::Nothing => return Ok(None),
-                Own::Fixed(value) => return Ok(Some(Shown { value: value.clone(), from: None })),
-                Own::Slot(slot) => slot.clone(),
+            (Self::Own(slot), _) => return Shown::in_slot(slot.clone()).await,
+            (Self::Callers(callers), Party::Caller(principal)) => {
+                return Shown::in_slot(callers.slot(principal)?).await;
+            }
+            (Self::Users(users), Party::Caller(principal)) => {
+                return Shown::of_user(users.of(principal).await?).map(Some);
+            }
+            (Self::Callers(callers), Party::Weir) => &callers.listing,
+            (Self::Users(users), Party::Weir) => match users.any().await {
+                Some(any) => return Shown::of_user(any).map(Some),
+                None => &users.listing,
             },
         };
+        match own {
+            Own::Nothing => Ok(None),
+            Own::Fixed(value) => Ok(Some(Shown { value: value.clone(), from: From::Fixed })),
+            Own::Slot(slot) => Shown::in_slot(slot.clone()).await,
+        }
+    }
+}
+
+impl Shown {
+    async fn in_slot(slot: Arc<Slot>) -> Result<Option<Self>, BackendError> {
         let token = slot.token().await?;
-        Ok(Some(Shown::of(slot, &token)))
+        Ok(Some(Self::of(slot, &token)))
     }
 }
 
@@ -220,6 +285,11 @@ impl Way {
             Listing::ClientCredentials(own) => Own::Slot(self.own(own)?),
         })
     }
+}
+
+/// Why a backend cannot be called that wants the scopes of a challenge.
+pub(crate) fn lacking(challenge: Challenge) -> BackendError {
+    BackendError::Credential(CredentialError::Scopes(challenge.scopes))
 }
 
 /// The header for a bearer token (RFC 6750 section 2.1).

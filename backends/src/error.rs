@@ -76,9 +76,6 @@ pub enum BackendError {
     /// The call's user has not granted weir the use of it, or not enough of it.
     #[error("is not connected by its user")]
     Unconnected,
-    /// The call's user cannot be vouched for before it.
-    #[error("cannot be called in its user's name: {0}")]
-    Unauthorized(String),
     /// weir is stopping or the backend was taken out of the configuration.
     #[error("is being stopped")]
     Stopping,
@@ -128,7 +125,7 @@ impl BackendError {
     /// Whether the server did not begin what this was answered to: it never heard of it, or said itself that it will not.
     pub(crate) fn is_unheard(&self) -> bool {
         match self {
-            Self::SessionLost | Self::Unreachable(_) | Self::Credential(_) => true,
+            Self::SessionLost | Self::Unreachable(_) | Self::Credential(_) | Self::Unconnected => true,
             // A proxy says so when its own patience ends.
             Self::Refused { status } => *status < 500,
             _ => false,

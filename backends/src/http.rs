@@ -28,8 +28,8 @@ use crate::message::Roots;
 use crate::pool::Pool;
 use crate::subscriptions::Subscriptions;
 use crate::{
-    Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey, Subject,
-    Subscribed, Transport, message,
+    Backend, BackendError, Call, Changes, Connector, Grants, IconError, Inventory, Message, Notice,
+    SessionKey, Subject, Subscribed, Transport, message,
 };
 use async_trait::async_trait;
 use client::Client;
@@ -142,6 +142,7 @@ impl HttpBackend {
     pub(crate) fn connect(
         spec: &weir_config::Backend,
         http: &weir_config::HttpBackend,
+        grants: &Arc<dyn Grants>,
         handle: Handle,
     ) -> Result<Arc<dyn Backend>, BackendError> {
         let mut headers = HeaderMap::new();
@@ -154,7 +155,7 @@ impl HttpBackend {
             value.set_sensitive(true);
             headers.append(name, value);
         }
-        let credentials = Credentials::new(spec, &http.auth, &mut headers, &handle)?;
+        let credentials = Credentials::new(spec, http, &mut headers, grants, &handle)?;
         let uri: http::Uri =
             http.url.as_str().parse().map_err(|_| BackendError::unreachable("the URL is not valid"))?;
         let client = Client::new(http, &uri, &headers, spec.timeouts.connect)?;
@@ -181,6 +182,7 @@ impl HttpBackend {
             handle,
             myself: myself.clone(),
         });
+        shared.follow_grants();
         Ok(Arc::new(Self {
             shared,
             scope: spec.session,
@@ -421,6 +423,10 @@ impl Backend for HttpBackend {
         shared.verdict.look(shared).await?.can_subscribe(&subject)?;
         self.keep_listening();
         shared.subscriptions.subscribe(subject, shared.timeouts.list).await
+    }
+
+    fn connector(&self) -> Option<Arc<Connector>> {
+        self.shared.credentials.connector()
     }
 
     fn is_each_callers(&self) -> bool {

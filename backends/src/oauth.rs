@@ -7,7 +7,9 @@ mod challenge;
 mod discovery;
 mod error;
 mod grant;
+mod login;
 mod registration;
+mod renewal;
 mod secret;
 mod token;
 
@@ -16,18 +18,19 @@ pub use challenge::Challenge;
 pub use discovery::{Authority, Discovery, Protection};
 pub use error::OauthError;
 pub use grant::{FileGrants, Grant, Grants, Holder, MemoryGrants, StoreError};
+pub use login::Login;
 pub use registration::{Client, Method as ClientMethod, document};
 
-use crate::flight::{Flight, launch};
+use crate::flight::Flight;
 use crate::{BackendError, message};
 use bytes::Bytes;
 use challenge::union;
 use moka::sync::Cache;
 use parking_lot::Mutex;
-use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use token::{Agreed, Endpoint};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -70,6 +73,8 @@ pub struct Connector {
     url: Url,
     spec: weir_config::Oauth,
     reach: Reach,
+    /// Whom to trust for the server itself.
+    ca: Option<PathBuf>,
     fetch: Arc<dyn Fetch>,
     grants: Arc<dyn Grants>,
     handle: Handle,
@@ -85,10 +90,10 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// For the server at `url`.
+    /// For the server `http`.
     pub(crate) fn new(
         backend: &str,
-        url: &Url,
+        http: &weir_config::HttpBackend,
         spec: &weir_config::Oauth,
         fetch: Arc<dyn Fetch>,
         grants: Arc<dyn Grants>,
@@ -96,7 +101,8 @@ impl Connector {
     ) -> Arc<Self> {
         Arc::new(Self {
             backend: backend.to_owned(),
-            url: url.clone(),
+            url: http.url.clone(),
+            ca: http.ca.clone(),
             reach: Reach { private: spec.private, ca: spec.ca.clone(), deadline: DEADLINE },
             spec: spec.clone(),
             fetch,
@@ -116,7 +122,7 @@ impl Connector {
     }
 
     /// Counts the grants that came or went.
-    pub fn moves(&self) -> watch::Receiver<u64> {
+    pub(crate) fn moves(&self) -> watch::Receiver<u64> {
         self.moves.subscribe()
     }
 
@@ -130,7 +136,7 @@ impl Connector {
         self.grant(&self.holder(principal)).map(|grant| grant.asked.clone())
     }
 
-    fn holder(&self, principal: &Principal) -> Holder {
+    pub(crate) fn holder(&self, principal: &Principal) -> Holder {
         Holder::new(principal, &self.backend)
     }
 
@@ -141,169 +147,6 @@ impl Connector {
 
     fn endpoint(&self) -> Endpoint<'_> {
         Endpoint { fetch: &*self.fetch, reach: &self.reach }
-    }
-
-    /// The token for a call of this user, renewed where it is time for that.
-    ///
-    /// # Errors
-    /// The user has to connect the backend first, or the token cannot be renewed just now.
-    pub(crate) async fn token(self: &Arc<Self>, principal: &Principal) -> Result<SecretString, BackendError> {
-        self.token_of(self.holder(principal)).await
-    }
-
-    /// The token of some user, for weir's own requests; `None` where nobody has connected the backend.
-    pub(crate) async fn any_token(self: &Arc<Self>) -> Option<SecretString> {
-        for holder in self.grants.holders(&self.backend).into_iter().take(8) {
-            if let Ok(token) = self.token_of(holder).await {
-                return Some(token);
-            }
-        }
-        None
-    }
-
-    async fn token_of(self: &Arc<Self>, holder: Holder) -> Result<SecretString, BackendError> {
-        let grant = self.grant(&holder).ok_or(BackendError::Unconnected)?;
-        let now = SystemTime::now();
-        if !grant.is_old(now) {
-            return Ok(grant.access.clone());
-        }
-        if grant.refresh.is_none() {
-            return if grant.is_over(now) {
-                Err(BackendError::Unconnected)
-            } else {
-                Ok(grant.access.clone())
-            };
-        }
-        let renewal = self.renewal(&holder, &grant);
-        if !grant.is_over(now) {
-            // It is renewed beside the call, which the old one serves once more.
-            return Ok(grant.access.clone());
-        }
-        renewal.await?;
-        self.grant(&holder).map(|grant| grant.access.clone()).ok_or(BackendError::Unconnected)
-    }
-
-    /// The renewal of a grant under way, begun where there is none: one for all who wait.
-    fn renewal(self: &Arc<Self>, holder: &Holder, grant: &Arc<Grant>) -> Flight<()> {
-        use futures_util::FutureExt;
-        if let Some(error) = self.failed.get(holder) {
-            return async move { Err(error) }.boxed().shared();
-        }
-        let mut renewals = self.renewals.lock();
-        if let Some(renewal) = renewals.get(holder) {
-            return renewal.clone();
-        }
-        // Another renewal may have ended since the grant was looked at: its old refresh token must not be used again, which
-        // servers that rotate them take for theft.
-        let is_current = |now: &Arc<Grant>| now.access.expose_secret() == grant.access.expose_secret();
-        if !self.grant(holder).as_ref().is_some_and(is_current) {
-            return async { Ok(()) }.boxed().shared();
-        }
-        let (own, of, old) = (self.clone(), holder.clone(), grant.clone());
-        let renewal = launch(&self.handle, async move {
-            let renewed = own.renew(&of, &old).await;
-            own.renewals.lock().remove(&of);
-            renewed
-        });
-        renewals.insert(holder.clone(), renewal.clone());
-        renewal
-    }
-
-    async fn renew(&self, holder: &Holder, old: &Arc<Grant>) -> Result<(), BackendError> {
-        match self.endpoint().renew(old).await {
-            Ok(grant) => {
-                // Disconnected meanwhile, it stays so.
-                let is_current = |now: Arc<Grant>| now.access.expose_secret() == old.access.expose_secret();
-                if !self.grant(holder).is_some_and(is_current) {
-                    self.endpoint().revoke(&grant).await;
-                    return Ok(());
-                }
-                if let Err(error) = self.grants.put(holder.clone(), grant).await {
-                    tracing::warn!(backend = self.backend, %error, "a renewed grant is not kept");
-                }
-                Ok(())
-            }
-            Err(OauthError::Dead) => {
-                tracing::info!(
-                    backend = self.backend,
-                    "a grant is renewed no more, its user has to connect again"
-                );
-                self.forget(holder, Some(&old.access)).await;
-                Err(BackendError::Unconnected)
-            }
-            Err(error) => {
-                tracing::warn!(backend = self.backend, %error, "a grant cannot be renewed");
-                let error = BackendError::Unauthorized(error.to_string());
-                self.failed.insert(holder.clone(), error.clone());
-                Err(error)
-            }
-        }
-    }
-
-    async fn forget(&self, holder: &Holder, only: Option<&SecretString>) {
-        if let Err(error) = self.grants.remove(holder, only).await {
-            tracing::warn!(backend = self.backend, %error, "a grant that is gone is still in the store");
-        }
-        self.moves.send_modify(|moves| *moves += 1);
-    }
-
-    /// The server refused the `token` of a user's call, or was sent none. Answers whether the call may be made once more.
-    ///
-    /// # Errors
-    /// The user has to connect the backend.
-    pub(crate) async fn refused(
-        self: &Arc<Self>,
-        principal: &Principal,
-        token: Option<&SecretString>,
-        challenge: Option<Challenge>,
-    ) -> Result<(), BackendError> {
-        let holder = self.holder(principal);
-        self.hear(&holder, challenge);
-        let (Some(token), Some(grant)) = (token, self.grant(&holder)) else {
-            return Err(BackendError::Unconnected);
-        };
-        if grant.access.expose_secret() != token.expose_secret() {
-            // It was renewed meanwhile.
-            return Ok(());
-        }
-        if grant.refresh.is_some() {
-            self.renewal(&holder, &grant).await?;
-            return self.grant(&holder).map(|_| ()).ok_or(BackendError::Unconnected);
-        }
-        self.forget(&holder, Some(token)).await;
-        Err(BackendError::Unconnected)
-    }
-
-    /// The server refused even a renewed token: its user has to connect anew.
-    pub(crate) async fn distrust(&self, principal: &Principal, token: &SecretString) -> BackendError {
-        self.forget(&self.holder(principal), Some(token)).await;
-        BackendError::Unconnected
-    }
-
-    /// The server wants scopes that the grant lacks.
-    pub(crate) fn lacks(&self, principal: &Principal, challenge: Challenge) -> BackendError {
-        let holder = self.holder(principal);
-        let asked = self.grant(&holder).map(|grant| grant.asked.clone()).unwrap_or_default();
-        let more = challenge.scopes.iter().any(|scope| !asked.contains(scope));
-        if !more {
-            // They were asked for, and the user or the server did not want to: asking again would go on for ever.
-            return BackendError::Unauthorized(
-                "it wants permissions that its user or its authorization server did not grant".to_owned(),
-            );
-        }
-        let wishes = self.wishes.get(&holder).map(|wishes| wishes.to_vec()).unwrap_or_default();
-        self.wishes.insert(holder, Arc::new(union(&wishes, &challenge.scopes)));
-        BackendError::Unconnected
-    }
-
-    /// What the server says to those without a grant.
-    fn hear(&self, holder: &Holder, challenge: Option<Challenge>) {
-        let Some(challenge) = challenge else { return };
-        if !challenge.scopes.is_empty() {
-            let wishes = self.wishes.get(holder).map(|wishes| wishes.to_vec()).unwrap_or_default();
-            self.wishes.insert(holder.clone(), Arc::new(union(&wishes, &challenge.scopes)));
-        }
-        *self.said.lock() = Some(challenge);
     }
 
     /// What this user would grant, and where, as the server says it now.
@@ -322,6 +165,7 @@ impl Connector {
         let issuer = protection.issuers.iter().find(known).or(protection.issuers.first());
         let issuer = issuer.ok_or_else(|| OauthError::discovery("it names no authorization server"))?;
         let authority = discovery.authority(issuer).await?;
+        authorization::usable(&authority)?;
         let holder = self.holder(principal);
         // What it says now, else what the operator says, else all that it knows; and what earlier calls needed.
         let told = challenge.map(|challenge| challenge.scopes).filter(|scopes| !scopes.is_empty());
@@ -359,7 +203,7 @@ impl Connector {
             self.grants.register(client.clone()).await?;
             client
         };
-        Plan::new(authority, client, resource, scopes)
+        Ok(Plan::new(authority, client, resource, scopes))
     }
 
     /// Takes what the browser of this user brings back.
@@ -416,7 +260,7 @@ impl Connector {
             .body(Bytes::from(body))
             .map_err(|_| OauthError::discovery("it cannot be asked"))?;
         // The operator chose this address; what it names is somebody else's choice.
-        let reach = Reach { private: true, ..self.reach.clone() };
+        let reach = Reach { private: true, ca: self.ca.clone(), deadline: DEADLINE };
         let answer = self.fetch.fetch(request, &reach).await.map_err(OauthError::of_fetch)?;
         if answer.status() != http::StatusCode::UNAUTHORIZED {
             return Ok(None);

@@ -3,6 +3,7 @@
 mod accepted;
 mod auth;
 mod broken;
+mod credentials;
 mod documents;
 mod imported_clients;
 mod imported_faults;

@@ -21,6 +21,8 @@ pub fn client(line: &str, scenario: &str, revision: &str) -> Vec<Check> {
     let results = tempfile::tempdir().expect("a directory can be made");
     let mut command = command();
     command.args(["client", "--command", line, "--scenario", scenario, "--spec-version", revision]);
+    // Extensions belong to no revision, and are tried all the same.
+    command.arg("--force");
     let exit = Process::run(command.arg("--output-dir").arg(results.path()), "");
     let checks = checks(results.path());
     assert!(!checks.is_empty(), "{scenario} checked nothing:\n{}{}", exit.stdout, exit.stderr);

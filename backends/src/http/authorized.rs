@@ -2,7 +2,9 @@
 
 use super::Shared;
 use super::client::{HttpClient, Incoming, Outgoing, Verb};
-use crate::{BackendError, CredentialError};
+use crate::credentials::lacking;
+use crate::{BackendError, Challenge, CredentialError};
+use std::sync::Arc;
 
 /// `Authorization`, as both clients write it.
 const AUTHORIZATION: &str = "authorization";
@@ -16,21 +18,31 @@ impl Shared {
     /// answers with 401 it has not carried out.
     pub(crate) async fn send(&self, request: Outgoing) -> Result<Incoming, BackendError> {
         // An image is fetched without any.
-        let response = if self.credentials.are_fixed() || request.verb == Verb::GetImage {
-            self.client.send(request).await?
-        } else {
-            // Boxed, so that those without are not made larger by it.
-            Box::pin(self.send_authorized(request)).await?
-        };
-        match response.status {
-            FORBIDDEN => permitted(response),
-            _ => Ok(response),
+        if self.credentials.are_fixed() || request.verb == Verb::GetImage {
+            return permitted(self.client.send(request).await?, lacking);
         }
+        // Boxed, so that those without are not made larger by it.
+        Box::pin(self.send_authorized(request)).await
+    }
+
+    /// Lists again as grants come and go, where they are what lists are asked for with.
+    pub(super) fn follow_grants(self: &Arc<Self>) {
+        let connector = self.credentials.connector().filter(|connector| connector.lists_by_grants());
+        let Some(mut moves) = connector.map(|connector| connector.moves()) else {
+            return;
+        };
+        let shared = Arc::downgrade(self);
+        self.handle.spawn(async move {
+            while moves.changed().await.is_ok() {
+                let Some(shared) = shared.upgrade() else { return };
+                shared.suspect();
+            }
+        });
     }
 
     async fn send_authorized(&self, request: Outgoing) -> Result<Incoming, BackendError> {
         let Some(shown) = self.credentials.show(&request.party).await? else {
-            return self.client.send(request).await;
+            return permitted(self.client.send(request).await?, lacking);
         };
         let with = |value| {
             let mut request = request.clone();
@@ -39,21 +51,26 @@ impl Shared {
         };
         let response = self.client.send(with(shown.value.clone())).await?;
         if response.status != UNAUTHORIZED {
-            return Ok(response);
+            return permitted(response, |challenge| shown.lacks(challenge));
         }
-        let rejected = || BackendError::Credential(CredentialError::Rejected);
-        let renewed = shown.renewed().await?.ok_or_else(rejected)?;
-        let response = self.client.send(with(renewed.value)).await?;
-        if response.status == UNAUTHORIZED { Err(rejected()) } else { Ok(response) }
+        let renewed = shown.renewed(response.challenge()).await?;
+        let renewed = renewed.ok_or(BackendError::Credential(CredentialError::Rejected))?;
+        let response = self.client.send(with(renewed.value.clone())).await?;
+        if response.status == UNAUTHORIZED {
+            return Err(renewed.refused().await);
+        }
+        permitted(response, |challenge| renewed.lacks(challenge))
     }
 }
 
 /// Tells what a server wants that refuses a credential for its scopes (RFC 6750 section 3.1).
-fn permitted(response: Incoming) -> Result<Incoming, BackendError> {
-    match response.challenge() {
-        Some(challenge) if challenge.lacks_scope() => {
-            Err(BackendError::Credential(CredentialError::Scopes(challenge.scopes)))
-        }
+fn permitted(
+    response: Incoming,
+    lacking: impl FnOnce(Challenge) -> BackendError,
+) -> Result<Incoming, BackendError> {
+    let challenge = Some(&response).filter(|response| response.status == FORBIDDEN);
+    match challenge.and_then(Incoming::challenge) {
+        Some(challenge) if challenge.lacks_scope() => Err(lacking(challenge)),
         _ => Ok(response),
     }
 }

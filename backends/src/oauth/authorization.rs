@@ -29,7 +29,7 @@ pub struct Plan {
     pub authority: Authority,
     /// weir, as the server knows it.
     pub(super) client: Client,
-    /// The resource.
+    /// The resource; empty for a login.
     pub resource: String,
     /// The scopes.
     pub scopes: Vec<String>,
@@ -56,24 +56,20 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Plan {
-    /// Checks that the server can be used as weir does.
-    ///
-    /// # Errors
-    /// Users cannot authorize there, or codes could be stolen there.
+    /// With the scope that lets grants live on.
     pub(super) fn new(
         authority: Authority,
         client: Client,
         resource: String,
         mut scopes: Vec<String>,
-    ) -> Result<Self, OauthError> {
-        usable(&authority)?;
+    ) -> Self {
         // Without it many servers give nothing that outlives the first hour. It is asked for only where it is known, and not
         // in place of what a server gives to those who name no scope.
         let offers = authority.scopes.iter().any(|scope| scope == OFFLINE);
         if offers && !scopes.is_empty() && !scopes.iter().any(|scope| scope == OFFLINE) {
             scopes.push(OFFLINE.to_owned());
         }
-        Ok(Self { authority, client, resource, scopes })
+        Self { authority, client, resource, scopes }
     }
 
     /// Where the user is sent to with this `state`, and what is to be kept until the answer.
@@ -92,8 +88,11 @@ impl Plan {
             .append_pair("redirect_uri", &self.client.redirect)
             .append_pair("state", state)
             .append_pair("code_challenge", challenge.as_str())
-            .append_pair("code_challenge_method", "S256")
-            .append_pair("resource", &self.resource);
+            .append_pair("code_challenge_method", "S256");
+        // A login is for no resource.
+        if !self.resource.is_empty() {
+            query.append_pair("resource", &self.resource);
+        }
         if !self.scopes.is_empty() {
             query.append_pair("scope", &self.scopes.join(" "));
         }
@@ -107,8 +106,8 @@ impl Plan {
     }
 }
 
-/// Whether weir may send users to a server.
-fn usable(authority: &Authority) -> Result<(), OauthError> {
+/// Whether weir may send users to a server for a grant.
+pub(super) fn usable(authority: &Authority) -> Result<(), OauthError> {
     if authority.authorization_endpoint.is_none() {
         return Err(OauthError::Unusable("users cannot authorize anything there"));
     }

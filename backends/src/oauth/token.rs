@@ -2,6 +2,7 @@
 //!
 //! S: RFC 6749 sections 4.1.3, 5 and 6; RFC 7636; RFC 7009; RFC 8707 section 2.2; OAuth 2.1 section 4.3.
 
+use super::authorization::Departure;
 use super::discovery::Authority;
 use super::error::{OauthError, shown};
 use super::grant::{Grant, seconds};
@@ -10,14 +11,16 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use oauth2::basic::{
-    BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse, BasicTokenType,
+    BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
+    BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
     AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
-    HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, TokenResponse,
-    TokenUrl,
+    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 use url::Url;
 use weir_policies::{Fetch, FetchError, Reach};
@@ -28,8 +31,35 @@ const LONGEST: usize = 32 << 10;
 const LIFE: u64 = 366 * 24 * 3600;
 
 /// A token endpoint as a client sees it.
-pub(super) type TokenClient =
-    BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+type TokenClient<E = EndpointSet> = oauth2::Client<
+    BasicErrorResponse,
+    Tokens,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    E,
+>;
+
+/// What a token endpoint gives.
+type Tokens = StandardTokenResponse<Identity, BasicTokenType>;
+
+/// What it says beside, where somebody logs in.
+#[derive(Serialize, Deserialize)]
+struct Identity {
+    id_token: Option<String>,
+}
+
+impl ExtraTokenFields for Identity {}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity")
+    }
+}
 
 /// How token endpoints are reached.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +109,20 @@ impl Endpoint<'_> {
             given: seconds(now),
             until: until(&answer, now),
         })
+    }
+
+    /// Exchanges a code for what says who logged in.
+    pub(super) async fn identify(&self, departure: &Departure, code: String) -> Result<String, OauthError> {
+        let plan = &departure.plan;
+        let redirect = RedirectUrl::new(plan.client.redirect.clone())
+            .map_err(|_| OauthError::Answer("the way back is no URL"))?;
+        let own = of(&plan.client, &plan.authority.token_endpoint).set_redirect_uri(redirect);
+        let request = own
+            .exchange_code(AuthorizationCode::new(code))
+            .set_pkce_verifier(PkceCodeVerifier::new(departure.verifier().expose_secret().to_owned()));
+        let answer = request.request_async(self).await.map_err(failed)?;
+        let id_token = answer.extra_fields().id_token.clone();
+        id_token.ok_or(OauthError::Answer("it does not say who logged in"))
     }
 
     /// Renews a grant.
@@ -155,10 +199,12 @@ fn revocation(grant: &Grant) -> Option<http::Request<Bytes>> {
 
 /// The client at its token endpoint.
 fn of(client: &Client, endpoint: &Url) -> TokenClient {
-    let own = BasicClient::new(ClientId::new(client.id.clone())).set_auth_type(match client.method {
-        Method::ClientSecretBasic => AuthType::BasicAuth,
-        Method::ClientSecretPost | Method::None => AuthType::RequestBody,
-    });
+    let own = TokenClient::<EndpointNotSet>::new(ClientId::new(client.id.clone())).set_auth_type(
+        match client.method {
+            Method::ClientSecretBasic => AuthType::BasicAuth,
+            Method::ClientSecretPost | Method::None => AuthType::RequestBody,
+        },
+    );
     let own = match &client.secret {
         Some(secret) => own.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned())),
         None => own,
@@ -174,14 +220,14 @@ fn basic(id: &str, secret: &SecretString) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(both))
 }
 
-fn access(answer: &BasicTokenResponse) -> Result<SecretString, OauthError> {
+fn access(answer: &Tokens) -> Result<SecretString, OauthError> {
     if *answer.token_type() != BasicTokenType::Bearer {
         return Err(OauthError::Unusable("it gives tokens of a kind that weir cannot send"));
     }
     fit(answer.access_token().secret())
 }
 
-fn refresh(answer: &BasicTokenResponse) -> Result<Option<SecretString>, OauthError> {
+fn refresh(answer: &Tokens) -> Result<Option<SecretString>, OauthError> {
     answer.refresh_token().map(|token| fit(token.secret())).transpose()
 }
 
@@ -194,7 +240,7 @@ fn fit(token: &str) -> Result<SecretString, OauthError> {
     Ok(SecretString::from(token.to_owned()))
 }
 
-fn until(answer: &BasicTokenResponse, now: SystemTime) -> Option<u64> {
+fn until(answer: &Tokens, now: SystemTime) -> Option<u64> {
     answer.expires_in().map(|life| seconds(now) + life.as_secs().min(LIFE))
 }
 

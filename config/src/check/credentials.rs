@@ -253,7 +253,7 @@ fn server(
             ClientAuthentication::Post => ClientProof::Post(secret),
         },
         (None, Some(key)) => {
-            if !key.key.0.expose().contains("-----BEGIN PRIVATE KEY-----") {
+            if !key.key.0.expose().contains("PRIVATE KEY-----") {
                 let finding = checker
                     .at(&here.key("private_key").key("key"), "not a private key in PEM that is PKCS #8");
                 checker.error(finding.help(
