@@ -87,12 +87,11 @@ impl Decider {
                 reads.join(&rule.reads);
             }
         }
-        let weigh = |key: &Box<[u8]>, prepared: &Arc<Prepared>| {
-            let entities = if prepared.contextual.is_some() { 8 << 10 } else { 256 };
-            u32::try_from(key.len() + entities).unwrap_or(u32::MAX)
-        };
         Self {
-            prepared: Cache::builder().max_capacity(KEPT).weigher(weigh).build(),
+            prepared: Cache::<Box<[u8]>, Arc<Prepared>>::builder()
+                .max_capacity(KEPT)
+                .weigher(|key, prepared| weigh(key, prepared))
+                .build(),
             slices: Cache::new(SLICES),
             templates: Cache::new(TEMPLATES),
             authorizer: Authorizer::new(),
@@ -401,6 +400,12 @@ impl Decider {
         verdict.failed.sort_by_key(|(number, _)| *number);
         verdict.failed.truncate(MOST_NAMED);
     }
+}
+
+/// What keeping it costs, in bytes, roughly.
+fn weigh(key: &[u8], prepared: &Prepared) -> u32 {
+    let entities = if prepared.contextual.is_some() { 8 << 10 } else { 256 };
+    u32::try_from(key.len() + entities).unwrap_or(u32::MAX)
 }
 
 /// What a decision is kept under: everything that an entity is made of.
