@@ -123,7 +123,8 @@ impl Fleet {
                 continue;
             }
             self.count += 1;
-            let connected = Attached::connect(self.count, spec, &self.guardian, &self.background);
+            let connected =
+                Attached::connect(self.count, spec, &self.guardian, &self.core.grants, &self.background);
             let (attached, give_up) = connected.map_err(|error| GatewayError::Backend {
                 name: spec.name.clone(),
                 reason: error.to_string(),

@@ -158,26 +158,6 @@ fn without_a_configuration_the_demo_is_served() {
     assert!(tools.iter().all(|tool| exit.stdout.contains(tool)), "{}", exit.stdout);
 }
 
-#[test]
-fn a_key_that_weir_makes_opens_the_endpoint_that_has_its_digest() {
-    let exit = weir::run(&["key", "ci", "--group", "builders", "--json"]);
-    assert_eq!(exit.status.code(), Some(0), "{}", exit.stderr);
-    let made: Value = serde_json::from_str(&exit.stdout).expect("it prints JSON");
-    let known = json!({"name": made["name"], "sha256": made["sha256"]});
-    let endpoint = json!({
-        "auth": {"api_keys": [known]},
-        "policies": {"inline": "permit(principal, action, resource);"},
-        "conflicts": "none",
-    });
-    let weir = Weir::serve(weir::config(json!({"time": peers::time()}), endpoint));
-    let key = made["key"].as_str().expect("a key");
-    assert!(!Modern::new(weir.endpoint().bearing(key)).tool_names().is_empty());
-    // For people, the line and the key stand apart.
-    let exit = weir::run(&["key", "ci"]);
-    let said = exit.stdout;
-    assert!(said.contains("  weir_") && said.contains("  - {name: \"ci\", sha256: "), "{said}");
-}
-
 /// A file of the repository's examples.
 fn example(name: &str) -> String {
     format!("{}/../examples/{name}", env!("CARGO_MANIFEST_DIR"))
@@ -257,4 +237,24 @@ fn a_decision_is_explained() {
         found["policies"][1]["reason"].as_str().is_some_and(|text| text.contains("`repo_path`")),
         "{found}"
     );
+}
+
+#[test]
+fn a_key_that_weir_makes_opens_the_endpoint_that_has_its_digest() {
+    let exit = weir::run(&["key", "ci", "--group", "builders", "--json"]);
+    assert_eq!(exit.status.code(), Some(0), "{}", exit.stderr);
+    let made: Value = serde_json::from_str(&exit.stdout).expect("it prints JSON");
+    let known = json!({"name": made["name"], "sha256": made["sha256"]});
+    let endpoint = json!({
+        "auth": {"api_keys": [known]},
+        "policies": {"inline": "permit(principal, action, resource);"},
+        "conflicts": "none",
+    });
+    let weir = Weir::serve(weir::config(json!({"time": peers::time()}), endpoint));
+    let key = made["key"].as_str().expect("a key");
+    assert!(!Modern::new(weir.endpoint().bearing(key)).tool_names().is_empty());
+    // For people, the line and the key stand apart.
+    let exit = weir::run(&["key", "ci"]);
+    let said = exit.stdout;
+    assert!(said.contains("  weir_") && said.contains("  - {name: \"ci\", sha256: "), "{said}");
 }
