@@ -8,6 +8,7 @@ mod attack;
 mod certificates;
 mod credentials;
 mod door;
+mod elsewhere;
 mod endings;
 mod legacy;
 mod names;
