@@ -10,6 +10,7 @@ mod credentials;
 mod door;
 mod elsewhere;
 mod endings;
+mod http2;
 mod legacy;
 mod names;
 mod outward;
