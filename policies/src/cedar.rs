@@ -16,18 +16,20 @@ mod schema;
 mod shadow;
 mod source;
 mod templates;
+mod verdict;
 mod wanted;
 
 pub use explanation::{Explained, Explanation, Outcome};
 
 use crate::{Action, Context, Denied, Item, Mentions, PolicyProblem, Principal, Tool};
-use decider::{Decider, Failure, Verdict};
+use decider::Decider;
 use entities::Types;
 use kind::Record;
 use parking_lot::Mutex;
 use shadow::Shadow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use verdict::Verdict;
 
 /// How much of a name is shown, in characters.
 const LONGEST_SHOWN: usize = 128;
@@ -200,20 +202,6 @@ impl Cedar {
         context: &Context<'_>,
     ) -> Explanation {
         self.decider.explain(principal, action, item, context)
-    }
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Evaluation => f.write_str("its evaluation failed"),
-            Self::Argument(name) if name.is_empty() => {
-                f.write_str("the arguments are not what the tool takes")
-            }
-            Self::Argument(name) => write!(f, "the argument `{name}` is not what the tool says it is"),
-            Self::Claim(name) => write!(f, "the claim `{name}` is not what the configuration says it is"),
-            Self::UnknownTool => f.write_str("it is not known what the tool takes"),
-        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Why a call is allowed or denied, for operators.
 
 use super::class::Class;
-use super::decider::{Decider, Failure};
+use super::decider::Decider;
 use super::entities::circumstances;
 use super::kind::Record;
 use super::reads::Reads;
+use super::verdict::Failure;
 use super::wanted::Wanted;
 use crate::{Action, Context, Item, Principal};
 use cedar_policy::{Authorizer, Context as Circumstances, Decision, Entities, PolicySet, Request};

@@ -204,7 +204,7 @@ fn validate(
     rules: &[Rule],
     claims: &BTreeMap<String, ClaimKind>,
     inferred: &[(usize, Record)],
-) -> Result<Findings, cedar_policy::CedarSchemaError> {
+) -> Result<Findings, Box<cedar_policy::CedarSchemaError>> {
     let plain = Record::default();
     let mut groups: HashMap<String, (Record, Vec<&Rule>)> = HashMap::new();
     for (number, rule) in rules.iter().enumerate() {

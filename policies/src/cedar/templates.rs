@@ -4,11 +4,12 @@
 //! is taken as what it says of the context: a `permit` could hold, and a `forbid` does not have to.
 
 use super::class::Class;
-use super::decider::{Decider, Verdict};
+use super::decider::Decider;
 use super::expression::{children, entities, is_variable, operand, operation, path, string};
 use super::index::{What, Who};
 use super::load::Rule;
 use super::possible::{Known, without};
+use super::verdict::Verdict;
 use crate::{Action, Item};
 use cedar_policy::{Context as Circumstances, Entities, Policy, PolicySet, Request};
 use serde_json::{Value, json};

@@ -1,8 +1,10 @@
 //! Credentials of each caller, in exchange for the caller's own token (RFC 8693): nobody gets what another's bought.
 
 use crate::{RESOURCE, clients, keeps_quiet, over_for_callers, own, secret, server, whoami};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc::{Sender, channel};
 use weir_tests::protected::{bearer, claims};
 use weir_tests::scripted::tool;
 use weir_tests::{Legacy, Modern, Protected, Provider, Speak, Weir, scripted, wait, weir};
@@ -217,4 +219,71 @@ fn without_a_listing_credential_weir_asks_with_none() {
     for request in backend.received() {
         assert_eq!(bearer(&request).is_some(), request.rpc_method() == "tools/call", "{request:?}");
     }
+}
+
+/// A protected server of 2024-11-05: one event stream for each session, and answers on it.
+fn over_sse() -> Protected {
+    let streams: Mutex<BTreeMap<String, Sender<String>>> = Mutex::default();
+    Protected::start(move |request, reply| {
+        if request.method == "GET" {
+            let (sender, events) = channel();
+            let path = {
+                let mut streams = streams.lock();
+                let path = format!("/messages?s={}", streams.len());
+                streams.insert(path.clone(), sender);
+                path
+            };
+            reply.open_events();
+            reply.raw(format!("event: endpoint\ndata: {path}\n\n"));
+            while let Ok(event) = events.recv() {
+                if !reply.event(event) {
+                    return;
+                }
+            }
+            return;
+        }
+        let Some(stream) = streams.lock().get(&request.path).cloned() else {
+            return reply.body(404, "text/plain", "");
+        };
+        let result = match request.rpc_method().as_str() {
+            "initialize" => json!({
+                "protocolVersion": "2024-11-05", "capabilities": {"tools": {}},
+                "serverInfo": {"name": "s", "version": "1"},
+            }),
+            "tools/list" => json!({"tools": [tool("whoami")]}),
+            "tools/call" => {
+                let claims = bearer(request).map(|token| claims(&token)).unwrap_or_default();
+                json!({"content": [{"type": "text", "text": claims["sub"]}]})
+            }
+            _ => return reply.body(202, "text/plain", ""),
+        };
+        let answer = json!({"jsonrpc": "2.0", "id": request.json()["id"], "result": result});
+        let _ = stream.send(answer.to_string());
+        reply.body(202, "text/plain", "");
+    })
+}
+
+#[test]
+fn event_streams_are_nobody_elses() {
+    let provider = Provider::start();
+    let backend = over_sse();
+    let weir = over_for_callers(&provider, &backend, &exchange(&provider));
+    for account in ["alice", "bob", "alice", "bob"] {
+        for client in clients(&weir.endpoint().bearing(&login(&provider, account))) {
+            assert_eq!(whoami(&*client), account);
+        }
+        let asking = Modern::with_capabilities(
+            weir.endpoint().bearing(&login(&provider, account)),
+            json!({"elicitation": {}}),
+        );
+        assert_eq!(whoami(&asking), account, "who can be asked has a stream apart");
+    }
+    let mut holders = BTreeMap::<String, BTreeSet<String>>::new();
+    for request in backend.received().iter().filter(|request| request.path.starts_with("/messages")) {
+        let token = bearer(request).expect("every request brings one");
+        let subject = claims(&token)["sub"].as_str().expect("a subject").to_owned();
+        holders.entry(request.path.clone()).or_default().insert(subject);
+    }
+    assert!(holders.len() >= 7, "weir's own, and three of each caller: {holders:?}");
+    assert!(holders.values().all(|holders| holders.len() == 1), "{holders:?}");
 }
