@@ -6,6 +6,7 @@ mod early;
 mod era;
 mod events;
 mod icon;
+mod lasting;
 mod listen;
 mod lister;
 mod mirroring;
@@ -20,18 +21,20 @@ pub(crate) use events::HttpEvents;
 
 use crate::changes::Announcer;
 use crate::exchange::{Event, Exchange, Held};
+use crate::homes::Homes;
 use crate::inventory::Lists;
 use crate::message::Roots;
 use crate::pool::Pool;
 use crate::subscriptions::Subscriptions;
 use crate::{
-    Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey, Subject,
-    Subscribed, Transport, message,
+    Augment, Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey,
+    Subject, Subscribed, Transport, message,
 };
 use async_trait::async_trait;
 use client::Client;
 use era::Verdict;
 use http::HeaderMap;
+use lasting::Lasting;
 use lister::Lister;
 use mirroring::Relisting;
 use parking_lot::Mutex;
@@ -63,6 +66,8 @@ pub(crate) struct Shared {
     next_id: AtomicU64,
     verdict: Verdict,
     sessions: Sessions,
+    /// Those in which tasks were begun.
+    homes: Homes<UpstreamSession>,
     /// Places for sessions that are being ended.
     endings: Semaphore,
     /// Places for answers to the server's own requests.
@@ -162,6 +167,7 @@ impl HttpBackend {
             next_id: AtomicU64::new(1),
             verdict: Verdict::new(spec.era),
             sessions: Sessions::default(),
+            homes: Homes::default(),
             endings: Semaphore::new(session::ENDINGS),
             replies: Arc::new(Semaphore::new(session::REPLIES)),
             roots: Roots::new(&spec.roots),
@@ -264,8 +270,15 @@ impl HttpBackend {
         shared.sessions.open(shared, key).await
     }
 
-    /// Sends a call that began at `begun`.
-    async fn send(&self, call: &Call, era: Era, key: Key, begun: Instant) -> Result<Attempt, BackendError> {
+    /// Sends a call that began at `begun`. Where it is a legacy session, `used` is then the one that it was sent in.
+    async fn send(
+        &self,
+        call: &Call,
+        era: Era,
+        key: Key,
+        begun: Instant,
+        used: &mut Option<Arc<UpstreamSession>>,
+    ) -> Result<Attempt, BackendError> {
         let shared = &self.shared;
         let id = shared.next_id();
         let body = message::of_call(call, id, era);
@@ -282,6 +295,9 @@ impl HttpBackend {
             }
             Era::Legacy => {
                 let session = self.session(key, call.askable().can_be_asked()).await?;
+                if call.augment != Augment::No {
+                    *used = Some(session.clone());
+                }
                 if session.features.logging
                     && let Some(level) = session.verbosity.lacks(call.logs)
                 {
@@ -316,12 +332,15 @@ impl Backend for HttpBackend {
             .map_err(|_| BackendError::Busy { limit, what: "calls are under way" })?;
         let era = self.shared.verdict.find(&self.shared).await?;
         call.suits(era)?;
+        if let Some(home) = call.home {
+            return Lasting::find(&self.shared, home)?.call(&call, place).await;
+        }
         let (key, held) = self.key(&call, era).await?;
-        let begun = Instant::now();
+        let (begun, mut used) = (Instant::now(), None);
         // A lost connection and a lost session are each made good once.
         let (mut was_gone, mut was_lost) = (false, false);
         let mut attempt = loop {
-            match self.send(&call, era, key, begun).await {
+            match self.send(&call, era, key, begun, &mut used).await {
                 Err(BackendError::Gone(_)) if call.repeatable && !was_gone => was_gone = true,
                 Err(BackendError::SessionLost) if !was_lost => was_lost = true,
                 Ok(Attempt::Unplaced(_)) if call.repeatable && era == Era::Legacy && !was_lost => {
@@ -340,14 +359,14 @@ impl Backend for HttpBackend {
             && let Some(mirrors) = self.relisting.mirrors(&self, &call).await
         {
             call.mirrors = Some(mirrors);
-            attempt = self.send(&call, era, key, begun).await?;
+            attempt = self.send(&call, era, key, begun, &mut used).await?;
         }
-        Ok(match attempt {
-            Attempt::Done(outcome) => Exchange::ready(outcome),
-            Attempt::Unplaced(own) => Exchange::ready(own?),
-            Attempt::Stream(events) => Exchange::http(events, place).holding(held),
-            Attempt::Pending(call) => Exchange::pending(call, place).holding(held),
-        })
+        let exchange = attempt.into_exchange()?;
+        Ok(match used {
+            Some(session) => Lasting::begin(&self.shared, session, call, exchange, place),
+            None => exchange.placed(place),
+        }
+        .holding(held))
     }
 
     async fn inventory(&self) -> Result<Inventory, BackendError> {

@@ -135,6 +135,16 @@ impl Subscriptions {
         }
     }
 
+    /// Passes on `notifications/tasks/status` of a legacy server, whose tasks live in the place of the number `home`. Where that
+    /// has none, nobody has begun a task there.
+    pub(crate) fn task_told(&self, home: Option<u64>, message: Message) {
+        if let Some(home) = home
+            && let Some(change) = TaskChange::read(message)
+        {
+            self.tell(Notice::Task(Arc::new(TaskChange { home, ..change })));
+        }
+    }
+
     /// Subscribes to `subject` and waits, at most for `limit`, for what the backend says to it.
     pub(crate) async fn subscribe(
         self: &Arc<Self>,

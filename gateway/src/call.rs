@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
-use weir_backends::{Call, Input, SessionKey};
+use weir_backends::{Augment, Call, Input, SessionKey};
 use weir_policies::{Action, Permit, Principal};
+use weir_protocol::item::TaskSupport;
 use weir_protocol::object::Object;
 use weir_protocol::parameters::Parameters;
 use weir_protocol::{
@@ -106,6 +107,8 @@ pub(crate) struct Manner {
     pub(crate) logs: Logs,
     /// What the client can be asked while the call runs.
     pub(crate) capabilities: ClientCapabilities,
+    /// The client's revision has tasks that clients begin (2025-11-25 `basic/utilities/tasks`).
+    pub(crate) tasks: bool,
     /// What the client declared, whether this connection lets it be asked or not.
     pub(crate) declared: ClientCapabilities,
 }
@@ -123,6 +126,7 @@ struct Target {
     rename: Option<(Span, Bytes)>,
     arguments: Option<Bytes>,
     repeatable: bool,
+    task: TaskSupport,
     mirrored: Option<Mirrored>,
 }
 
@@ -134,6 +138,7 @@ impl Target {
             rename: entry.rename.clone().map(|name| (at, name)),
             arguments: None,
             repeatable: entry.repeatable,
+            task: entry.task,
             mirrored: entry.mirrored.clone(),
         }
     }
@@ -147,6 +152,7 @@ impl Target {
             rename: original.map(|original| (at, json::string(original).into())),
             arguments: None,
             repeatable: true,
+            task: TaskSupport::Forbidden,
             mirrored: None,
         }
     }
@@ -173,8 +179,13 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         Action::GetPrompt => rescue::no_item("prompt", &name, &Found::Nothing),
         _ => rescue::no_item("tool", &name, &Found::Nothing),
     })?;
-    let tasks = tasks::may_become(request.era, method, request.manner.capabilities)
-        .then(|| Box::new(tasks::Ids::of_call(seal, endpoint, request.principal, backend.number, &name)));
+    let augment = augment(&catalog, params, &request, &target, &name)?;
+    let becomes =
+        augment == Augment::Client || tasks::may_become(request.era, method, request.manner.capabilities);
+    let tasks = becomes.then(|| {
+        let (principal, session) = (request.principal, request.manner.session);
+        Box::new(tasks::Ids::of_call(seal, endpoint, principal, session, backend.number, &name))
+    });
     let (mirrors, original) =
         target.mirrored.map(|own| (own.exposed, Some(own.original))).unwrap_or_default();
     let call = Box::new(Call {
@@ -187,6 +198,8 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         logs: request.manner.logs,
         capabilities: request.manner.capabilities,
         input: request.input,
+        augment,
+        home: None,
         body: request.body.clone(),
         envelope: request.envelope.clone(),
         meta: request.meta.cloned(),
@@ -194,6 +207,28 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
     });
     let uri_prefix = catalog.uri_prefix(target.backend).cloned();
     Ok(Routed { backend, permit, call, mirrors, uri_prefix, tasks })
+}
+
+/// Whether a call of the tool `name` is carried out as a task of a legacy server, and who wants that.
+fn augment(
+    catalog: &Catalog,
+    params: &Params,
+    request: &Request<'_>,
+    target: &Target,
+    name: &str,
+) -> Result<Augment, Fault> {
+    let manner = request.manner;
+    let wanted = manner.tasks && manner.method == Method::ToolsCall && params.task.is_some();
+    match target.task {
+        // What was not offered means nothing.
+        TaskSupport::Forbidden if wanted && catalog.offers.legacy_tasks.calls => Err(rescue::no_task(name)),
+        TaskSupport::Optional | TaskSupport::Required if wanted => match params.task {
+            Some(task) if task.of(request.body).starts_with(b"{") => Ok(Augment::Client),
+            _ => Err(rescue::invalid_params("`params.task` must be an object")),
+        },
+        TaskSupport::Required => Ok(Augment::Gateway),
+        TaskSupport::Forbidden | TaskSupport::Optional => Ok(Augment::No),
+    }
 }
 
 type Decided = (Action, String, Target);

@@ -10,7 +10,7 @@ mod parameters;
 mod template;
 mod uri;
 
-pub(crate) use build::{Conflict, Stock, build, exposed_name, needs_task};
+pub(crate) use build::{Conflict, Stock, build, exposed_name};
 pub(crate) use filter::{ItemFilter, UriFilter};
 pub(crate) use parameters::Unfit;
 
@@ -20,7 +20,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use template::Template;
-use weir_backends::Freshness;
+use weir_backends::{Freshness, LegacyTasks};
+use weir_protocol::item::TaskSupport;
 use weir_protocol::list::write_page;
 use weir_protocol::parameters::Parameters;
 use weir_protocol::{Era, Mirrors};
@@ -48,6 +49,27 @@ impl List {
     }
 }
 
+/// As whom a client sees a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// One of 2026-07-28.
+    Modern,
+    /// One of an older revision.
+    Legacy,
+    /// The same, and it may begin tasks of 2025-11-25.
+    LegacyTasks,
+}
+
+impl View {
+    /// The client's era.
+    pub(crate) const fn era(self) -> Era {
+        match self {
+            Self::Modern => Era::Modern,
+            Self::Legacy | Self::LegacyTasks => Era::Legacy,
+        }
+    }
+}
+
 /// One item of a catalog.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -63,6 +85,10 @@ pub(crate) struct Entry {
     pub(crate) rendered: Bytes,
     /// The item as legacy clients see it, where that differs.
     pub(crate) legacy: Option<Bytes>,
+    /// The tool as clients see it who may begin tasks of 2025-11-25, where its server carries it out as one.
+    pub(crate) tasked: Option<Bytes>,
+    /// Whether a legacy server carries it out as a task.
+    pub(crate) task: TaskSupport,
     /// What becomes of a call's arguments, where an override says so.
     pub(crate) parameters: Option<Arc<Parameters>>,
     /// Calling it twice does no harm, says its owner.
@@ -81,9 +107,14 @@ pub(crate) struct Mirrored {
 }
 
 impl Entry {
-    /// The item as legacy clients see it.
-    fn legacy(&self) -> &[u8] {
-        self.legacy.as_ref().unwrap_or(&self.rendered)
+    /// The item as clients of `view` see it.
+    fn seen(&self, view: View) -> &Bytes {
+        let legacy = self.legacy.as_ref().unwrap_or(&self.rendered);
+        match view {
+            View::Modern => &self.rendered,
+            View::Legacy => legacy,
+            View::LegacyTasks => self.tasked.as_ref().unwrap_or(legacy),
+        }
     }
 }
 
@@ -104,6 +135,8 @@ pub(crate) struct Page {
     body: Bytes,
     /// For legacy clients, where it differs.
     legacy: Option<Bytes>,
+    /// For those that may begin tasks, where it differs from that.
+    tasked: Option<Bytes>,
     pub(crate) next: Option<usize>,
 }
 
@@ -131,6 +164,8 @@ pub(crate) struct Offers {
     pub(crate) completions: bool,
     /// The extension for tasks.
     pub(crate) tasks: bool,
+    /// Tasks of 2025-11-25.
+    pub(crate) legacy_tasks: LegacyTasks,
     /// The extension for user interfaces.
     pub(crate) interfaces: bool,
 }
@@ -162,11 +197,13 @@ pub(crate) struct Catalog {
 }
 
 impl Page {
-    /// The page as clients of `era` see it.
-    pub(crate) fn body(&self, era: Era) -> &Bytes {
-        match (era, &self.legacy) {
-            (Era::Legacy, Some(legacy)) => legacy,
-            _ => &self.body,
+    /// The page as clients of `view` see it.
+    pub(crate) fn body(&self, view: View) -> &Bytes {
+        let legacy = self.legacy.as_ref().unwrap_or(&self.body);
+        match view {
+            View::Modern => &self.body,
+            View::Legacy => legacy,
+            View::LegacyTasks => self.tasked.as_ref().unwrap_or(legacy),
         }
     }
 }
@@ -179,12 +216,11 @@ impl Shelf {
             .map(|first| {
                 let end = (first + page_size).min(count);
                 let items = self.entries.get(first..end).unwrap_or_default();
-                let body = write_page(list.key(), items.iter().map(|entry| &entry.rendered[..]));
-                let legacy = items
-                    .iter()
-                    .any(|entry| entry.legacy.is_some())
-                    .then(|| write_page(list.key(), items.iter().map(Entry::legacy)));
-                Page { first, body, legacy, next: (end < count).then_some(end) }
+                let write = |view| write_page(list.key(), items.iter().map(|entry| &entry.seen(view)[..]));
+                let legacy = items.iter().any(|entry| entry.legacy.is_some()).then(|| write(View::Legacy));
+                let tasked =
+                    items.iter().any(|entry| entry.tasked.is_some()).then(|| write(View::LegacyTasks));
+                Page { first, body: write(View::Modern), legacy, tasked, next: (end < count).then_some(end) }
             })
             .collect();
     }

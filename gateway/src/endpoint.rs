@@ -107,7 +107,8 @@ impl Endpoint {
         let (now, then) = (self.catalog(), before.catalog());
         // Only what clients see counts: who owns an item, and at which place, is nothing to them.
         let rendered = |catalog: &Catalog, list| -> Vec<_> {
-            catalog.shelf(list).entries.iter().map(|entry| entry.rendered.clone()).collect()
+            let entries = catalog.shelf(list).entries.iter();
+            entries.map(|entry| (entry.rendered.clone(), entry.tasked.clone())).collect()
         };
         let differs = |&list: &List| rendered(&now, list) != rendered(&then, list);
         let topics: Vec<Topic> = List::ALL.into_iter().filter(differs).map(Topic::of).collect();

@@ -94,6 +94,10 @@ impl Letter {
                 }
             }
             Self::Task { id, prefix, .. } => {
+                if let Some(meta) = message.meta() {
+                    // The server's id of it; the task is named anyway.
+                    meta.strip_related(splice, &message.body);
+                }
                 if let Some(span) = params.task_id {
                     splice.replace(span, json::string(id));
                 }
@@ -365,7 +369,8 @@ mod tests {
         let body = format!(
             r#"{{"jsonrpc":"2.0","method":"notifications/tasks","params":{{"taskId":"inner","status":"working"{more}}}}}"#
         );
-        let change = TaskChange { id: "inner".into(), message: Message::parse(body.into()).unwrap() };
+        let change =
+            TaskChange { home: 0, id: "inner".into(), message: Message::parse(body.into()).unwrap() };
         Letter::Task { change: Arc::new(change), id: id.into(), prefix: "p+".into() }
     }
 

@@ -248,6 +248,11 @@ async fn watch(
                     session.aside.progress(message);
                 }
             }
+            (Kind::Notification, Method::TaskStatus) => {
+                if let Some(session) = session.and_then(Weak::upgrade) {
+                    session.announce(message);
+                }
+            }
             // A log message that comes here belongs to the session of everybody, so to nobody.
             _ => {}
         }

@@ -87,13 +87,16 @@ pub(crate) async fn legacy(
         return sse::call(shared, session, line, id, body, call).await;
     }
     let request = Outgoing::new(Verb::Post, session.headers(), body);
-    let deadlines = Deadlines::start(&shared.timeouts);
+    let deadlines = match call {
+        Some(call) => Deadlines::of(call, &shared.timeouts),
+        None => Deadlines::start(&shared.timeouts),
+    };
     let capabilities = call.map(Call::askable).unwrap_or_default();
     let beside = match call {
         // Boxed, since hardly any call needs it.
         Some(call) if session.aside.is_used() => Box::pin(Aside::begin(shared, session, id, call)).await,
-        Some(_) => {
-            session.aside.hear(shared, session);
+        Some(call) => {
+            session.aside.hear(shared, session, call);
             None
         }
         None => None,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
@@ -63,6 +63,8 @@ pub(crate) struct UpstreamSession {
     pub(crate) since: Instant,
     /// What the server asks beside its calls, over streamable HTTP.
     pub(crate) aside: Aside,
+    /// Its number among the places where tasks live, once there are any in it.
+    pub(super) home: Arc<OnceLock<u64>>,
     /// When it was last wanted.
     pub(super) used: Mutex<Instant>,
     /// Nobody uses it for new requests, but the server may still keep it.
@@ -185,6 +187,10 @@ impl UpstreamSession {
                 shared.changes.announce(method);
             }
             Method::ResourceUpdated => shared.subscriptions.updated(message),
+            Method::TaskStatus => {
+                self.aside.pending().hear_of_task(&message);
+                shared.subscriptions.task_told(self.home.get().copied(), message);
+            }
             Method::Cancelled => self.aside.pending().withdraw(&message),
             _ => {}
         }
@@ -305,8 +311,10 @@ async fn initialized(
     line: Option<Arc<Line>>,
     features: Features,
 ) -> Result<Arc<UpstreamSession>, BackendError> {
+    let home = line.as_ref().map(|line| line.home.clone()).unwrap_or_default();
     let session = Arc::new(UpstreamSession {
         id,
+        home,
         line,
         features,
         verbosity: Verbosity::default(),

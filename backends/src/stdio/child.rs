@@ -4,18 +4,23 @@ use super::lines::{Line, Lines};
 use super::listening::Listening;
 use crate::changes::Announcer;
 use crate::deadlines::Deadlines;
+use crate::errand::{Errand, Home, members};
+use crate::homes::Homes;
 use crate::inventory::Requester;
 use crate::message::Roots;
 use crate::pending::{Debtor, Pending, PendingCall};
 use crate::subscriptions::{Subjects, Subscriptions};
 use crate::verbosity::Verbosity;
 use crate::{
-    BackendError, Call, Cause, Exchange, Features, Message, SessionKey, Transport, cause, message, oversize,
+    Augment, BackendError, Call, Cause, Exchange, Features, Message, SessionKey, Transport, cause, message,
+    oversize,
 };
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, ChildStdout};
@@ -41,6 +46,8 @@ pub(crate) struct Recipe {
     pub(crate) subscriptions: Arc<Subscriptions>,
     /// How many processes there are, probes and those being stopped among them.
     pub(crate) running: Arc<watch::Sender<usize>>,
+    /// The children in which tasks were begun.
+    pub(crate) homes: Homes<Child>,
     /// What it is told of roots where no client says which.
     pub(crate) roots: Roots,
     /// Where what nobody waits for is done.
@@ -65,12 +72,14 @@ impl Drop for StopOnDrop {
 #[derive(Debug)]
 pub(crate) struct Child {
     recipe: Arc<Recipe>,
-    features: std::sync::OnceLock<Features>,
+    features: OnceLock<Features>,
     /// Whom it serves.
     key: SessionKey,
     era: Era,
     next_id: AtomicU64,
     pending: Pending,
+    /// Its number among the places where tasks live, once there are any in it.
+    home: OnceLock<u64>,
     verbosity: Verbosity,
     queue: mpsc::Sender<Bytes>,
     ended: AtomicBool,
@@ -102,11 +111,12 @@ impl Child {
         let (queue, messages) = mpsc::channel(QUEUE);
         let child = Arc::new(Self {
             recipe: recipe.clone(),
-            features: std::sync::OnceLock::new(),
+            features: OnceLock::new(),
             key,
             era,
             next_id: AtomicU64::new(1),
             pending: Pending::default(),
+            home: OnceLock::new(),
             verbosity: Verbosity::default(),
             queue,
             ended: AtomicBool::new(false),
@@ -198,12 +208,33 @@ impl Child {
         }
     }
 
-    /// Sends a client's call.
+    /// Its number among the places where tasks live.
+    pub(super) fn home(self: &Arc<Self>) -> u64 {
+        self.recipe.homes.enter(self, &self.home)
+    }
+
+    /// Sends a client's call, which may become a task.
     pub(crate) async fn call(
         self: &Arc<Self>,
-        call: &Call,
+        call: Box<Call>,
         place: OwnedSemaphorePermit,
     ) -> Result<Exchange, BackendError> {
+        let begun = self.begin(&call).await?;
+        match (call.augment, self.era) {
+            (Augment::Gateway, Era::Legacy) => {
+                let begun = Exchange::pending(begun);
+                let errand = Errand::new(self.clone(), call, begun, &self.recipe.timeouts);
+                Ok(Exchange::errand(Box::new(errand), place))
+            }
+            (Augment::Client, Era::Legacy) => {
+                let number = self.home();
+                Ok(Exchange::pending(begun).placed(place).at(self.clone(), Some(number)))
+            }
+            _ => Ok(Exchange::pending(begun).placed(place)),
+        }
+    }
+
+    async fn begin(self: &Arc<Self>, call: &Call) -> Result<Box<PendingCall>, BackendError> {
         call.suits(self.era)?;
         let id = self.next_id();
         let body = json::single_line(message::of_call(call, id, self.era));
@@ -215,10 +246,12 @@ impl Child {
             // Boxed, since hardly any call needs it.
             Box::pin(self.verbosity.raise(&self.recipe.process.name, level, &**self)).await;
         }
-        let waiting = self.pending.insert_call(id, wants_progress, call.logs, call.askable())?;
-        let pending = PendingCall::new(self.clone(), id, waiting, Deadlines::start(&self.recipe.timeouts));
+        let (capabilities, task) = (call.askable(), call.legacy_task());
+        let waiting = self.pending.insert_call(id, wants_progress, call.logs, capabilities, task)?;
+        let deadlines = Deadlines::of(call, &self.recipe.timeouts);
+        let pending = PendingCall::new(self.clone(), id, waiting, deadlines);
         self.send(body).await?;
-        Ok(Exchange::pending(Box::new(pending), place))
+        Ok(Box::new(pending))
     }
 
     /// Stops the process and waits until it is gone.
@@ -259,6 +292,10 @@ impl Child {
                 self.recipe.changes.announce(method);
             }
             (_, Method::ResourceUpdated | Method::TaskChanged) => self.recipe.subscriptions.updated(message),
+            (_, Method::TaskStatus) => {
+                self.pending.hear_of_task(&message);
+                self.recipe.subscriptions.task_told(self.home.get().copied(), message);
+            }
             (_, Method::Acknowledged) => self.listening.acknowledged(message),
             (_, Method::Message) => self.recipe.subscriptions.log(&self.pending, self.key, message),
             (_, Method::Cancelled) => self.pending.withdraw(&message),
@@ -283,6 +320,31 @@ impl Debtor for Child {
                 }
             });
         }
+    }
+}
+
+impl Home for Child {
+    fn ask(
+        self: Arc<Self>,
+        method: Method,
+        members: String,
+    ) -> BoxFuture<'static, Result<Message, BackendError>> {
+        async move { self.request(method, members).await }.boxed()
+    }
+
+    fn fetch(self: Arc<Self>, call: Box<Call>) -> BoxFuture<'static, Result<Exchange, BackendError>> {
+        async move { Ok(Exchange::pending(self.begin(&call).await?)) }.boxed()
+    }
+
+    fn end_task(self: Arc<Self>, id: Arc<str>) {
+        if self.features.get().is_some_and(|features| features.legacy_tasks.cancel) {
+            let handle = self.recipe.handle.clone();
+            handle.spawn(async move { self.request(Method::TasksCancel, members(&id)).await });
+        }
+    }
+
+    fn pending(&self) -> &Pending {
+        &self.pending
     }
 }
 

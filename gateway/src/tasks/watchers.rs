@@ -1,24 +1,31 @@
 //! Which streams tell of which tasks.
 //!
-//! S: the tasks extension of MCP 2026-07-28, `extensions/tasks` "Task Status Notifications".
+//! S: the tasks extension of MCP 2026-07-28, `extensions/tasks` "Task Status Notifications"; 2025-11-25
+//! `basic/utilities/tasks` "Task Status Notification".
 
+use super::ids::Begun;
 use super::locate;
 use crate::answer::may_ask;
 use crate::attached::Attached;
+use crate::edge::Post;
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
 use crate::inbox::{Inbox, Letter};
 use crate::seal::Seal;
+use crate::session::Session;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use weir_backends::{BackendError, Message, Subject, Subscribed, TaskChange};
+use weir_backends::{BackendError, Message, SessionKey, Subject, Subscribed, TaskChange};
 use weir_policies::Principal;
 use weir_protocol::object::Object;
 use weir_protocol::{ClientCapabilities, Span, Splice};
 
-/// A task: the number of its backend, and the id that the backend knows.
-type Key = (usize, Arc<str>);
+/// A task: the number of its backend, where it lives there, and the id that the backend knows.
+type Key = (usize, u64, Arc<str>);
+
+/// Most tasks of one session that its client is told of; beyond that the oldest are told of no more.
+const MOST: usize = 256;
 
 /// One stream that tells of a task.
 #[derive(Debug)]
@@ -26,10 +33,58 @@ struct Watcher {
     number: u64,
     inbox: Arc<Inbox>,
     principal: Arc<Principal>,
+    /// Whose task it is. What a legacy session is told is a courtesy; its stream does not end for it.
+    session: SessionKey,
     /// What the client can be asked.
     capabilities: ClientCapabilities,
     /// The id that the client knows.
     id: Arc<str>,
+}
+
+impl Watcher {
+    /// Tells of the task; `None` where there is something that cannot be told.
+    fn put(&self, letter: Option<Letter>) {
+        match (letter, self.session) {
+            (Some(letter), _) => self.inbox.put(letter),
+            (None, SessionKey::Shared) => self.inbox.put(Letter::End),
+            (None, SessionKey::Client(_)) => {}
+        }
+    }
+}
+
+/// The tasks that one session is told of.
+#[derive(Debug, Default)]
+pub(crate) struct TaskWatches(Mutex<VecDeque<TaskWatch>>);
+
+impl TaskWatches {
+    fn keep(&self, watch: TaskWatch) {
+        let mut watches = self.0.lock();
+        watches.push_back(watch);
+        let oldest = if watches.len() > MOST { watches.pop_front() } else { None };
+        // Another lock is taken where a watch ends; this one is left first.
+        drop(watches);
+        drop(oldest);
+    }
+
+    /// The session has ended.
+    pub(crate) fn clear(&self) {
+        let gone = std::mem::take(&mut *self.0.lock());
+        drop(gone);
+    }
+}
+
+/// Tells `session` from now on of a task that its client began.
+pub(crate) fn follow(post: &Post, session: &Session, backend: &Attached, begun: &Begun) {
+    let watcher = Watcher {
+        number: 0,
+        inbox: session.inbox.clone(),
+        principal: post.core.principal.clone(),
+        session: SessionKey::Client(session.number),
+        capabilities: session.capabilities(),
+        id: begun.id.clone(),
+    };
+    let key = (backend.number, begun.home, begun.inner.clone());
+    session.tasks.keep(post.endpoint.tasks.enter(key, watcher));
 }
 
 /// Every stream that tells of tasks at one endpoint. It stays through reloads, as the streams do.
@@ -74,11 +129,13 @@ pub(crate) async fn watch(
     capabilities: ClientCapabilities,
     inbox: &Arc<Inbox>,
 ) -> Option<TaskWatch> {
-    let located = locate(endpoint, &endpoint.catalog(), &core.seal, &core.principal, id)?;
+    let session = SessionKey::Shared;
+    let located = locate(endpoint, &endpoint.catalog(), &core.seal, &core.principal, session, id)?;
     let backend = &located.backend;
     // Entered before the backend is asked, so that its first notification is not lost.
-    let (inner, principal) = (&located.inner, &core.principal);
-    let mut watch = endpoint.tasks.enter(backend, inner, inbox, principal, capabilities, id);
+    let (inbox, principal) = (inbox.clone(), core.principal.clone());
+    let watcher = Watcher { number: 0, inbox, principal, session, capabilities, id: id.into() };
+    let mut watch = endpoint.tasks.enter((backend.number, 0, located.inner.clone()), watcher);
     // A reload since the request began has not seen it.
     let snapshot = core.snapshot.load_full();
     let current = snapshot.numbered(endpoint.number);
@@ -126,26 +183,15 @@ fn told(
     }
     let message = Message::parse(splice.finish())
         .map_err(|_| BackendError::Protocol("what it tells of a task cannot be read".to_owned()))?;
-    Ok(Arc::new(TaskChange { id: change.id.clone(), message }))
+    Ok(Arc::new(TaskChange { home: change.home, id: change.id.clone(), message }))
 }
 
 impl TaskWatchers {
-    fn enter(
-        self: &Arc<Self>,
-        backend: &Attached,
-        inner: &Arc<str>,
-        inbox: &Arc<Inbox>,
-        principal: &Arc<Principal>,
-        capabilities: ClientCapabilities,
-        id: &str,
-    ) -> TaskWatch {
-        let key = (backend.number, inner.clone());
+    fn enter(self: &Arc<Self>, key: Key, watcher: Watcher) -> TaskWatch {
         let mut state = self.0.lock();
         state.count += 1;
         let number = state.count;
-        let (inbox, principal) = (inbox.clone(), principal.clone());
-        let watcher = Watcher { number, inbox, principal, capabilities, id: id.into() };
-        state.watched.entry(key.clone()).or_default().push(watcher);
+        state.watched.entry(key.clone()).or_default().push(Watcher { number, ..watcher });
         TaskWatch { watchers: self.clone(), key, number, upstream: None }
     }
 
@@ -158,12 +204,12 @@ impl TaskWatchers {
         change: &Arc<TaskChange>,
     ) {
         let state = self.0.lock();
-        let Some(watchers) = state.watched.get(&(backend, change.id.clone())) else {
+        let Some(watchers) = state.watched.get(&(backend, change.home, change.id.clone())) else {
             return;
         };
         let catalog = endpoint.catalog();
         for watcher in watchers {
-            let located = locate(endpoint, &catalog, seal, &watcher.principal, &watcher.id);
+            let located = locate(endpoint, &catalog, seal, &watcher.principal, watcher.session, &watcher.id);
             let located = located.filter(|located| located.backend.number == backend);
             let letter = located.and_then(|located| {
                 let name = located.backend.name();
@@ -173,7 +219,7 @@ impl TaskWatchers {
                 let prefix = located.uri_prefix.clone().unwrap_or_default();
                 Some(Letter::Task { change: change.ok()?, id: watcher.id.clone(), prefix })
             });
-            watcher.inbox.put(letter.unwrap_or(Letter::End));
+            watcher.put(letter);
         }
     }
 
@@ -181,9 +227,9 @@ impl TaskWatchers {
     /// was missed, or no more will come. Whoever listens again asks first how far the task is.
     pub(crate) fn lost(&self, backend: usize, id: Option<&Arc<str>>) {
         let state = self.0.lock();
-        let lost = |key: &Key| key.0 == backend && id.is_none_or(|id| key.1 == *id);
+        let lost = |key: &Key| key.0 == backend && id.is_none_or(|id| key.2 == *id);
         let watchers = state.watched.iter().filter(|(key, _)| lost(key)).flat_map(|(_, watchers)| watchers);
-        watchers.for_each(|watcher| watcher.inbox.put(Letter::End));
+        watchers.for_each(|watcher| watcher.put(None));
     }
 
     /// Ends the streams that tell of tasks which `endpoint` does not lead to any more since a reload.
@@ -192,9 +238,10 @@ impl TaskWatchers {
         let catalog = endpoint.catalog();
         for (key, watchers) in &state.watched {
             for watcher in watchers {
-                let located = locate(endpoint, &catalog, seal, &watcher.principal, &watcher.id);
+                let located =
+                    locate(endpoint, &catalog, seal, &watcher.principal, watcher.session, &watcher.id);
                 if located.is_none_or(|located| located.backend.number != key.0) {
-                    watcher.inbox.put(Letter::End);
+                    watcher.put(None);
                 }
             }
         }

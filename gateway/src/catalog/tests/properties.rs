@@ -52,7 +52,7 @@ fn paged(catalog: &Catalog, list: List) -> Vec<serde_json::Value> {
     let (mut seen, mut at) = (Vec::new(), Some(0));
     while let Some(first) = at {
         let page = catalog.shelf(list).page(first).unwrap();
-        let body = format!("{}}}", std::str::from_utf8(page.body(Era::Modern)).unwrap());
+        let body = format!("{}}}", std::str::from_utf8(page.body(View::Modern)).unwrap());
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         seen.extend(body[list.key()].as_array().unwrap().iter().cloned());
         at = page.next;
