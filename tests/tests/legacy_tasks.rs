@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use weir_tests::http::Exchange;
-use weir_tests::{Capable, Legacy, Modern, Speak, Weir, peers, wait};
+use weir_tests::{Capable, Legacy, Modern, Speak, Weir, driver, peers, wait};
 
 const RELATED: &str = "io.modelcontextprotocol/related-task";
 const RESEARCH: &str = "simulate-research-query";
@@ -407,5 +407,26 @@ fn the_reference_server_tells_a_session_of_its_tasks_and_loses_them_with_its_own
         assert_eq!(gone["error"]["code"], -32602, "{gone}");
         let words = gone["error"]["message"].as_str().expect("words");
         assert!(words.contains("no longer has this task"), "{words}");
+    });
+}
+
+#[test]
+fn the_sdk_of_that_revision_has_its_tasks() {
+    with_everything(|transport, weir, _peer| {
+        let arguments = json!({"topic": "python", "ambiguous": true});
+        let report = driver::task(&weir.url(), RESEARCH, &arguments);
+        let text = report["text"].as_str().unwrap_or_else(|| panic!("{transport}: {report}"));
+        assert!(text.contains("python (snake)"), "{transport}: {text}");
+        assert_eq!(report["asked"].as_array().map(Vec::len), Some(1), "{transport}: {report}");
+        let steps = report["steps"].as_array().expect("steps");
+        assert_eq!(
+            (&steps[0][0], &steps[steps.len() - 1][0]),
+            (&json!("taskCreated"), &json!("result")),
+            "{report}"
+        );
+        let id = &steps[0][1];
+        assert!(steps.iter().all(|step| step[1].is_null() || step[1] == *id), "{transport}: {report}");
+        let told = report["told"].as_array().expect("notifications");
+        assert!(told.iter().all(|told| told[0] == *id), "{transport}: {report}");
     });
 }
