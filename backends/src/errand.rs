@@ -82,7 +82,6 @@ enum Stage {
 }
 
 /// What comes next of a task.
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack between two lines")]
 enum Heard {
     Event(Result<Event, BackendError>),
     State(Result<Message, BackendError>),

@@ -1,7 +1,8 @@
 //! One request under way to a backend: events, then one outcome.
 
 use crate::BackendError;
-use crate::errand::{Errand, Home};
+use crate::errand::{Errand, Home, TaskState};
+use crate::homes::Becoming;
 use crate::http::HttpEvents;
 use crate::pending::PendingCall;
 use bytes::Bytes;
@@ -154,8 +155,8 @@ pub struct Exchange {
     source: Source,
     /// Where the legacy task lives that the call is about, or is to become.
     home: Option<Arc<dyn Home>>,
-    /// The number of that place, for a call that is to become a task.
-    becoming: Option<u64>,
+    /// For a call that is to become a task.
+    becoming: Option<Becoming>,
     /// Frees the backend's place for this call when the exchange ends.
     _place: Option<OwnedSemaphorePermit>,
     /// What the call has to itself; freed behind the source, which still says how the call ended.
@@ -205,8 +206,8 @@ impl Exchange {
         Self::new(Source::Errand(errand)).placed(place)
     }
 
-    /// The exchange, whose call is about a task at `home`, or is to become one that lives there: at the place of this number.
-    pub(crate) fn at(self, home: Arc<dyn Home>, becoming: Option<u64>) -> Self {
+    /// The exchange, whose call is about a task at `home`, or is `becoming` one that lives there.
+    pub(crate) fn at(self, home: Arc<dyn Home>, becoming: Option<Becoming>) -> Self {
         Self { home: Some(home), becoming, ..self }
     }
 
@@ -248,9 +249,12 @@ impl Exchange {
             return next;
         };
         home.pending().hear_of_task(message);
-        match (self.becoming, next) {
-            (Some(number), Ok(Event::Outcome(Outcome::Complete(message)))) if message.is_task() => {
-                Ok(Event::Outcome(Outcome::Begun(message, number)))
+        match (&self.becoming, next) {
+            (Some(becoming), Ok(Event::Outcome(Outcome::Complete(message)))) if message.is_task() => {
+                if let Some(state) = TaskState::begun(&message) {
+                    becoming.begun(home, state.id);
+                }
+                Ok(Event::Outcome(Outcome::Begun(message, becoming.number)))
             }
             (_, next) => next,
         }

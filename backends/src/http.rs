@@ -21,7 +21,7 @@ pub(crate) use events::HttpEvents;
 
 use crate::changes::Announcer;
 use crate::exchange::{Event, Exchange, Held};
-use crate::homes::Homes;
+use crate::homes::{Homes, Owners};
 use crate::inventory::Lists;
 use crate::message::Roots;
 use crate::pool::Pool;
@@ -68,6 +68,8 @@ pub(crate) struct Shared {
     sessions: Sessions,
     /// Those in which tasks were begun.
     homes: Homes<UpstreamSession>,
+    /// Whose tasks are in sessions that clients share.
+    owners: Arc<Owners>,
     /// Places for sessions that are being ended.
     endings: Semaphore,
     /// Places for answers to the server's own requests.
@@ -168,6 +170,7 @@ impl HttpBackend {
             verdict: Verdict::new(spec.era),
             sessions: Sessions::default(),
             homes: Homes::default(),
+            owners: Arc::default(),
             endings: Semaphore::new(session::ENDINGS),
             replies: Arc::new(Semaphore::new(session::REPLIES)),
             roots: Roots::new(&spec.roots),
@@ -421,6 +424,8 @@ impl Backend for HttpBackend {
             for session in self.shared.sessions.take_for_good(key) {
                 self.shared.end(session);
             }
+        } else {
+            self.shared.owners.end(key);
         }
     }
 

@@ -14,6 +14,15 @@ pub enum Notice {
     Task(Arc<TaskChange>),
     /// What is told of the task of this id has a gap: an update may have been missed, or no more will come.
     TaskLost(Arc<str>),
+    /// Progress of a call that goes on as a task of a legacy server.
+    Progress {
+        /// Where the task lives.
+        home: u64,
+        /// The id of the call's answer, by which the server knows it.
+        call: u64,
+        /// The message; its token is not the client's.
+        message: Arc<Message>,
+    },
     /// A log message in an upstream session of one client session, which belongs to no call.
     Log {
         /// weir's number for the client session.

@@ -197,13 +197,16 @@ impl Pending {
         }
     }
 
-    /// Hands over progress to `id`.
-    pub(crate) fn progress(&self, id: u64, message: Message) {
-        if let Ok(open) = self.open.lock().as_ref()
-            && let Some(waiter) = open.waiters.get(&id).filter(|waiter| waiter.progress)
-        {
+    /// Hands over progress to `id`; it comes back where nobody waits for that any more.
+    pub(crate) fn progress(&self, id: u64, message: Message) -> Option<Message> {
+        let open = self.open.lock();
+        let Some(waiter) = open.as_ref().ok().and_then(|open| open.waiters.get(&id)) else {
+            return Some(message);
+        };
+        if waiter.progress {
             waiter.mailbox.event(Event::Progress(message));
         }
+        None
     }
 
     /// Hands over a log message of the session of `key`, which does not say what call it belongs to, where just one call is
@@ -311,6 +314,11 @@ impl Pending {
     /// Whether the server carries out tasks, which would end with it.
     pub(crate) fn has_tasks(&self) -> bool {
         self.open.lock().as_ref().is_ok_and(|open| open.tasks.is_any())
+    }
+
+    /// Whether the task of this id may be under way.
+    pub(crate) fn has_task(&self, id: &str) -> bool {
+        self.open.lock().as_ref().is_ok_and(|open| open.tasks.has(id))
     }
 
     /// Takes in what a notification says of a task.

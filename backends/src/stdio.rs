@@ -83,6 +83,7 @@ impl StdioBackend {
             subscriptions: Arc::new(Subscriptions::new(spec.limits.subscriptions)),
             running: Arc::default(),
             homes: Homes::default(),
+            owners: Arc::default(),
             roots: Roots::new(&spec.roots),
             handle: handle.clone(),
             probe: false,
@@ -328,7 +329,7 @@ impl Backend for StdioBackend {
 
     fn end_session(&self, key: SessionKey) {
         if self.scope == SessionScope::Shared {
-            return;
+            return self.core.recipe.owners.end(key);
         }
         let slot = {
             let mut slots = self.core.slots.lock();

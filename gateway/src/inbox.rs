@@ -35,7 +35,7 @@ pub(crate) enum Letter {
         /// What stands before the backend's URIs in those that the client knows.
         prefix: Arc<str>,
     },
-    /// A log message that belongs to no call.
+    /// A log message that belongs to no call, or progress of one that goes on as a task.
     Log(Arc<Message>),
     /// The stream is to end, since something is missing from it.
     End,

@@ -334,7 +334,8 @@ fn batch(
                     Err(error) => return Some(terms.asker.fault(&failed(running, &error))),
                 };
                 if let Some(session) = inquiry.session() {
-                    tasks::follow(terms.post, session, &running.backend, &begun);
+                    let token = terms.asker.progress_token.clone();
+                    tasks::follow(terms.post, session, &running.backend, &begun, token);
                 }
                 return Some(answer);
             }

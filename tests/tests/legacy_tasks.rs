@@ -43,14 +43,24 @@ fn is_unknown(client: &dyn Speak, id: &str) {
     }
 }
 
-/// Runs `test` with the reference server behind weir, over either transport at once: its tasks take seconds.
+/// Runs `test` with the reference server behind weir, over every transport at once: its tasks take seconds.
 fn with_everything(test: impl Fn(&str, Weir, Option<peers::HttpPeer>) + Sync) {
-    let over = |backend: Value| Weir::over(json!({"everything": backend}));
+    let over = |backend: Value| {
+        let weir = Weir::over(json!({"everything": backend}));
+        // What is not there yet is not offered to a session that begins.
+        let client = Modern::new(weir.endpoint());
+        wait::until_true("the server is there", || client.tool_names().iter().any(|name| name == RESEARCH));
+        weir
+    };
     std::thread::scope(|scope| {
         scope.spawn(|| test("stdio", over(peers::everything_stdio()), None));
         scope.spawn(|| {
             let http = peers::everything_http();
             test("http", over(json!({"url": http.url()})), Some(http));
+        });
+        scope.spawn(|| {
+            let sse = peers::everything_sse();
+            test("sse", over(json!({"url": sse.url()})), Some(sse));
         });
     });
 }
@@ -145,7 +155,9 @@ fn clients_that_know_nothing_of_tasks_call_such_a_tool_as_any_other() {
             assert!(text.contains("python (snake)"), "{transport}: {text}");
         };
         std::thread::scope(|scope| {
-            clients.map(|client| scope.spawn(move || plain(client)));
+            for client in clients {
+                scope.spawn(move || plain(client));
+            }
             // Each has a process to itself while it may be asked, and there is one.
             scope.spawn(|| {
                 asked(Capable::modern(weir.endpoint(), forms()));
@@ -255,6 +267,41 @@ fn a_session_is_told_of_its_tasks() {
     let told =
         owner.hear(&|message| message["method"] == "notifications/tasks/status").expect("a notification");
     assert_eq!((&told["params"]["taskId"], &told["params"]["status"]), (&id, &json!("completed")), "{told}");
+}
+
+#[test]
+fn progress_goes_on_and_tasks_end_with_their_session() {
+    let weir = jobs(json!({}));
+    let mut owner = Capable::legacy(weir.endpoint(), "2025-11-25", json!({}));
+    let other = Legacy::new(weir.endpoint());
+    let meta = json!({"progressToken": "mine"});
+    let ticking = json!({"name": "tick", "arguments": {}, "task": {}, "_meta": meta});
+    let begun = owner.ask("tools/call", ticking).expect("a task");
+    assert_eq!(begun.message["result"]["task"]["status"], "working", "{begun:?}");
+    let theirs = begin(&other, "tick", json!({}));
+    other.call("release", json!({})).text();
+    other.ask("tasks/result", json!({"taskId": theirs})).text();
+    for step in 0..3 {
+        let told = owner.hear(&|message| message["method"] == "notifications/progress").expect("progress");
+        assert_eq!(
+            (&told["params"]["progressToken"], &told["params"]["progress"]),
+            (&json!("mine"), &json!(step))
+        );
+    }
+    drop(weir);
+
+    let weir = jobs(json!({}));
+    let (owner, other) = (Legacy::new(weir.endpoint()), Legacy::new(weir.endpoint()));
+    begin(&owner, "hold", json!({}));
+    let theirs = begin(&other, "hold", json!({}));
+    let ended = begin(&owner, "both", json!({}));
+    owner.ask("tasks/result", json!({"taskId": ended})).text();
+    assert_eq!(owner.delete().status, 204);
+    wait::until_true("the task has ended", || {
+        asked(&other).iter().any(|one| one[0] == "tasks/cancel" && one[1] == "task-1")
+    });
+    assert_eq!(status(&other, &theirs), "working");
+    assert!(asked(&other).iter().all(|one| one[0] != "tasks/cancel"), "what has ended is not ended again");
 }
 
 #[test]

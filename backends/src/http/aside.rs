@@ -169,19 +169,11 @@ impl Aside {
     fn note(shared: &Shared, session: &UpstreamSession, message: Message) {
         let aside = &session.aside;
         match (message.envelope.method(&message.body), aside.client) {
-            (Method::Progress, _) => aside.progress(message),
+            (Method::Progress, _) => session.progress(message),
             (Method::Message, SessionKey::Client(_)) => {
                 shared.subscriptions.log(&aside.pending, aside.client, message);
             }
             _ => session.announce(message),
-        }
-    }
-
-    /// Progress came on the session's stream. Its token is the number of the call.
-    pub(crate) fn progress(&self, message: Message) {
-        let token = message.progress_token();
-        if let Some(id) = token.and_then(|token| token.text(&message.body).parse().ok()) {
-            self.pending.progress(id, message);
         }
     }
 

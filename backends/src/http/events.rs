@@ -249,7 +249,7 @@ impl HttpEvents {
         };
         match message.envelope.method(&message.body) {
             // Of a call that goes on as a task.
-            Method::Progress => guard.session().aside.progress(message),
+            Method::Progress => guard.session().progress(message),
             _ => guard.session().announce(message),
         }
     }

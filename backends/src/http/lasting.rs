@@ -7,9 +7,10 @@ use super::session::UpstreamSession;
 use super::{Shared, post};
 use crate::errand::{Errand, Home, members};
 use crate::exchange::Exchange;
+use crate::homes::Becoming;
 use crate::inventory::Requester;
 use crate::pending::Pending;
-use crate::{Augment, BackendError, Call, Message, message};
+use crate::{Augment, BackendError, Call, Message, SessionKey, message};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -76,7 +77,10 @@ impl Lasting {
             Augment::No => begun.placed(place),
             Augment::Client => {
                 let number = shared.homes.enter(&home.session, &home.session.home);
-                begun.placed(place).at(home, Some(number))
+                // A session of its own ends with the client's anyway.
+                let is_shared = home.session.aside.client() == SessionKey::Shared;
+                let owner = is_shared.then(|| (call.session, shared.owners.clone()));
+                begun.placed(place).at(home, Some(Becoming { number, owner }))
             }
             Augment::Gateway => {
                 let errand = Errand::new(home, call, begun, &shared.timeouts);

@@ -177,6 +177,14 @@ impl UpstreamSession {
         });
     }
 
+    /// Progress came beside its call, whose number is its token.
+    pub(crate) fn progress(&self, message: Message) {
+        if let Some(shared) = self.shared.upgrade() {
+            let home = self.home.get().copied();
+            shared.subscriptions.progress(self.aside.pending(), home, message);
+        }
+    }
+
     /// The server announced a change in this session.
     pub(crate) fn announce(&self, message: Message) {
         let Some(shared) = self.shared.upgrade() else {

@@ -56,6 +56,11 @@ impl Tasks {
         }
     }
 
+    /// Whether that of this id is among them.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.0.contains_key(id)
+    }
+
     /// Whether there is any.
     pub(super) fn is_any(&self) -> bool {
         self.0.values().any(|heard| heard.elapsed() < KEPT)

@@ -65,8 +65,8 @@ fn events_come_before_the_answer_and_are_bounded() {
     let call = pending.insert_call(1, true, Logs::Unwanted, ClientCapabilities::NONE, None).unwrap();
     let unwanted = pending.insert_call(2, false, Logs::Unwanted, ClientCapabilities::NONE, None).unwrap();
     for _ in 0..=EVENTS {
-        pending.progress(1, message("notifications/progress"));
-        pending.progress(2, message("notifications/progress"));
+        let _ = pending.progress(1, message("notifications/progress"));
+        let _ = pending.progress(2, message("notifications/progress"));
     }
     assert!(
         pending.answer(1, Err(BackendError::Stopping)) && !pending.answer(1, Err(BackendError::Stopping))
@@ -89,7 +89,7 @@ fn large_events_are_bounded_by_their_size() {
     let drain = || std::iter::from_fn(|| call.0.next().now_or_never()).count();
     for (size, kept) in [(BYTES / 4, 3), (2 * BYTES, 1), (BYTES / 4, 3)] {
         for _ in 0..10 {
-            pending.progress(1, message(&"x".repeat(size)));
+            let _ = pending.progress(1, message(&"x".repeat(size)));
         }
         assert_eq!(drain(), kept, "of {size} bytes each");
     }

@@ -4,8 +4,8 @@ use super::lines::{Line, Lines};
 use super::listening::Listening;
 use crate::changes::Announcer;
 use crate::deadlines::Deadlines;
-use crate::errand::{Errand, Home, members};
-use crate::homes::Homes;
+use crate::errand::{Errand, Home, TaskState, members};
+use crate::homes::{Becoming, Homes, Owners};
 use crate::inventory::Requester;
 use crate::message::Roots;
 use crate::pending::{Debtor, Pending, PendingCall};
@@ -46,6 +46,8 @@ pub(crate) struct Recipe {
     pub(crate) subscriptions: Arc<Subscriptions>,
     /// How many processes there are, probes and those being stopped among them.
     pub(crate) running: Arc<watch::Sender<usize>>,
+    /// Whose tasks are in children that clients share.
+    pub(crate) owners: Arc<Owners>,
     /// The children in which tasks were begun.
     pub(crate) homes: Homes<Child>,
     /// What it is told of roots where no client says which.
@@ -227,8 +229,11 @@ impl Child {
                 Ok(Exchange::errand(Box::new(errand), place))
             }
             (Augment::Client, Era::Legacy) => {
-                let number = self.home();
-                Ok(Exchange::pending(begun).placed(place).at(self.clone(), Some(number)))
+                // A process of its own ends with the client's session anyway.
+                let owner =
+                    (self.key == SessionKey::Shared).then(|| (call.session, self.recipe.owners.clone()));
+                let becoming = Becoming { number: self.home(), owner };
+                Ok(Exchange::pending(begun).placed(place).at(self.clone(), Some(becoming)))
             }
             _ => Ok(Exchange::pending(begun).placed(place)),
         }
@@ -264,12 +269,17 @@ impl Child {
         self.stopped.notify_one();
     }
 
-    fn take(&self, message: Message) {
+    fn take(self: &Arc<Self>, message: Message) {
         let body = &message.body;
         match (message.envelope.kind, message.envelope.method(body)) {
             (Kind::Response, _) => {
                 let id = message.envelope.id.and_then(|span| span.text(body).parse().ok());
+                let task = if message.is_task() { TaskState::begun(&message) } else { None };
                 if !id.is_some_and(|id| self.pending.answer(id, Ok(message))) {
+                    if let Some(task) = task {
+                        // Its call was given up meanwhile.
+                        self.clone().end_task(task.id);
+                    }
                     tracing::debug!(backend = self.recipe.process.name, "an answer that nobody waits for");
                 }
             }
@@ -284,9 +294,7 @@ impl Child {
                 }
             }
             (_, Method::Progress) => {
-                if let Some(id) = message.progress_token().and_then(|token| token.text(body).parse().ok()) {
-                    self.pending.progress(id, message);
-                }
+                self.recipe.subscriptions.progress(&self.pending, self.home.get().copied(), message);
             }
             (_, method @ (Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged)) => {
                 self.recipe.changes.announce(method);

@@ -26,6 +26,7 @@ pub(crate) async fn era(recipe: &Recipe) -> Result<Era, BackendError> {
         subscriptions: recipe.subscriptions.clone(),
         running: recipe.running.clone(),
         homes: Homes::default(),
+        owners: Arc::default(),
         roots: recipe.roots.clone(),
         handle: recipe.handle.clone(),
         probe: true,

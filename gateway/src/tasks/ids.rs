@@ -122,7 +122,9 @@ impl Ids {
         let mut splice = Splice::new(&message.body);
         splice.replace(member, json::string(&id));
         relate(&mut splice, message, &inner, &id);
-        Ok(Begun { message: Message::parse(splice.finish())?, home, inner: inner.into(), id: id.into() })
+        let call = message.envelope.id.and_then(|id| id.text(&message.body).parse().ok()).unwrap_or_default();
+        let (inner, id) = (inner.into(), id.into());
+        Ok(Begun { message: Message::parse(splice.finish())?, home, call, inner, id })
     }
 
     /// What a legacy server says in answer to a question about a task, with the client's id where the server says which task
@@ -175,6 +177,8 @@ pub(crate) struct Begun {
     pub(crate) message: Message,
     /// Where the task lives.
     pub(super) home: u64,
+    /// The number by which its server knows the call, whose progress goes on.
+    pub(super) call: u64,
     /// The id that the server knows.
     pub(super) inner: Arc<str>,
     /// The id that the client knows.
@@ -182,7 +186,7 @@ pub(crate) struct Begun {
 }
 
 /// Where a message says that it belongs to the task `from`, it belongs to `to`; a word of any other is left out.
-fn relate(splice: &mut Splice<'_>, message: &Message, from: &str, to: &str) {
+pub(super) fn relate(splice: &mut Splice<'_>, message: &Message, from: &str, to: &str) {
     let Some(meta) = message.meta() else {
         return;
     };

@@ -3,7 +3,7 @@
 //! S: the tasks extension of MCP 2026-07-28, `extensions/tasks` "Task Status Notifications"; 2025-11-25
 //! `basic/utilities/tasks` "Task Status Notification".
 
-use super::ids::Begun;
+use super::ids::{Begun, relate};
 use super::locate;
 use crate::answer::may_ask;
 use crate::attached::Attached;
@@ -13,6 +13,7 @@ use crate::gateway::Core;
 use crate::inbox::{Inbox, Letter};
 use crate::seal::Seal;
 use crate::session::Session;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -23,6 +24,9 @@ use weir_protocol::{ClientCapabilities, Span, Splice};
 
 /// A task: the number of its backend, where it lives there, and the id that the backend knows.
 type Key = (usize, u64, Arc<str>);
+
+/// A call that goes on as a task: the number of its backend, where the task lives, and the number of the call.
+type Going = (usize, u64, u64);
 
 /// Most tasks of one session that its client is told of; beyond that the oldest are told of no more.
 const MOST: usize = 256;
@@ -39,6 +43,8 @@ struct Watcher {
     capabilities: ClientCapabilities,
     /// The id that the client knows.
     id: Arc<str>,
+    /// The client's raw token for progress of the call that began it; `None` where it wants none.
+    token: Option<Bytes>,
 }
 
 impl Watcher {
@@ -74,7 +80,13 @@ impl TaskWatches {
 }
 
 /// Tells `session` from now on of a task that its client began.
-pub(crate) fn follow(post: &Post, session: &Session, backend: &Attached, begun: &Begun) {
+pub(crate) fn follow(
+    post: &Post,
+    session: &Session,
+    backend: &Attached,
+    begun: &Begun,
+    token: Option<Bytes>,
+) {
     let watcher = Watcher {
         number: 0,
         inbox: session.inbox.clone(),
@@ -82,9 +94,17 @@ pub(crate) fn follow(post: &Post, session: &Session, backend: &Attached, begun: 
         session: SessionKey::Client(session.number),
         capabilities: session.capabilities(),
         id: begun.id.clone(),
+        token,
     };
     let key = (backend.number, begun.home, begun.inner.clone());
-    session.tasks.keep(post.endpoint.tasks.enter(key, watcher));
+    let going = watcher.token.is_some().then_some((backend.number, begun.home, begun.call));
+    let watchers = &post.endpoint.tasks;
+    let mut watch = watchers.enter(key, watcher);
+    if let Some(going) = going {
+        watchers.0.lock().going.insert(going, (watch.key.clone(), watch.number));
+        watch.going = Some(going);
+    }
+    session.tasks.keep(watch);
 }
 
 /// Every stream that tells of tasks at one endpoint. It stays through reloads, as the streams do.
@@ -96,6 +116,8 @@ struct State {
     /// How many watches there have ever been.
     count: u64,
     watched: HashMap<Key, Vec<Watcher>>,
+    /// Whose progress goes where: the task, and the number of the watch.
+    going: HashMap<Going, (Key, u64)>,
 }
 
 /// One stream tells of one task as long as this lives.
@@ -104,6 +126,7 @@ pub(crate) struct TaskWatch {
     watchers: Arc<TaskWatchers>,
     key: Key,
     number: u64,
+    going: Option<Going>,
     /// Has the backend send notifications; `None` while it is being asked.
     upstream: Option<Subscribed>,
 }
@@ -111,6 +134,9 @@ pub(crate) struct TaskWatch {
 impl Drop for TaskWatch {
     fn drop(&mut self) {
         let mut state = self.watchers.0.lock();
+        if let Some(going) = &self.going {
+            state.going.remove(going);
+        }
         if let Some(watchers) = state.watched.get_mut(&self.key) {
             watchers.retain(|watcher| watcher.number != self.number);
             if watchers.is_empty() {
@@ -134,7 +160,7 @@ pub(crate) async fn watch(
     let backend = &located.backend;
     // Entered before the backend is asked, so that its first notification is not lost.
     let (inbox, principal) = (inbox.clone(), core.principal.clone());
-    let watcher = Watcher { number: 0, inbox, principal, session, capabilities, id: id.into() };
+    let watcher = Watcher { number: 0, inbox, principal, session, capabilities, id: id.into(), token: None };
     let mut watch = endpoint.tasks.enter((backend.number, 0, located.inner.clone()), watcher);
     // A reload since the request began has not seen it.
     let snapshot = core.snapshot.load_full();
@@ -192,7 +218,36 @@ impl TaskWatchers {
         state.count += 1;
         let number = state.count;
         state.watched.entry(key.clone()).or_default().push(Watcher { number, ..watcher });
-        TaskWatch { watchers: self.clone(), key, number, upstream: None }
+        TaskWatch { watchers: self.clone(), key, number, going: None, upstream: None }
+    }
+
+    /// Tells whoever began a task of the progress of its call, as long as they may still ask about it.
+    pub(crate) fn tell_progress(
+        &self,
+        endpoint: &Endpoint,
+        seal: &Arc<Seal>,
+        going: Going,
+        message: &Message,
+    ) {
+        let state = self.0.lock();
+        let found = state.going.get(&going).and_then(|(key, number)| {
+            let watchers = state.watched.get(key)?;
+            Some((key, watchers.iter().find(|watcher| watcher.number == *number)?))
+        });
+        let Some((key, watcher)) = found else {
+            return;
+        };
+        let catalog = endpoint.catalog();
+        let located = locate(endpoint, &catalog, seal, &watcher.principal, watcher.session, &watcher.id);
+        let (Some(_), Some(token), Some(span)) = (located, &watcher.token, message.progress_token()) else {
+            return;
+        };
+        let mut splice = Splice::new(&message.body);
+        splice.replace(span, &token[..]);
+        relate(&mut splice, message, &key.2, &watcher.id);
+        if let Ok(message) = Message::parse(splice.finish()) {
+            watcher.put(Some(Letter::Log(Arc::new(message))));
+        }
     }
 
     /// Tells of a task of the backend of this number whoever may still ask about it.

@@ -158,9 +158,7 @@ impl Line {
                 }
             }
             (_, Method::Progress) => {
-                if let Some(id) = message.progress_token().and_then(|token| token.text(body).parse().ok()) {
-                    self.pending.progress(id, message);
-                }
+                shared.subscriptions.progress(&self.pending, self.home.get().copied(), message);
             }
             (_, method @ (Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged)) => {
                 shared.changes.announce(method);
