@@ -1,6 +1,7 @@
 //! A backend that weir starts as a child process.
 
 mod child;
+mod lasting;
 pub(crate) mod lines;
 mod listening;
 mod probe;

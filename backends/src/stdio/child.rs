@@ -4,20 +4,15 @@ use super::lines::{Line, Lines};
 use super::listening::Listening;
 use crate::changes::Announcer;
 use crate::deadlines::Deadlines;
-use crate::errand::{Errand, Home, TaskState, members};
-use crate::homes::{Becoming, Homes, Owners};
+use crate::errand::{Home, TaskState};
+use crate::homes::{Homes, Owners};
 use crate::inventory::Requester;
 use crate::message::Roots;
 use crate::pending::{Debtor, Pending, PendingCall};
 use crate::subscriptions::{Subjects, Subscriptions};
 use crate::verbosity::Verbosity;
-use crate::{
-    Augment, BackendError, Call, Cause, Exchange, Features, Message, SessionKey, Transport, cause, message,
-    oversize,
-};
+use crate::{BackendError, Call, Cause, Features, Message, SessionKey, Transport, cause, message, oversize};
 use bytes::Bytes;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -76,12 +71,12 @@ pub(crate) struct Child {
     recipe: Arc<Recipe>,
     features: OnceLock<Features>,
     /// Whom it serves.
-    key: SessionKey,
+    pub(super) key: SessionKey,
     era: Era,
     next_id: AtomicU64,
     pending: Pending,
     /// Its number among the places where tasks live, once there are any in it.
-    home: OnceLock<u64>,
+    pub(super) home: OnceLock<u64>,
     verbosity: Verbosity,
     queue: mpsc::Sender<Bytes>,
     ended: AtomicBool,
@@ -210,36 +205,8 @@ impl Child {
         }
     }
 
-    /// Its number among the places where tasks live.
-    pub(super) fn home(self: &Arc<Self>) -> u64 {
-        self.recipe.homes.enter(self, &self.home)
-    }
-
-    /// Sends a client's call, which may become a task.
-    pub(crate) async fn call(
-        self: &Arc<Self>,
-        call: Box<Call>,
-        place: OwnedSemaphorePermit,
-    ) -> Result<Exchange, BackendError> {
-        let begun = self.begin(&call).await?;
-        match (call.augment, self.era) {
-            (Augment::Gateway, Era::Legacy) => {
-                let begun = Exchange::pending(begun);
-                let errand = Errand::new(self.clone(), call, begun, &self.recipe.timeouts);
-                Ok(Exchange::errand(Box::new(errand), place))
-            }
-            (Augment::Client, Era::Legacy) => {
-                // A process of its own ends with the client's session anyway.
-                let owner =
-                    (self.key == SessionKey::Shared).then(|| (call.session, self.recipe.owners.clone()));
-                let becoming = Becoming { number: self.home(), owner };
-                Ok(Exchange::pending(begun).placed(place).at(self.clone(), Some(becoming)))
-            }
-            _ => Ok(Exchange::pending(begun).placed(place)),
-        }
-    }
-
-    async fn begin(self: &Arc<Self>, call: &Call) -> Result<Box<PendingCall>, BackendError> {
+    /// Sends a client's call.
+    pub(super) async fn begin(self: &Arc<Self>, call: &Call) -> Result<Box<PendingCall>, BackendError> {
         call.suits(self.era)?;
         let id = self.next_id();
         let body = json::single_line(message::of_call(call, id, self.era));
@@ -328,31 +295,6 @@ impl Debtor for Child {
                 }
             });
         }
-    }
-}
-
-impl Home for Child {
-    fn ask(
-        self: Arc<Self>,
-        method: Method,
-        members: String,
-    ) -> BoxFuture<'static, Result<Message, BackendError>> {
-        async move { self.request(method, members).await }.boxed()
-    }
-
-    fn fetch(self: Arc<Self>, call: Box<Call>) -> BoxFuture<'static, Result<Exchange, BackendError>> {
-        async move { Ok(Exchange::pending(self.begin(&call).await?)) }.boxed()
-    }
-
-    fn end_task(self: Arc<Self>, id: Arc<str>) {
-        if self.features.get().is_some_and(|features| features.legacy_tasks.cancel) {
-            let handle = self.recipe.handle.clone();
-            handle.spawn(async move { self.request(Method::TasksCancel, members(&id)).await });
-        }
-    }
-
-    fn pending(&self) -> &Pending {
-        &self.pending
     }
 }
 

@@ -197,3 +197,77 @@ pub(super) fn relate(splice: &mut Splice<'_>, message: &Message, from: &str, to:
         _ => meta.strip_related(splice, &message.body),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RELATED: &str = weir_protocol::meta::RELATED_TASK;
+
+    fn endpoint(number: usize) -> Endpoint {
+        let spec = weir_config::Endpoint::over("e", "/mcp", Vec::<String>::new());
+        Endpoint::new(spec, Vec::new(), None, number).unwrap()
+    }
+
+    fn message(members: &str) -> Message {
+        Message::parse(format!(r#"{{"jsonrpc":"2.0",{members}}}"#).into()).unwrap()
+    }
+
+    fn ids(seal: &Arc<Seal>) -> Ids {
+        Ids::of_call(seal, &endpoint(1), &Principal::of("i", "me"), SessionKey::Client(7), 3, "tool")
+    }
+
+    #[test]
+    fn an_id_opens_for_whom_it_was_given_to_alone() {
+        let seal = Arc::new(Seal::new().unwrap());
+        let answer = message(r#""id":5,"result":{"task":{"taskId":"inner","status":"working"},"x":1.0}"#);
+        let begun = ids(&seal).begun(&answer, 9).unwrap();
+        assert_eq!((begun.home, begun.call, &*begun.inner), (9, 5, "inner"));
+        let told = std::str::from_utf8(&begun.message.body).unwrap();
+        assert_eq!(told.replace(&*begun.id, "inner").as_bytes(), &answer.body[..], "nothing else changes");
+        let opens = |number: usize, principal: Principal, session: SessionKey| {
+            seal.open(Purpose::Task, begun.id.as_bytes(), &bound(&endpoint(number), &principal, session))
+        };
+        let me = || Principal::of("i", "me");
+        assert!(opens(1, me(), SessionKey::Client(7)).unwrap().ends_with(b"inner"));
+        for (number, principal, session) in [
+            (1, Principal::of("i", "you"), SessionKey::Client(7)),
+            (1, Principal::of("j", "me"), SessionKey::Client(7)),
+            (1, Principal::anonymous(), SessionKey::Client(7)),
+            (1, me(), SessionKey::Client(8)),
+            (1, me(), SessionKey::Client(0)),
+            (1, me(), SessionKey::Shared),
+            (2, me(), SessionKey::Client(7)),
+        ] {
+            assert!(opens(number, principal, session).is_none(), "{number} {session:?}");
+        }
+        // Another task, and the same id in another place, are other ids.
+        let id = |inner: &str, home: u64| ids(&seal).of(inner, home).unwrap();
+        assert_eq!(id("inner", 9), *begun.id);
+        assert!(id("inner", 8) != *begun.id && id("outer", 9) != *begun.id);
+    }
+
+    #[test]
+    fn related_tasks_have_the_readers_id_and_no_other() {
+        let seal = Arc::new(Seal::new().unwrap());
+        let about = ids(&seal).about(&"inner".into(), 9);
+        let id = about.of("inner", 9).unwrap();
+        let log = |task: &str| {
+            let meta = format!(r#"{{"a":1,"{RELATED}":{{"taskId":"{task}"}}}}"#);
+            message(&format!(r#""method":"notifications/message","params":{{"_meta":{meta}}}"#))
+        };
+        let told = |task: &str| match about.related(Event::Log(log(task))).unwrap() {
+            Event::Log(told) => told.body,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told("inner"), log(&id).body);
+        let bare = message(r#""method":"notifications/message","params":{"_meta":{"a":1}}"#).body;
+        assert_eq!(told("other"), bare);
+        let answer = |task: &str| {
+            message(&format!(r#""id":1,"result":{{"_meta":{{"{RELATED}":{{"taskId":"{task}"}}}}}}"#))
+        };
+        assert_eq!(about.restored(answer(&id)).unwrap().body, answer("inner").body);
+        let bare = message(r#""id":1,"result":{"_meta":{}}"#).body;
+        assert_eq!(about.restored(answer("inner")).unwrap().body, bare, "no client knows that id");
+    }
+}
