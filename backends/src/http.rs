@@ -260,7 +260,9 @@ impl HttpBackend {
         // The one that the operator wants for all may hold more than a stream that is one of many.
         let grace = if key == Key::OWN { GRACE } else { Duration::ZERO };
         let pending = session.line.as_ref().map_or(session.aside.pending(), |line| line.pending());
-        if pending.cleared(grace).await || (key == Key::OWN && !pending.may_ask_late()) {
+        // Nor may a question end the tasks of others there.
+        let stays = || key == Key::OWN && (!pending.may_ask_late() || pending.has_tasks());
+        if pending.cleared(grace).await || stays() {
             return Ok(session);
         }
         shared.sessions.forget(key, &session);
