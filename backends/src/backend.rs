@@ -56,6 +56,23 @@ pub struct Call {
     pub passed_on: Vec<(String, HeaderValue)>,
     /// What a modern backend asked for, where this is the call made again with it.
     pub input: Option<Box<Input>>,
+    /// Whether a legacy backend carries it out as a task.
+    pub augment: Augment,
+    /// Where the legacy task lives that it is about, as [`Outcome::Begun`](crate::Outcome::Begun) said; `None` for all other
+    /// calls.
+    pub home: Option<u64>,
+}
+
+/// Whether a legacy backend carries a call out as a task (2025-11-25 `basic/utilities/tasks`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Augment {
+    /// No: a `task` that the client wrote is left out.
+    #[default]
+    No,
+    /// The client asks for it, and for what comes of it later.
+    Client,
+    /// weir asks for it, and the client, which knows nothing of a task, gets what comes of it.
+    Gateway,
 }
 
 /// The answers to what a modern backend asked for (2026-07-28 `basic/patterns/mrtr`).
@@ -74,18 +91,33 @@ impl Call {
     /// `basic/patterns/mrtr`).
     pub fn askable(&self) -> ClientCapabilities {
         match self.method {
-            Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead => self.capabilities,
+            Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::TasksResult => {
+                self.capabilities
+            }
             _ => ClientCapabilities::NONE,
         }
+    }
+
+    /// The legacy task that it is about, by the id that the backend knows.
+    pub(crate) fn legacy_task(&self) -> Option<Arc<str>> {
+        self.target.clone().filter(|_| self.home.is_some())
     }
 
     /// Whether a server of `era` may be sent it.
     ///
     /// # Errors
-    /// It brings what a modern server asked for to a legacy one, which would carry the call out once more without that.
+    /// It brings what a modern server asked for to a legacy one, which would carry the call out once more without that. Or it
+    /// wants of a modern server what only a legacy one has.
     pub(crate) fn suits(&self, era: Era) -> Result<(), BackendError> {
         let asked = self.input.as_ref().is_some_and(|input| input.asked);
-        if asked && era == Era::Legacy { Err(BackendError::Replaced) } else { Ok(()) }
+        match era {
+            Era::Legacy if asked => Err(BackendError::Replaced),
+            Era::Modern if self.home.is_some() => Err(BackendError::TaskGone),
+            Era::Modern if self.augment == Augment::Client => {
+                Err(BackendError::Unsupported("tasks of 2025-11-25 any more"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The arguments that the backend gets, as raw JSON; `None` where it gets none.

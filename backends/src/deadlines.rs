@@ -1,6 +1,6 @@
 //! When an exchange must have moved, and when it must have ended.
 
-use crate::{BackendError, Event};
+use crate::{Augment, BackendError, Call, Event};
 use futures_util::poll;
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use weir_config::BackendTimeouts;
+use weir_protocol::Method;
 
 /// The two bounds on the time of one exchange.
 #[derive(Debug)]
@@ -32,6 +33,15 @@ impl Deadlines {
     /// The bounds of a call that starts now.
     pub(crate) fn start(timeouts: &BackendTimeouts) -> Self {
         Self::new(timeouts.idle, timeouts.call)
+    }
+
+    /// The same for `call`. Where it waits for the result of a task, for a client that knows nothing of one, its bounds are those
+    /// of the whole.
+    pub(crate) fn of(call: &Call, timeouts: &BackendTimeouts) -> Self {
+        match (call.method, call.augment) {
+            (Method::TasksResult, Augment::Gateway) => Self::endless(),
+            _ => Self::start(timeouts),
+        }
     }
 
     /// For a stream that lives until something else ends it.

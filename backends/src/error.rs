@@ -70,6 +70,9 @@ pub enum BackendError {
     /// The call brings what it was asked for, and there is a server by now that did not ask.
     #[error("is not the server any more that asked its client")]
     Replaced,
+    /// The process or session that a task was in has ended, and the task with it.
+    #[error("no longer has this task: the process or session that it was in has ended")]
+    TaskGone,
     /// The client session that the call belongs to has ended.
     #[error("was not asked: the client's session has ended")]
     SessionEnded,

@@ -1,11 +1,15 @@
 //! One request under way to a backend: events, then one outcome.
 
 use crate::BackendError;
+use crate::errand::{Errand, Home, TaskState};
+use crate::homes::Becoming;
 use crate::http::HttpEvents;
 use crate::pending::PendingCall;
 use bytes::Bytes;
+use std::borrow::Cow;
+use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
-use weir_protocol::{Envelope, Kind, Method, ResultType, Span};
+use weir_protocol::{Envelope, Kind, Meta, Method, ResultType, Span, json};
 
 /// A message of a backend, as it came.
 #[derive(Debug, Clone)]
@@ -38,6 +42,23 @@ impl Message {
     /// Whether this is the progress of the call with the number `id`, which is its token too.
     pub(crate) fn is_progress_of(&self, id: u64) -> bool {
         self.progress_token().is_some_and(|token| token.text(&self.body).parse() == Ok(id))
+    }
+
+    /// Whether a legacy server answers with a task in place of a result.
+    pub(crate) fn is_task(&self) -> bool {
+        self.envelope.result.as_ref().is_some_and(|head| head.task.is_some())
+    }
+
+    /// What weir reads of `_meta`, be it that of a request, of a notification or of a result.
+    pub fn meta(&self) -> Option<Meta> {
+        let params = self.envelope.params.as_ref().and_then(|params| params.meta);
+        let result = || Some(self.envelope.result.as_ref()?.meta?.value);
+        Meta::parse(&self.body, params.or_else(result)?).ok()
+    }
+
+    /// The id of the legacy task that it says to belong to (2025-11-25 `basic/utilities/tasks` "Related Task Metadata").
+    pub fn related_task(&self) -> Option<Cow<'_, str>> {
+        json::as_str(self.meta()?.related_task(&self.body)?.of(&self.body))
     }
 
     /// The raw id of the request that this notification cancels; `None` on any other message.
@@ -84,6 +105,9 @@ pub enum Outcome {
     InputRequired(Message),
     /// With a task that carries the request out from here on (2026-07-28 `extensions/tasks`).
     Task(Message),
+    /// With a task of a legacy server, which lives where the number says: what is asked about it goes there
+    /// ([`Call::home`](crate::Call::home); 2025-11-25 `basic/utilities/tasks`).
+    Begun(Message, u64),
     /// With an error of the backend's own.
     Error(Message),
 }
@@ -94,6 +118,7 @@ impl Outcome {
         let (Self::Complete(message)
         | Self::InputRequired(message)
         | Self::Task(message)
+        | Self::Begun(message, _)
         | Self::Error(message)) = self;
         message
     }
@@ -103,6 +128,7 @@ impl Outcome {
         let (Self::Complete(message)
         | Self::InputRequired(message)
         | Self::Task(message)
+        | Self::Begun(message, _)
         | Self::Error(message)) = self;
         message
     }
@@ -127,6 +153,10 @@ impl Outcome {
 #[derive(Debug)]
 pub struct Exchange {
     source: Source,
+    /// Where the legacy task lives that the call is about, or is to become.
+    home: Option<Arc<dyn Home>>,
+    /// For a call that is to become a task.
+    becoming: Option<Becoming>,
     /// Frees the backend's place for this call when the exchange ends.
     _place: Option<OwnedSemaphorePermit>,
     /// What the call has to itself; freed behind the source, which still says how the call ended.
@@ -145,20 +175,40 @@ enum Source {
     Ready(Option<Outcome>),
     Http(Box<HttpEvents>),
     Pending(Box<PendingCall>),
+    Errand(Box<Errand>),
 }
 
 impl Exchange {
+    fn new(source: Source) -> Self {
+        Self { source, home: None, becoming: None, _place: None, _held: None }
+    }
+
+    /// The exchange, with the place that its call takes among those of the backend.
+    pub(crate) fn placed(self, place: OwnedSemaphorePermit) -> Self {
+        Self { _place: Some(place), ..self }
+    }
+
     /// One that has ended already.
     pub fn ready(outcome: Outcome) -> Self {
-        Self { source: Source::Ready(Some(outcome)), _place: None, _held: None }
+        Self::new(Source::Ready(Some(outcome)))
     }
 
-    pub(crate) fn http(events: Box<HttpEvents>, place: OwnedSemaphorePermit) -> Self {
-        Self { source: Source::Http(events), _place: Some(place), _held: None }
+    pub(crate) fn http(events: Box<HttpEvents>) -> Self {
+        Self::new(Source::Http(events))
     }
 
-    pub(crate) fn pending(call: Box<PendingCall>, place: OwnedSemaphorePermit) -> Self {
-        Self { source: Source::Pending(call), _place: Some(place), _held: None }
+    pub(crate) fn pending(call: Box<PendingCall>) -> Self {
+        Self::new(Source::Pending(call))
+    }
+
+    /// One whose call the server carries out as a task without its client knowing.
+    pub(crate) fn errand(errand: Box<Errand>, place: OwnedSemaphorePermit) -> Self {
+        Self::new(Source::Errand(errand)).placed(place)
+    }
+
+    /// The exchange, whose call is about a task at `home`, or is `becoming` one that lives there.
+    pub(crate) fn at(self, home: Arc<dyn Home>, becoming: Option<Becoming>) -> Self {
+        Self { home: Some(home), becoming, ..self }
     }
 
     /// The exchange, with what its call has to itself.
@@ -180,17 +230,33 @@ impl Exchange {
             Source::Ready(_) => {}
             Source::Http(events) => events.reply(body),
             Source::Pending(call) => call.reply(body),
+            Source::Errand(errand) => errand.reply(body),
         }
     }
 
     /// The next event; after an outcome or an error nothing more may be asked. Cancel-safe.
     pub async fn next(&mut self) -> Result<Event, BackendError> {
-        match &mut self.source {
+        let next = match &mut self.source {
             Source::Ready(outcome) => {
                 outcome.take().map(Event::Outcome).ok_or_else(|| BackendError::gone("the exchange has ended"))
             }
             Source::Http(events) => events.next().await,
             Source::Pending(call) => call.next().await,
+            // Boxed, so that what is rare does not make the future of every call larger.
+            Source::Errand(errand) => Box::pin(errand.next()).await,
+        };
+        let (Some(home), Ok(Event::Outcome(Outcome::Complete(message)))) = (&self.home, &next) else {
+            return next;
+        };
+        home.pending().hear_of_task(message);
+        match (&self.becoming, next) {
+            (Some(becoming), Ok(Event::Outcome(Outcome::Complete(message)))) if message.is_task() => {
+                if let Some(state) = TaskState::begun(&message) {
+                    becoming.begun(home, state.id);
+                }
+                Ok(Event::Outcome(Outcome::Begun(message, becoming.number)))
+            }
+            (_, next) => next,
         }
     }
 }

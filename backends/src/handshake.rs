@@ -27,6 +27,27 @@ impl Transport {
     }
 }
 
+/// What a legacy server does of tasks (2025-11-25 `basic/utilities/tasks` "Server Capabilities").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LegacyTasks {
+    /// It carries out calls as tasks.
+    pub calls: bool,
+    /// It ends tasks that are no longer wanted.
+    pub cancel: bool,
+}
+
+impl LegacyTasks {
+    /// Reads `capabilities.tasks` of a server of `revision`. Ending tasks alone is nothing.
+    fn read(tasks: Option<&serde_json::Value>, revision: Revision) -> Self {
+        let has = |path: &[&str]| {
+            let found = path.iter().try_fold(tasks?, |value, key| value.get(key))?;
+            found.is_object().then_some(())
+        };
+        let calls = revision == Revision::V2025_11_25 && has(&["requests", "tools", "call"]).is_some();
+        Self { calls, cancel: calls && has(&["cancel"]).is_some() }
+    }
+}
+
 /// What a server offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Features {
@@ -48,6 +69,8 @@ pub struct Features {
     pub completions: bool,
     /// It carries out calls as tasks, for clients that speak the extension.
     pub tasks: bool,
+    /// The same of 2025-11-25.
+    pub legacy_tasks: LegacyTasks,
     /// It has user interfaces, for clients that speak the extension.
     pub interfaces: bool,
     /// Its instructions to the model.
@@ -71,6 +94,7 @@ impl Features {
             logging: false,
             completions: false,
             tasks: false,
+            legacy_tasks: LegacyTasks { calls: false, cancel: false },
             interfaces: false,
             instructions: None,
             server: None,
@@ -139,6 +163,7 @@ impl Features {
             logging: has("logging"),
             completions: has("completions"),
             tasks: speaks(TASKS) && revision.era() == Era::Modern,
+            legacy_tasks: LegacyTasks::read(capabilities.get("tasks"), revision),
             interfaces: speaks(UI),
             instructions,
             server: server(answer),

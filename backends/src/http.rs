@@ -7,6 +7,7 @@ mod early;
 mod era;
 mod events;
 mod icon;
+mod lasting;
 mod listen;
 mod lister;
 mod mirroring;
@@ -23,18 +24,20 @@ pub(crate) use events::HttpEvents;
 use crate::changes::Announcer;
 use crate::credentials::{Credentials, Party};
 use crate::exchange::{Event, Exchange, Held};
+use crate::homes::{Homes, Owners};
 use crate::inventory::Lists;
 use crate::message::Roots;
 use crate::pool::Pool;
 use crate::subscriptions::Subscriptions;
 use crate::{
-    Backend, BackendError, Call, Changes, Connector, Grants, IconError, Inventory, Message, Notice,
+    Augment, Backend, BackendError, Call, Changes, Connector, Grants, IconError, Inventory, Message, Notice,
     SessionKey, Subject, Subscribed, Transport, message,
 };
 use async_trait::async_trait;
 use client::Client;
 use era::Verdict;
 use http::HeaderMap;
+use lasting::Lasting;
 use lister::Lister;
 use mirroring::Relisting;
 use parking_lot::Mutex;
@@ -67,6 +70,10 @@ pub(crate) struct Shared {
     next_id: AtomicU64,
     verdict: Verdict,
     sessions: Sessions,
+    /// Those in which tasks were begun.
+    homes: Homes<UpstreamSession>,
+    /// Whose tasks are in sessions that clients share.
+    owners: Arc<Owners>,
     /// Places for sessions that are being ended.
     endings: Semaphore,
     /// Places for answers to the server's own requests.
@@ -169,6 +176,8 @@ impl HttpBackend {
             next_id: AtomicU64::new(1),
             verdict: Verdict::new(spec.era),
             sessions: Sessions::default(),
+            homes: Homes::default(),
+            owners: Arc::default(),
             endings: Semaphore::new(session::ENDINGS),
             replies: Arc::new(Semaphore::new(session::REPLIES)),
             roots: Roots::new(&spec.roots),
@@ -270,7 +279,9 @@ impl HttpBackend {
         // The one that the operator wants for all may hold more than a stream that is one of many.
         let grace = if key == Key::OWN { GRACE } else { Duration::ZERO };
         let pending = session.line.as_ref().map_or(session.aside.pending(), |line| line.pending());
-        if pending.cleared(grace).await || (key == Key::OWN && !pending.may_ask_late()) {
+        // Nor may a question end the tasks of others there.
+        let stays = || key == Key::OWN && (!pending.may_ask_late() || pending.has_tasks());
+        if pending.cleared(grace).await || stays() {
             return Ok(session);
         }
         shared.sessions.forget(key, &session);
@@ -283,7 +294,7 @@ impl HttpBackend {
         shared.sessions.open(shared, key, party).await
     }
 
-    /// Sends a call that began at `begun`.
+    /// Sends a call that began at `begun`. Where it is a legacy session, `used` is then the one that it was sent in.
     async fn send(
         &self,
         call: &Call,
@@ -291,6 +302,7 @@ impl HttpBackend {
         era: Era,
         key: Key,
         begun: Instant,
+        used: &mut Option<Arc<UpstreamSession>>,
     ) -> Result<Attempt, BackendError> {
         let shared = &self.shared;
         let id = shared.next_id();
@@ -311,6 +323,9 @@ impl HttpBackend {
             Era::Legacy => {
                 let session = self.session(key, party, call.askable().can_be_asked()).await?;
                 session.used_by(party);
+                if call.augment != Augment::No {
+                    *used = Some(session.clone());
+                }
                 if session.features.logging
                     && let Some(level) = session.verbosity.lacks(call.logs)
                 {
@@ -346,12 +361,15 @@ impl Backend for HttpBackend {
         let era = self.shared.verdict.find(&self.shared).await?;
         call.suits(era)?;
         let party = self.shared.credentials.party(permit.principal());
+        if let Some(home) = call.home {
+            return Lasting::find(&self.shared, home)?.call(&call, place, &party).await;
+        }
         let (key, held) = self.key(&call, &party, era).await?;
-        let begun = Instant::now();
+        let (begun, mut used) = (Instant::now(), None);
         // A lost connection and a lost session are each made good once.
         let (mut was_gone, mut was_lost) = (false, false);
         let mut attempt = loop {
-            match self.send(&call, &party, era, key, begun).await {
+            match self.send(&call, &party, era, key, begun, &mut used).await {
                 Err(BackendError::Gone(_)) if call.repeatable && !was_gone => was_gone = true,
                 Err(BackendError::SessionLost) if !was_lost => was_lost = true,
                 Ok(Attempt::Unplaced(_)) if call.repeatable && era == Era::Legacy && !was_lost => {
@@ -370,14 +388,14 @@ impl Backend for HttpBackend {
             && let Some(mirrors) = self.relisting.mirrors(&self, &call).await
         {
             call.mirrors = Some(mirrors);
-            attempt = self.send(&call, &party, era, key, begun).await?;
+            attempt = self.send(&call, &party, era, key, begun, &mut used).await?;
         }
-        Ok(match attempt {
-            Attempt::Done(outcome) => Exchange::ready(outcome),
-            Attempt::Unplaced(own) => Exchange::ready(own?),
-            Attempt::Stream(events) => Exchange::http(events, place).holding(held),
-            Attempt::Pending(call) => Exchange::pending(call, place).holding(held),
-        })
+        let exchange = attempt.into_exchange()?;
+        Ok(match used {
+            Some(session) => Lasting::begin(&self.shared, session, call, exchange, place),
+            None => exchange.placed(place),
+        }
+        .holding(held))
     }
 
     async fn inventory(&self) -> Result<Inventory, BackendError> {
@@ -446,6 +464,8 @@ impl Backend for HttpBackend {
             for session in self.shared.sessions.take_for_good(key) {
                 self.shared.end(session);
             }
+        } else {
+            self.shared.owners.end(key);
         }
     }
 

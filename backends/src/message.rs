@@ -1,11 +1,16 @@
 //! The messages that weir writes to backends: a client's call in the backend's dialect, and requests of weir's own.
 
-use crate::{Call, Input, Message, SessionKey};
+use crate::{Augment, Call, Input, Message, SessionKey};
 use bytes::Bytes;
+use std::time::Duration;
 use weir_protocol::object::Object;
 use weir_protocol::{
     ClientCapabilities, Era, Logs, Method, Params, Revision, Span, Splice, code, json, meta,
 };
+
+/// How long a server is asked to keep a task of weir's own. Whoever is asked something meanwhile may take long, and a task
+/// that is forgotten somewhere is not to stay.
+const RETENTION: Duration = Duration::from_secs(86_400);
 
 /// What weir says of itself to backends.
 pub(crate) const CLIENT_INFO: &str =
@@ -51,7 +56,8 @@ pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
     if let Some(params) = &call.envelope.params {
         // Legacy servers ask in another way, and know neither.
         let input = call.input.as_deref().filter(|_| era == Era::Modern);
-        put_input(&mut splice, body, params, input);
+        let augment = if era == Era::Legacy { call.augment } else { Augment::No };
+        put_input(&mut splice, body, params, input, augment);
     }
     match (era, &call.meta, &call.envelope.params) {
         (Era::Legacy, Some(meta), _) => meta.strip_hop(&mut splice, body),
@@ -85,8 +91,9 @@ pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
 
 /// Puts the answers to what the backend asked for into its parameters, in place of what the client wrote there: `state` is
 /// the backend's own again. Where there are none, what the client wrote is taken out: it was for weir.
-fn put_input(splice: &mut Splice<'_>, body: &[u8], params: &Params, input: Option<&Input>) {
+fn put_input(splice: &mut Splice<'_>, body: &[u8], params: &Params, input: Option<&Input>, augment: Augment) {
     if input.is_none()
+        && augment != Augment::Gateway
         && params.input_responses.is_none()
         && params.request_state.is_none()
         && params.task.is_none()
@@ -95,11 +102,16 @@ fn put_input(splice: &mut Splice<'_>, body: &[u8], params: &Params, input: Optio
     }
     let (responses, state) = input.map(|input| (&input.responses, &input.state)).unzip();
     let mut gone = Vec::new();
+    let task = match augment {
+        // weir offers no task to this client, so that asking for one means nothing (2025-11-25 `basic/utilities/tasks`).
+        Augment::No => None,
+        Augment::Client => params.task.map(|span| Bytes::copy_from_slice(span.of(body))),
+        Augment::Gateway => Some(Bytes::from(format!(r#"{{"ttl":{}}}"#, RETENTION.as_millis()))),
+    };
     for (key, present, wanted) in [
         ("inputResponses", params.input_responses, responses.and_then(Option::as_ref)),
         ("requestState", params.request_state, state.and_then(Option::as_ref)),
-        // weir offers no tasks of 2025-11-25, so that asking for one means nothing (its `basic/utilities/tasks`).
-        ("task", params.task, None),
+        ("task", params.task, task.as_ref()),
     ] {
         match (present, wanted) {
             (Some(span), Some(raw)) => {

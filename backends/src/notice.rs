@@ -10,10 +10,19 @@ use weir_protocol::{Method, json};
 pub enum Notice {
     /// A resource changed, or may have while nobody could tell.
     Updated(Arc<Update>),
-    /// A task of a modern server came further.
+    /// A task came further.
     Task(Arc<TaskChange>),
     /// What is told of the task of this id has a gap: an update may have been missed, or no more will come.
     TaskLost(Arc<str>),
+    /// Progress of a call that goes on as a task of a legacy server.
+    Progress {
+        /// Where the task lives.
+        home: u64,
+        /// The id of the call's answer, by which the server knows it.
+        call: u64,
+        /// The message; its token is not the client's.
+        message: Arc<Message>,
+    },
     /// A log message in an upstream session of one client session, which belongs to no call.
     Log {
         /// weir's number for the client session.
@@ -32,9 +41,11 @@ pub struct Update {
     pub message: Message,
 }
 
-/// `notifications/tasks`.
+/// `notifications/tasks` of a modern server, or `notifications/tasks/status` of a legacy one.
 #[derive(Debug)]
 pub struct TaskChange {
+    /// Where a legacy task lives; 0 for a modern one.
+    pub home: u64,
     /// The task, by the id that the backend knows.
     pub id: Arc<str>,
     /// The message as it came; its `params.taskId` is [`TaskChange::id`].
@@ -46,7 +57,7 @@ impl TaskChange {
     pub(crate) fn read(message: Message) -> Option<Self> {
         let id = message.envelope.params.as_ref()?.task_id?;
         let id = json::as_str(id.of(&message.body))?.into();
-        Some(Self { id, message })
+        Some(Self { home: 0, id, message })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Requests whose answers come on one stream with many others: the output of a child process, or a server's event stream.
 
 mod mailbox;
+mod tasks;
 
 use crate::deadlines::Deadlines;
 use crate::exchange::{Event, Message, Outcome};
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tasks::Tasks;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use weir_protocol::{ClientCapabilities, Logs, Method};
@@ -27,6 +29,21 @@ struct Waiter {
     call: bool,
     /// What its client can be asked.
     capabilities: ClientCapabilities,
+    /// The legacy task that it is about.
+    task: Option<Arc<str>>,
+}
+
+impl Waiter {
+    /// Whoever waits for something of weir's own.
+    fn own(progress: bool) -> Self {
+        let (mailbox, capabilities) = (Arc::default(), ClientCapabilities::NONE);
+        Self { mailbox, progress, logs: Logs::Unwanted, call: false, capabilities, task: None }
+    }
+
+    /// Whether it is a client's call that what the server says without a task may belong to.
+    fn is_plain(&self) -> bool {
+        self.call && self.task.is_none()
+    }
 }
 
 /// Whoever owes the answer to a request.
@@ -54,6 +71,14 @@ struct Open {
     given_up: GivenUp,
     /// The server has asked some client for input.
     asks: bool,
+    tasks: Tasks,
+}
+
+impl Open {
+    /// Whether the server may still be busy with something that nobody waits for, so that what it says may belong to that.
+    fn is_in_doubt(&self) -> bool {
+        self.given_up.is_any() || self.tasks.is_any()
+    }
 }
 
 /// The calls that nobody waits for any more and that the server may still be busy with: it may never say when it has heard
@@ -98,11 +123,19 @@ impl Pending {
     /// # Errors
     /// The stream has ended.
     pub(crate) fn insert(&self, id: u64) -> Result<Waiting, BackendError> {
-        let (mailbox, capabilities) = (Arc::default(), ClientCapabilities::NONE);
-        self.wait(id, Waiter { mailbox, progress: false, logs: Logs::Unwanted, call: false, capabilities })
+        self.wait(id, Waiter::own(false))
     }
 
-    /// Waits for the answer to `id`, a client's call, and for its progress and its log where these are wanted.
+    /// Waits for the progress of the call `id`, which was answered already: it goes on as a task.
+    ///
+    /// # Errors
+    /// The stream has ended.
+    pub(crate) fn insert_progress(&self, id: u64) -> Result<Waiting, BackendError> {
+        self.wait(id, Waiter::own(true))
+    }
+
+    /// Waits for the answer to `id`, a client's call, and for its progress and its log where these are wanted. `task` is the
+    /// legacy task that it is about, where it is about one.
     ///
     /// # Errors
     /// The stream has ended.
@@ -112,8 +145,9 @@ impl Pending {
         progress: bool,
         logs: Logs,
         capabilities: ClientCapabilities,
+        task: Option<Arc<str>>,
     ) -> Result<Waiting, BackendError> {
-        self.wait(id, Waiter { mailbox: Arc::default(), progress, logs, call: true, capabilities })
+        self.wait(id, Waiter { mailbox: Arc::default(), progress, logs, call: true, capabilities, task })
     }
 
     fn wait(&self, id: u64, waiter: Waiter) -> Result<Waiting, BackendError> {
@@ -127,7 +161,7 @@ impl Pending {
     /// Nobody waits for `id` any longer, answered or not.
     pub(crate) fn remove(&self, id: u64) {
         if let Ok(open) = self.open.lock().as_mut()
-            && open.waiters.remove(&id).is_some_and(|waiter| waiter.call)
+            && open.waiters.remove(&id).is_some_and(|waiter| waiter.is_plain())
         {
             open.given_up.add(id);
         }
@@ -136,6 +170,9 @@ impl Pending {
     /// Hands over the answer to `id`; `false` where nobody waits for it.
     pub(crate) fn answer(&self, id: u64, answer: Result<Message, BackendError>) -> bool {
         let waiter = self.open.lock().as_mut().ok().and_then(|open| {
+            if let Ok(message) = &answer {
+                open.tasks.hear(message);
+            }
             let waiter = open.waiters.remove(&id);
             if waiter.is_none() && open.given_up.ids.remove(&id) {
                 self.cleared.notify_waiters();
@@ -150,7 +187,7 @@ impl Pending {
         let waiter = self.open.lock().as_mut().ok().and_then(|open| {
             let waiter = open.waiters.remove(&id)?;
             // Of what the server refused, or never heard of, it neither logs nor asks.
-            if waiter.call && !error.is_unheard() {
+            if waiter.is_plain() && !error.is_unheard() {
                 open.given_up.add(id);
             }
             Some(waiter)
@@ -160,13 +197,16 @@ impl Pending {
         }
     }
 
-    /// Hands over progress to `id`.
-    pub(crate) fn progress(&self, id: u64, message: Message) {
-        if let Ok(open) = self.open.lock().as_ref()
-            && let Some(waiter) = open.waiters.get(&id).filter(|waiter| waiter.progress)
-        {
+    /// Hands over progress to `id`; it comes back where nobody waits for that any more.
+    pub(crate) fn progress(&self, id: u64, message: Message) -> Option<Message> {
+        let open = self.open.lock();
+        let Some(waiter) = open.as_ref().ok().and_then(|open| open.waiters.get(&id)) else {
+            return Some(message);
+        };
+        if waiter.progress {
             waiter.mailbox.event(Event::Progress(message));
         }
+        None
     }
 
     /// Hands over a log message of the session of `key`, which does not say what call it belongs to, where just one call is
@@ -177,10 +217,18 @@ impl Pending {
         let Ok(open) = open.as_ref() else {
             return Some(message);
         };
-        if key == SessionKey::Shared && open.given_up.is_any() {
+        if let Some(task) = message.related_task() {
+            let mut about = open.waiters.values().filter(|waiter| waiter.task.as_deref() == Some(&*task));
+            // Of what belongs to a task nobody else hears.
+            if let Some(waiter) = about.find(|waiter| waiter.logs.level().is_some()) {
+                waiter.mailbox.event(Event::Log(message));
+            }
+            return None;
+        }
+        if key == SessionKey::Shared && open.is_in_doubt() {
             return Some(message);
         }
-        let mut calls = open.waiters.values().filter(|waiter| waiter.call);
+        let mut calls = open.waiters.values().filter(|waiter| waiter.is_plain());
         match (calls.next(), calls.next()) {
             (Some(only), None) => {
                 if only.logs.level().is_some() {
@@ -193,7 +241,7 @@ impl Pending {
     }
 
     /// Hands over a request of the server in the session of `key`; it comes back where it is for nobody. It does not say
-    /// which call it belongs to.
+    /// which call it belongs to, unless it belongs to a task: then it is for whoever waits for the result of that.
     ///
     /// Where clients share the session, it is for the only call under way, and only as long as no call was given up that may
     /// be asking still: in doubt it would reach a stranger. Where one client has the session for itself, whatever is asked
@@ -213,8 +261,13 @@ impl Pending {
         // Roots are asked for at the start as well, and for the server's own sake.
         open.asks |= message.envelope.method(&message.body) != Method::ListRoots;
         let is_shared = key == SessionKey::Shared;
-        let mut calls = open.waiters.iter().filter(|(_, waiter)| waiter.call);
-        let whose = if is_shared && (open.given_up.is_any() || calls.clone().count() != 1) {
+        let task = message.related_task();
+        let mut calls = open.waiters.iter().filter(|(_, waiter)| match &task {
+            Some(task) => waiter.task.as_deref() == Some(&**task),
+            None => waiter.is_plain(),
+        });
+        let is_unclear = || open.is_in_doubt() || calls.clone().count() != 1;
+        let whose = if task.is_none() && is_shared && is_unclear() {
             None
         } else {
             let may_be_asked = |waiter: &Waiter| waiter.capabilities.allows(&message.body, &message.envelope);
@@ -256,6 +309,23 @@ impl Pending {
     /// Whether the same holds of a server that asks clients for input, so that it is worth more than a short wait.
     pub(crate) fn may_ask_late(&self) -> bool {
         self.open.lock().as_ref().is_ok_and(|open| open.asks && open.given_up.is_any())
+    }
+
+    /// Whether the server carries out tasks, which would end with it.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.open.lock().as_ref().is_ok_and(|open| open.tasks.is_any())
+    }
+
+    /// Whether the task of this id may be under way.
+    pub(crate) fn has_task(&self, id: &str) -> bool {
+        self.open.lock().as_ref().is_ok_and(|open| open.tasks.has(id))
+    }
+
+    /// Takes in what a notification says of a task.
+    pub(crate) fn hear_of_task(&self, message: &Message) {
+        if let Ok(open) = self.open.lock().as_mut() {
+            open.tasks.hear(message);
+        }
     }
 
     /// Waits until every call that was given up has ended, at most for `grace` from when the last one was.

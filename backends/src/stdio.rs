@@ -1,12 +1,14 @@
 //! A backend that weir starts as a child process.
 
 mod child;
+mod lasting;
 pub(crate) mod lines;
 mod listening;
 mod probe;
 mod slots;
 
 use crate::changes::Announcer;
+use crate::homes::Homes;
 use crate::inventory::Lists;
 use crate::message::Roots;
 use crate::pool::{Pool, Ticket};
@@ -81,6 +83,8 @@ impl StdioBackend {
             changes: Arc::new(Announcer::default()),
             subscriptions: Arc::new(Subscriptions::new(spec.limits.subscriptions)),
             running: Arc::default(),
+            homes: Homes::default(),
+            owners: Arc::default(),
             roots: Roots::new(&spec.roots),
             handle: handle.clone(),
             probe: false,
@@ -210,7 +214,10 @@ impl Core {
     /// (2025-11-25 `basic/utilities/cancellation`), and no wait would be long enough for one that goes on in secret. One that
     /// has never asked anybody keeps its process: what it may hold is worth more than its first question.
     async fn renew(&self, slot: &Slot, child: Arc<Child>) -> Result<Arc<Child>, BackendError> {
-        if child.pending().cleared(GRACE).await || !child.pending().may_ask_late() {
+        // Nor may a question end the tasks of others; as long as there are any, what the server asks is refused where it does
+        // not say to which task it belongs.
+        let pending = child.pending();
+        if pending.cleared(GRACE).await || !pending.may_ask_late() || pending.has_tasks() {
             return Ok(child);
         }
         tracing::info!(
@@ -282,15 +289,20 @@ impl Backend for StdioBackend {
             .clone()
             .try_acquire_owned()
             .map_err(|_| BackendError::Busy { limit, what: "calls are under way" })?;
+        if let Some(home) = call.home {
+            let child = self.core.recipe.homes.find(home).filter(|child| !child.has_ended());
+            // What its server says of a task names the task, so that it needs no process to itself.
+            return child.ok_or(BackendError::TaskGone)?.call(call, place).await;
+        }
         let key = match self.scope {
             SessionScope::Client => call.session,
             SessionScope::Shared => SessionKey::Shared,
         };
         if key == SessionKey::Shared && self.era().await? == Era::Legacy {
             let (child, ticket) = self.shared_child(call.askable().can_be_asked()).await?;
-            return Ok(child.call(&call, place).await?.holding(Some(Box::new(ticket))));
+            return Ok(child.call(call, place).await?.holding(Some(Box::new(ticket))));
         }
-        self.child(Key::first(key)).await?.call(&call, place).await
+        self.child(Key::first(key)).await?.call(call, place).await
     }
 
     async fn inventory(&self) -> Result<Inventory, BackendError> {
@@ -318,7 +330,7 @@ impl Backend for StdioBackend {
 
     fn end_session(&self, key: SessionKey) {
         if self.scope == SessionScope::Shared {
-            return;
+            return self.core.recipe.owners.end(key);
         }
         let slot = {
             let mut slots = self.core.slots.lock();

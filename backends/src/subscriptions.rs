@@ -135,6 +135,29 @@ impl Subscriptions {
         }
     }
 
+    /// Hands over progress to its call. Where that goes on as a task that lives in the place of the number `home`, whoever began
+    /// it is told.
+    pub(crate) fn progress(&self, pending: &Pending, home: Option<u64>, message: Message) {
+        let token = message.progress_token();
+        let call = token.and_then(|token| token.text(&message.body).parse().ok());
+        if let Some(call) = call
+            && let Some(message) = pending.progress(call, message)
+            && let Some(home) = home
+        {
+            self.tell(Notice::Progress { home, call, message: Arc::new(message) });
+        }
+    }
+
+    /// Passes on `notifications/tasks/status` of a legacy server, whose tasks live in the place of the number `home`. Where that
+    /// has none, nobody has begun a task there.
+    pub(crate) fn task_told(&self, home: Option<u64>, message: Message) {
+        if let Some(home) = home
+            && let Some(change) = TaskChange::read(message)
+        {
+            self.tell(Notice::Task(Arc::new(TaskChange { home, ..change })));
+        }
+    }
+
     /// Subscribes to `subject` and waits, at most for `limit`, for what the backend says to it.
     pub(crate) async fn subscribe(
         self: &Arc<Self>,

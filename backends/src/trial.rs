@@ -1,7 +1,7 @@
 //! What the tests of both transports share: calls as the core would make them.
 
 use crate::message::{Roots, answer_to};
-use crate::{Backend, BackendError, Call, Event, Exchange, Input, Message, Outcome, SessionKey};
+use crate::{Augment, Backend, BackendError, Call, Event, Exchange, Input, Message, Outcome, SessionKey};
 use bytes::Bytes;
 use std::sync::Arc;
 use weir_policies::{Action, Context, Item, ItemKind, Policies, Principal};
@@ -74,6 +74,7 @@ pub(crate) async fn finish(exchange: &mut Exchange) -> Result<String, BackendErr
                 Outcome::Complete(message)
                 | Outcome::InputRequired(message)
                 | Outcome::Task(message)
+                | Outcome::Begun(message, _)
                 | Outcome::Error(message),
             ) => return Ok(String::from_utf8(message.body.to_vec()).unwrap()),
             Event::Asked(message) => exchange.reply(answer_to(&message, &Roots::new(&[])).unwrap()),
@@ -99,6 +100,8 @@ fn tool_call(session: SessionKey, capabilities: ClientCapabilities, tool: &str, 
         logs: weir_protocol::Logs::Unwanted,
         capabilities,
         passed_on: Vec::new(),
+        augment: Augment::No,
+        home: None,
         input: None,
         envelope,
         body,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
-use weir_backends::{Backend, Call, Event, Grants, MemoryGrants, Outcome, SessionKey};
+use weir_backends::{Augment, Backend, Call, Event, Grants, MemoryGrants, Outcome, SessionKey};
 use weir_config::{Secret, Transport};
 use weir_policies::{Action, Item, ItemKind, Policies, Principal};
 use weir_protocol::{ClientCapabilities, Envelope, Era, Logs, Method};
@@ -127,6 +127,8 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
         mirrors: None,
         logs: Logs::Unsaid,
         capabilities: ClientCapabilities::NONE,
+        augment: Augment::No,
+        home: None,
         input: None,
         envelope,
         body,
@@ -146,7 +148,10 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
                 return Ok(Answered::Error(value.get("error").cloned().unwrap_or_default()));
             }
             Event::Outcome(
-                Outcome::Complete(message) | Outcome::InputRequired(message) | Outcome::Task(message),
+                Outcome::Complete(message)
+                | Outcome::InputRequired(message)
+                | Outcome::Task(message)
+                | Outcome::Begun(message, _),
             ) => {
                 let value: Value = serde_json::from_slice(&message.body)?;
                 let body = value.get("result").cloned().unwrap_or_default();

@@ -5,11 +5,11 @@ mod required;
 pub(crate) use required::may_ask;
 
 use crate::rescue::{self, Fault};
-use crate::tasks::Ids;
+use crate::tasks::{Begun, Ids};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
-use weir_backends::{BackendError, Message, Outcome};
+use weir_backends::{BackendError, Event, Message, Outcome};
 
 use weir_protocol::{Era, Logs, Method, Span, Splice, code, uris};
 
@@ -66,10 +66,35 @@ impl Asker {
             Outcome::Task(_) if self.tasks.is_none() => {
                 Err(BackendError::Protocol("the result has a type that was not negotiated".to_owned()))
             }
+            Outcome::Begun(message, home) => self.begun(&message, home).map(|(answer, _)| answer),
             Outcome::Task(message) => self.named(&message, Splice::new(&message.body), true),
             Outcome::Complete(message) | Outcome::InputRequired(message) => {
                 self.named(&message, Splice::new(&message.body), false)
             }
+        }
+    }
+
+    /// The answer to a client whose call became a task of a legacy server, and that task.
+    pub(crate) fn begun(&self, message: &Message, home: u64) -> Result<(Answer, Begun), BackendError> {
+        let unasked = || BackendError::Protocol("it made a task that nobody asked for".to_owned());
+        let begun = self.tasks.as_ref().ok_or_else(unasked)?.begun(message, home)?;
+        let answer = self.result(&begun.message, Splice::new(&begun.message.body), false)?;
+        Ok((answer, begun))
+    }
+
+    /// What a legacy server says in answer to a question about a task, with the client's id in it.
+    pub(crate) fn related(&self, event: Event) -> Result<Event, BackendError> {
+        match &self.tasks {
+            Some(ids) => ids.related(event),
+            None => Ok(event),
+        }
+    }
+
+    /// What the client answers to a server's question, with the server's id of the task that it belongs to.
+    pub(crate) fn restored(&self, response: Message) -> Result<Message, BackendError> {
+        match &self.tasks {
+            Some(ids) => ids.restored(response),
+            None => Ok(response),
         }
     }
 

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
-use weir_backends::{Call, Input, SessionKey};
+use weir_backends::{Augment, Call, Input, SessionKey};
 use weir_policies::{Action, Denied, ItemKind, Permit, Principal};
+use weir_protocol::item::TaskSupport;
 use weir_protocol::object::Object;
 use weir_protocol::parameters::Parameters;
 use weir_protocol::{
@@ -109,6 +110,8 @@ pub(crate) struct Manner {
     pub(crate) logs: Logs,
     /// What the client can be asked while the call runs.
     pub(crate) capabilities: ClientCapabilities,
+    /// The client's revision has tasks that clients begin (2025-11-25 `basic/utilities/tasks`).
+    pub(crate) tasks: bool,
     /// What the client declared, whether this connection lets it be asked or not.
     pub(crate) declared: ClientCapabilities,
 }
@@ -225,8 +228,12 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         }
         None => None,
     };
-    let tasks = tasks::may_become(circumstances.era, method, request.manner.capabilities).then(|| {
-        Box::new(tasks::Ids::of_call(seal, endpoint, request.principal, backend.number, &written.name))
+    let augment = augment(&catalog, params, &request, entry, &written.name)?;
+    let becomes = augment == Augment::Client
+        || tasks::may_become(circumstances.era, method, request.manner.capabilities);
+    let tasks = becomes.then(|| {
+        let (principal, session) = (request.principal, request.manner.session);
+        Box::new(tasks::Ids::of_call(seal, endpoint, principal, session, backend.number, &written.name))
     });
     let mirrored = entry.and_then(|entry| entry.mirrored.clone());
     let (mirrors, original) = mirrored.map(|own| (own.exposed, Some(own.original))).unwrap_or_default();
@@ -241,6 +248,8 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         logs: request.manner.logs,
         capabilities: request.manner.capabilities,
         input: request.input,
+        augment,
+        home: None,
         body: request.body.clone(),
         envelope: request.envelope.clone(),
         meta: request.meta.cloned(),
@@ -255,6 +264,28 @@ fn refused(endpoint: &Endpoint, denied: &Denied, unknown: impl FnOnce() -> Fault
     match denied.missing_scopes.as_slice() {
         [] => unknown(),
         scopes => endpoint.entrance.lacks(scopes),
+    }
+}
+
+/// Whether a call of the tool `name` is carried out as a task of a legacy server, and who wants that.
+fn augment(
+    catalog: &Catalog,
+    params: &Params,
+    request: &Request<'_>,
+    entry: Option<&Entry>,
+    name: &str,
+) -> Result<Augment, Fault> {
+    let manner = request.manner;
+    let wanted = manner.tasks && manner.method == Method::ToolsCall && params.task.is_some();
+    match entry.map(|entry| entry.task).unwrap_or_default() {
+        // What was not offered means nothing.
+        TaskSupport::Forbidden if wanted && catalog.offers.legacy_tasks.calls => Err(rescue::no_task(name)),
+        TaskSupport::Optional | TaskSupport::Required if wanted => match params.task {
+            Some(task) if task.of(request.body).starts_with(b"{") => Ok(Augment::Client),
+            _ => Err(rescue::invalid_params("`params.task` must be an object")),
+        },
+        TaskSupport::Required => Ok(Augment::Gateway),
+        TaskSupport::Forbidden | TaskSupport::Optional => Ok(Augment::No),
     }
 }
 

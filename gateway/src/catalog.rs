@@ -14,7 +14,7 @@ mod template;
 mod uri;
 mod visible;
 
-pub(crate) use build::{Conflict, Stock, build, exposed_name, needs_task};
+pub(crate) use build::{Conflict, Stock, build, exposed_name};
 pub(crate) use filter::{ItemFilter, UriFilter};
 pub(crate) use offers::{Instructions, Offers};
 pub(crate) use parameters::Unfit;
@@ -29,8 +29,9 @@ use std::sync::{Arc, OnceLock};
 use template::Template;
 use weir_backends::Freshness;
 use weir_policies::Hints;
-use weir_protocol::Mirrors;
+use weir_protocol::item::TaskSupport;
 use weir_protocol::parameters::Parameters;
+use weir_protocol::{Era, Mirrors};
 
 /// The lists of a catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +56,29 @@ impl List {
     }
 }
 
+/// As whom a client sees a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// One of 2026-07-28.
+    Modern,
+    /// One of an older revision.
+    Legacy,
+    /// The same, and it may begin tasks of 2025-11-25.
+    LegacyTasks,
+}
+
+impl View {
+    pub(crate) const ALL: [Self; 3] = [Self::Modern, Self::Legacy, Self::LegacyTasks];
+
+    /// The client's era.
+    pub(crate) const fn era(self) -> Era {
+        match self {
+            Self::Modern => Era::Modern,
+            Self::Legacy | Self::LegacyTasks => Era::Legacy,
+        }
+    }
+}
+
 /// One item of a catalog.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -70,6 +94,10 @@ pub(crate) struct Entry {
     pub(crate) rendered: Bytes,
     /// The item as legacy clients see it, where that differs.
     pub(crate) legacy: Option<Bytes>,
+    /// The tool as clients see it who may begin tasks of 2025-11-25, where its server carries it out as one.
+    pub(crate) tasked: Option<Bytes>,
+    /// Whether a legacy server carries it out as a task.
+    pub(crate) task: TaskSupport,
     /// What becomes of a call's arguments, where an override says so.
     pub(crate) parameters: Option<Arc<Parameters>>,
     /// Calling it twice does no harm, says its owner.
@@ -92,9 +120,14 @@ pub(crate) struct Mirrored {
 }
 
 impl Entry {
-    /// The item as legacy clients see it.
-    pub(crate) fn legacy(&self) -> &[u8] {
-        self.legacy.as_ref().unwrap_or(&self.rendered)
+    /// The item as clients of `view` see it.
+    pub(crate) fn seen(&self, view: View) -> &Bytes {
+        let legacy = self.legacy.as_ref().unwrap_or(&self.rendered);
+        match view {
+            View::Modern => &self.rendered,
+            View::Legacy => legacy,
+            View::LegacyTasks => self.tasked.as_ref().unwrap_or(legacy),
+        }
     }
 }
 

@@ -275,16 +275,20 @@ impl Mail {
     }
 }
 
-/// `capabilities`, as `era` writes them.
-fn capabilities(offers: Offers, era: Era) -> String {
+/// `capabilities`, as `revision` writes them.
+fn capabilities(offers: Offers, revision: Revision) -> String {
     let extensions = [
-        (offers.tasks && era == Era::Modern, weir_protocol::capabilities::TASKS),
+        (offers.tasks && revision.era() == Era::Modern, weir_protocol::capabilities::TASKS),
         (offers.interfaces, weir_protocol::capabilities::UI),
     ];
     let extensions = extensions.into_iter().filter(|(offered, _)| *offered);
     let extensions: Vec<String> = extensions.map(|(_, name)| format!(r#""{name}":{{}}"#)).collect();
     let some = !extensions.is_empty();
     let extensions = format!(r#""extensions":{{{}}}"#, extensions.join(","));
+    // What a server has of tasks beside those calls is offered nowhere without them; a list of all tasks is not offered, since
+    // weir keeps none.
+    let tasks = offers.legacy_tasks.calls && revision == Revision::V2025_11_25;
+    let (cancel, requests) = (offers.legacy_tasks.cancel, r#""requests":{"tools":{"call":{}}}"#);
     let all = [
         (offers.tools, r#""tools":{"listChanged":true}"#),
         (offers.prompts, r#""prompts":{"listChanged":true}"#),
@@ -292,6 +296,8 @@ fn capabilities(offers: Offers, era: Era) -> String {
         (offers.resources && offers.subscribe, r#""resources":{"listChanged":true,"subscribe":true}"#),
         (offers.logging, r#""logging":{}"#),
         (offers.completions, r#""completions":{}"#),
+        (tasks && !cancel, &*format!(r#""tasks":{{{requests}}}"#)),
+        (tasks && cancel, &*format!(r#""tasks":{{"cancel":{{}},{requests}}}"#)),
         (some, &*extensions),
     ];
     let offered: Vec<&str> = all.into_iter().filter_map(|(offered, text)| offered.then_some(text)).collect();
@@ -313,7 +319,7 @@ fn initialize_result(post: &Post, revision: Revision) -> String {
     format!(
         r#"{{"protocolVersion":"{}","capabilities":{},"serverInfo":{SERVER_INFO}{}}}"#,
         revision.as_str(),
-        capabilities(catalog.offers, Era::Legacy),
+        capabilities(catalog.offers, revision),
         instructions(post, catalog)
     )
 }
@@ -325,7 +331,7 @@ fn discover_result(post: &Post) -> String {
     format!(
         r#"{{"resultType":"complete","supportedVersions":["{}"],"capabilities":{},"serverInfo":{SERVER_INFO},{},"_meta":{{"{}":{SERVER_INFO}}}{}}}"#,
         Revision::LATEST.as_str(),
-        capabilities(catalog.offers, Era::Modern),
+        capabilities(catalog.offers, Revision::LATEST),
         hints::of(endpoint, catalog, catalog.discovered).members(),
         weir_protocol::meta::SERVER_INFO,
         instructions(post, catalog)

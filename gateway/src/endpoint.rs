@@ -123,7 +123,8 @@ impl Endpoint {
         let (now, then) = (self.catalog(), before.catalog());
         // Only what clients see counts: who owns an item, and at which place, is nothing to them.
         let rendered = |catalog: &Catalog, list| -> Vec<_> {
-            catalog.shelf(list).entries.iter().map(|entry| entry.rendered.clone()).collect()
+            let entries = catalog.shelf(list).entries.iter();
+            entries.map(|entry| (entry.rendered.clone(), entry.tasked.clone())).collect()
         };
         // Who sees what may have changed with the policies; each stream knows whether it did for its client.
         let open = self.policies.are_open() && before.policies.are_open();

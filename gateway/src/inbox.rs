@@ -35,7 +35,7 @@ pub(crate) enum Letter {
         /// What stands before the backend's URIs in those that the client knows.
         prefix: Arc<str>,
     },
-    /// A log message that belongs to no call.
+    /// A log message that belongs to no call, or progress of one that goes on as a task.
     Log(Arc<Message>),
     /// What weir says by itself, as it is written.
     Own(Bytes),
@@ -97,6 +97,10 @@ impl Letter {
                 }
             }
             Self::Task { id, prefix, .. } => {
+                if let Some(meta) = message.meta() {
+                    // The server's id of it; the task is named anyway.
+                    meta.strip_related(splice, &message.body);
+                }
                 if let Some(span) = params.task_id {
                     splice.replace(span, json::string(id));
                 }
@@ -369,7 +373,8 @@ mod tests {
         let body = format!(
             r#"{{"jsonrpc":"2.0","method":"notifications/tasks","params":{{"taskId":"inner","status":"working"{more}}}}}"#
         );
-        let change = TaskChange { id: "inner".into(), message: Message::parse(body.into()).unwrap() };
+        let change =
+            TaskChange { home: 0, id: "inner".into(), message: Message::parse(body.into()).unwrap() };
         Letter::Task { change: Arc::new(change), id: id.into(), prefix: "p+".into() }
     }
 

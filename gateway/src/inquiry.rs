@@ -93,6 +93,11 @@ impl Inquiry {
         Self { session, asking: None, place: None }
     }
 
+    /// The client's session, where it can be asked in one.
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref()
+    }
+
     fn asking(&mut self) -> Option<&mut Asking> {
         if self.asking.is_none() {
             let session = self.session.clone()?;
@@ -205,7 +210,10 @@ impl Inquiry {
                 continue;
             };
             match asking.open.swap_remove(at).purpose {
-                Purpose::Relay(id) => running.reply(response::with_id(&response, &id)),
+                Purpose::Relay(id) => match terms.asker.restored(response) {
+                    Ok(response) => running.reply(response::with_id(&response, &id)),
+                    Err(error) => return Some(ended(terms, running.backend_name(), &error.to_string())),
+                },
                 Purpose::Input(at, method) => match response::result(&response, method) {
                     Ok(result) => asking.round.as_mut()?.put(at, result),
                     Err(why) => return Some(unanswered(terms, running.backend_name(), method, &why)),

@@ -18,6 +18,7 @@ use crate::inquiry::Inquiry;
 use crate::pulse;
 use crate::rescue::{self, Fault};
 use crate::session::Cancellable;
+use crate::tasks;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -306,7 +307,7 @@ fn batch(
 ) -> Option<Answer> {
     let mut next = first;
     loop {
-        match next {
+        match next.and_then(|event| terms.asker.related(event)) {
             Ok(Event::Progress(message)) => {
                 if let Some(progress) = terms.asker.progress(&message) {
                     client.push(&progress);
@@ -334,6 +335,18 @@ fn batch(
                     running.rest();
                 }
                 return refused;
+            }
+            Ok(Event::Outcome(Outcome::Begun(message, home))) => {
+                let begun = terms.asker.begun(&message, home);
+                let (answer, begun) = match begun {
+                    Ok(begun) => begun,
+                    Err(error) => return Some(terms.asker.fault(&failed(running, &error))),
+                };
+                if let Some(session) = inquiry.session() {
+                    let token = terms.asker.progress_token.clone();
+                    tasks::follow(terms.post, session, &running.backend, &begun, token);
+                }
+                return Some(answer);
             }
             Ok(Event::Outcome(outcome)) => {
                 return Some(terms.answer(&running.backend, outcome));

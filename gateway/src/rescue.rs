@@ -65,7 +65,10 @@ pub(crate) fn backend_failed(name: &str, error: &BackendError) -> Fault {
         BackendError::Unconnected => Kind::Client,
         _ => Kind::Backend,
     };
-    Fault { kind, ..Fault::new(200, code::INTERNAL_ERROR, format!("backend `{name}` {error}")) }
+    // Once a task is gone, its id is an invalid parameter (2025-11-25 `basic/utilities/tasks` "Protocol Errors").
+    let is_gone = matches!(error, BackendError::TaskGone);
+    let code = if is_gone { code::INVALID_PARAMS } else { code::INTERNAL_ERROR };
+    Fault { kind, ..Fault::new(200, code, format!("backend `{name}` {error}")) }
 }
 
 /// A method that does not exist in this era: modern clients get 404 (2026-07-28 `basic/transports/streamable-http`).
@@ -89,6 +92,12 @@ pub(crate) fn no_item(noun: &str, name: &str, found: &Found<'_>) -> Fault {
         ),
         _ => Fault::new(200, code::INVALID_PARAMS, format!("unknown {noun}: {name}")),
     }
+}
+
+/// A tool that no server carries out as a task (2025-11-25 `basic/utilities/tasks` "Tool-Level Negotiation").
+pub(crate) fn no_task(name: &str) -> Fault {
+    let name: String = name.chars().take(200).collect();
+    Fault::new(200, code::METHOD_NOT_FOUND, format!("tool `{name}` cannot be called as a task"))
 }
 
 /// A URI that no backend owns. The code changed with the era; the URI is repeated as data, as it always was.

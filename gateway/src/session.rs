@@ -6,6 +6,7 @@ use crate::client::Outbox;
 use crate::inbox::Inbox;
 use crate::inquiry::Questions;
 use crate::replay::{Allowance, Replays};
+use crate::tasks::TaskWatches;
 use crate::watchers::Watches;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -47,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) questions: Questions,
     /// The resources that the client watches, by the URI that it knows.
     pub(crate) watches: Watches,
+    /// The tasks that the client began, as far as it is told of them.
+    pub(crate) tasks: TaskWatches,
     /// What waits for its stream.
     pub(crate) inbox: Arc<Inbox>,
     /// The stream that carries notifications, where one is open.
@@ -119,6 +122,11 @@ impl Session {
     /// The revision that was agreed on.
     pub(crate) fn revision(&self) -> Option<Revision> {
         self.agreement.get().map(|(revision, _)| *revision)
+    }
+
+    /// Whether its revision has tasks that clients begin (2025-11-25 `basic/utilities/tasks`).
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.revision() == Some(Revision::V2025_11_25)
     }
 
     /// What the client said that it can be asked.
@@ -306,6 +314,7 @@ impl Sessions {
             logs: Mutex::new(Logs::Unsaid),
             questions: Questions::default(),
             watches: Watches::default(),
+            tasks: TaskWatches::default(),
             inbox: Arc::default(),
             calls: Mutex::default(),
             stream: Mutex::default(),
@@ -338,6 +347,7 @@ impl Sessions {
             stream.notify_one();
         }
         session.watches.clear();
+        session.tasks.clear();
         session.questions.end();
         Some(session)
     }
@@ -370,6 +380,7 @@ impl Sessions {
                 stream.notify_one();
             }
             session.watches.clear();
+            session.tasks.clear();
             session.questions.end();
         }
         ended

@@ -1,7 +1,7 @@
 //! What callers see of the lists: decided once for all whom the policies cannot tell apart, and written once for all who see
 //! the same.
 
-use crate::catalog::{Catalog, List, Page, Pages, Visible};
+use crate::catalog::{Catalog, List, Page, Pages, View, Visible};
 use crate::decision;
 use crate::endpoint::Endpoint;
 use moka::sync::Cache as Store;
@@ -107,7 +107,7 @@ impl Visibility {
         });
         let seen = || entries.iter().enumerate().filter(|(at, _)| visible.has(*at)).map(|(_, entry)| entry);
         let mut digest = self.digests.build_hasher();
-        for part in seen().flat_map(|entry| [&entry.rendered[..], entry.legacy()]) {
+        for part in seen().flat_map(|entry| View::ALL.map(|view| entry.seen(view))) {
             digest.write_usize(part.len());
             digest.write(part);
         }

@@ -396,6 +396,11 @@ pub(crate) async fn follow(
                     endpoint.tasks.tell(endpoint, &core.seal, backend, &change);
                 }
             }
+            Ok(Notice::Progress { home, call, message }) => {
+                for endpoint in &core.snapshot.load().endpoints {
+                    endpoint.tasks.tell_progress(endpoint, &core.seal, (backend, home, call), &message);
+                }
+            }
             Ok(Notice::TaskLost(id)) => {
                 for endpoint in &core.snapshot.load().endpoints {
                     endpoint.tasks.lost(backend, Some(&id));

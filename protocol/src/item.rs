@@ -29,7 +29,20 @@ pub struct ItemHead {
     /// `outputSchema` is of the type `object`; found out once, since lists are built anew more often than they are read.
     output_is_object: bool,
     icons: Option<Member>,
+    execution: Option<Member>,
     meta: Option<Span>,
+}
+
+/// Whether a legacy server carries a tool out as a task (2025-11-25 `server/tools` `execution.taskSupport`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TaskSupport {
+    /// Never.
+    #[default]
+    Forbidden,
+    /// Where the client wants it.
+    Optional,
+    /// Always.
+    Required,
 }
 
 /// One item: its raw JSON object and what weir reads of it.
@@ -63,6 +76,8 @@ pub struct ItemChange {
     pub without_icons: bool,
     /// Leave `outputSchema` out.
     pub without_output_schema: bool,
+    /// Leave `execution` out.
+    pub without_execution: bool,
 }
 
 /// Takes the array of a list result apart. An element that is no object, or repeats a key that weir reads, is an error of
@@ -151,19 +166,18 @@ impl Item {
         self.head.input_schema.map_or(Ok(None), |schema| Mirrors::of_schema(schema.of(&self.raw)))
     }
 
-    /// Whether a legacy server carries the tool out as a task and not otherwise (2025-11-25 `server/tools`
-    /// `execution.taskSupport`).
-    pub fn needs_task(&self) -> bool {
-        let source = std::str::from_utf8(&self.raw).unwrap_or_default();
-        // Most tools say nothing of tasks, and are not read.
-        if memchr::memmem::find(&self.raw, b"execution").is_none() {
-            return false;
+    /// Whether the tool says that it is carried out as a task.
+    pub fn task_support(&self) -> TaskSupport {
+        let said = || {
+            let source = std::str::from_utf8(&self.raw).ok()?;
+            let execution = Object::read(source, self.head.execution?.value).ok()?;
+            json::as_str(execution.get("taskSupport")?.value().of(&self.raw))
+        };
+        match said().as_deref() {
+            Some("required") => TaskSupport::Required,
+            Some("optional") => TaskSupport::Optional,
+            _ => TaskSupport::Forbidden,
         }
-        let support = Object::read(source, Span::new(0, source.len())).ok().and_then(|tool| {
-            let execution = Object::read(source, tool.get("execution")?.value()).ok()?;
-            json::as_str(execution.get("taskSupport")?.value().of(&self.raw)).map(|text| text == "required")
-        });
-        support.unwrap_or_default()
     }
 
     fn string(&self, span: Option<Span>) -> Option<String> {
@@ -213,7 +227,8 @@ impl Item {
         }
         let icons = self.head.icons.filter(|_| change.without_icons);
         let output_schema = self.head.output_schema.filter(|_| change.without_output_schema);
-        let mut gone: Vec<Member> = icons.into_iter().chain(output_schema).collect();
+        let execution = self.head.execution.filter(|_| change.without_execution);
+        let mut gone: Vec<Member> = icons.into_iter().chain(output_schema).chain(execution).collect();
         if self.head.members == gone.len() {
             added.pop();
         }
@@ -299,6 +314,10 @@ impl<'de> Visitor<'de> for HeadVisitor<'de> {
                 }
                 "icons" => {
                     fill(&mut head.icons, member, &key.text)?;
+                    continue;
+                }
+                "execution" => {
+                    fill(&mut head.execution, member, &key.text)?;
                     continue;
                 }
                 _ => continue,
@@ -436,18 +455,20 @@ mod tests {
             assert_eq!(tool.has_legacy_output_schema(), fits, "{schema}");
         }
         assert!(item("{}").has_legacy_output_schema());
-        for (execution, needs) in [
-            (r#"{"taskSupport":"required"}"#, true),
-            (r#"{"taskSupport":"optional"}"#, false),
-            ("{}", false),
-            (r#""taskSupport""#, false),
+        for (execution, support) in [
+            (r#"{"taskSupport":"required"}"#, TaskSupport::Required),
+            (r#"{"taskSupport":"optional"}"#, TaskSupport::Optional),
+            (r#"{"taskSupport":"forbidden"}"#, TaskSupport::Forbidden),
+            ("{}", TaskSupport::Forbidden),
+            (r#""taskSupport""#, TaskSupport::Forbidden),
         ] {
             let tool = Item::parse(format!(r#"{{"name":"t","execution":{execution}}}"#).into()).unwrap();
-            assert_eq!(tool.needs_task(), needs, "{execution}");
+            assert_eq!(tool.task_support(), support, "{execution}");
+            let plain = tool.changed(&ItemChange { without_execution: true, ..ItemChange::default() });
+            assert_eq!(plain, r#"{"name":"t"}"#);
         }
-        assert!(
-            !item(r#"{"description":"execution","inputSchema":{"taskSupport":"required"}}"#).needs_task()
-        );
+        let described = item(r#"{"description":"execution","inputSchema":{"taskSupport":"required"}}"#);
+        assert_eq!(described.task_support(), TaskSupport::Forbidden);
     }
 
     #[test]

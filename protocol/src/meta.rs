@@ -3,6 +3,7 @@
 //! S: MCP 2026-07-28 `basic/index` "`_meta`"; 2025-11-25 `basic/utilities/progress`.
 
 use crate::members::{self, Member};
+use crate::object::Object;
 use crate::scan::{KeySeed, fill};
 use crate::{EnvelopeError, Span, Splice};
 use serde::Deserializer;
@@ -23,6 +24,9 @@ pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// Key of the `subscriptions/listen` request that a notification belongs to.
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 
+/// Key of the task that a legacy message belongs to (2025-11-25 `basic/utilities/tasks` "Related Task Metadata").
+pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
+
 /// The members of a `_meta` object that weir reads.
 #[derive(Debug, Clone, Default)]
 pub struct Meta {
@@ -40,7 +44,7 @@ pub struct Meta {
     pub log_level: Option<Span>,
     subscription: Option<Member>,
     members: usize,
-    hop: [Option<Member>; 4],
+    hop: [Option<Member>; 5],
 }
 
 impl Meta {
@@ -53,7 +57,8 @@ impl Meta {
         Ok(meta)
     }
 
-    /// Takes out the keys that describe the hop from a modern client.
+    /// Takes out the keys that describe the hop from the client: what a modern one says of itself, and the task, which the
+    /// server knows by another id.
     pub fn strip_hop(&self, splice: &mut Splice<'_>, body: &[u8]) {
         let mut gone: Vec<Member> = self.hop.iter().flatten().copied().collect();
         members::delete(splice, body, self.start, &mut gone);
@@ -80,6 +85,27 @@ impl Meta {
     /// Raw JSON of the id of the subscription that a notification belongs to.
     pub fn subscription(&self) -> Option<Span> {
         self.subscription.map(|member| member.value)
+    }
+
+    /// Takes out the task that a message belongs to.
+    pub fn strip_related(&self, splice: &mut Splice<'_>, body: &[u8]) {
+        let [.., related] = &self.hop;
+        let mut gone: Vec<Member> = related.iter().copied().collect();
+        members::delete(splice, body, self.start, &mut gone);
+    }
+
+    /// Where the id of the task stands that a message belongs to, as raw JSON.
+    pub fn related_task(&self, body: &[u8]) -> Option<Span> {
+        let [.., related] = &self.hop;
+        let source = std::str::from_utf8(body).ok()?;
+        let task = Object::read(source, related.as_ref()?.value).ok()?;
+        task.get("taskId").map(|field| field.value())
+    }
+
+    /// Whether it names a task that the message belongs to, by whatever id.
+    pub fn is_related(&self) -> bool {
+        let [.., related] = &self.hop;
+        related.is_some()
     }
 
     /// Whether the object has no members.
@@ -114,7 +140,7 @@ impl<'de> Visitor<'de> for MetaVisitor<'de> {
             let member = Member::new(after, value);
             after = value.end();
             meta.members += 1;
-            let [version, capabilities, info, level] = &mut meta.hop;
+            let [version, capabilities, info, level, related] = &mut meta.hop;
             match &*key.text {
                 "progressToken" => fill(&mut meta.progress_token, value, "progressToken")?,
                 SERVER_INFO => fill(&mut meta.server_info, value, SERVER_INFO)?,
@@ -131,6 +157,7 @@ impl<'de> Visitor<'de> for MetaVisitor<'de> {
                     fill(&mut meta.log_level, value, LOG_LEVEL)?;
                     *level = Some(member);
                 }
+                RELATED_TASK => fill(related, member, RELATED_TASK)?,
                 SUBSCRIPTION_ID => fill(&mut meta.subscription, member, SUBSCRIPTION_ID)?,
                 _ => {}
             }
@@ -167,6 +194,14 @@ mod tests {
             edit(&|splice| meta.stamp_subscription(splice, b"\"s\"")),
             r#"{"x":1,"io.modelcontextprotocol/subscriptionId":"s"}"#
         );
+        let related = br#"{"a":1,"io.modelcontextprotocol/related-task":{"x":{},"taskId":"t"},"b":2}"#;
+        let meta = Meta::parse(related, Span::new(0, related.len())).unwrap();
+        assert_eq!(meta.related_task(related).unwrap().of(related), b"\"t\"");
+        for strip in [Meta::strip_related, Meta::strip_hop] {
+            let mut splice = Splice::new(related);
+            strip(&meta, &mut splice, related);
+            assert_eq!(splice.finish(), r#"{"a":1,"b":2}"#);
+        }
         let twice = br#"{"progressToken":1,"progressToken":2}"#;
         assert!(Meta::parse(twice, Span::new(0, twice.len())).is_err());
     }

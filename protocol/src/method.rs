@@ -84,13 +84,14 @@ impl Method {
             | Self::TemplatesList
             | Self::ResourcesRead
             | Self::Complete => true,
-            Self::Discover | Self::Listen | Self::TasksGet | Self::TasksUpdate | Self::TasksCancel => {
-                matches!(era, Era::Modern)
-            }
+            Self::Discover | Self::Listen | Self::TasksUpdate => matches!(era, Era::Modern),
+            Self::TasksGet | Self::TasksCancel => true,
             Self::Initialize
             | Self::Ping
             | Self::ResourcesSubscribe
             | Self::ResourcesUnsubscribe
+            | Self::TasksList
+            | Self::TasksResult
             | Self::SetLevel => matches!(era, Era::Legacy),
             _ => false,
         }
@@ -98,6 +99,6 @@ impl Method {
 
     /// Whether it is about a task that `params.taskId` names.
     pub const fn is_about_a_task(self) -> bool {
-        matches!(self, Self::TasksGet | Self::TasksUpdate | Self::TasksCancel)
+        matches!(self, Self::TasksGet | Self::TasksUpdate | Self::TasksCancel | Self::TasksResult)
     }
 }

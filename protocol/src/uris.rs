@@ -61,7 +61,9 @@ pub fn prefix_result(splice: &mut Splice<'_>, source: &str, span: Span, method: 
         span.and_then(|span| object::elements(source, span).ok()).unwrap_or_default()
     };
     match method {
-        Method::ToolsCall => list("content").into_iter().for_each(|at| block(splice, source, at, with)),
+        Method::ToolsCall | Method::TasksResult => {
+            list("content").into_iter().for_each(|at| block(splice, source, at, with))
+        }
         Method::PromptsGet => {
             for message in list("messages").into_iter().filter_map(|at| Object::read(source, at).ok()) {
                 let content = message.get("content").map(|field| field.value());

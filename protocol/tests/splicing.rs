@@ -92,7 +92,8 @@ proptest! {
     #[test]
     fn the_hop_is_taken_out_of_meta(
         members in members(&[
-            meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::CLIENT_INFO, meta::LOG_LEVEL, "progressToken",
+            meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::CLIENT_INFO, meta::LOG_LEVEL,
+            meta::RELATED_TASK, "progressToken",
         ]),
         blank in blank(),
     ) {
@@ -105,7 +106,7 @@ proptest! {
         let mut splice = Splice::new(body.as_bytes());
         read.strip_hop(&mut splice, body.as_bytes());
         let stripped: Value = serde_json::from_slice(&splice.finish()).unwrap();
-        let hop = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::CLIENT_INFO, meta::LOG_LEVEL];
+        let hop = [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::CLIENT_INFO, meta::LOG_LEVEL, meta::RELATED_TASK];
         let kept: serde_json::Map<String, Value> =
             members.into_iter().filter(|(key, _)| !hop.contains(&key.as_str())).collect();
         prop_assert_eq!(read.is_only_hop(), kept.is_empty());

@@ -100,6 +100,15 @@ pub fn login(sdk: Sdk, mode: &str, url: &str, account: &str) -> Value {
     parse(&exit)
 }
 
+/// Has the TypeScript SDK of 2025-11-25 call `tool` as a task at `url`; answers the report of `peers/drivers/tasks.mjs`.
+pub fn task(url: &str, tool: &str, arguments: &Value) -> Value {
+    let mut command = peers::node();
+    command.arg(peers::peers().join("drivers/tasks.mjs")).args([url, tool, &arguments.to_string()]);
+    let exit = Process::run(&mut command, "");
+    assert!(exit.status.success(), "{}\n{}", exit.status, exit.stderr);
+    parse(&exit)
+}
+
 /// Runs Inspector's command line against `url` in an era (`legacy`, `auto` or `modern`) and returns the result.
 pub fn inspector(era: &str, url: &str, arguments: &[&str]) -> Value {
     run_inspector(era, &["--server-url", url, "--transport", "http"], arguments)

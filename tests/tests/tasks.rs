@@ -346,20 +346,3 @@ fn a_stream_ends_where_a_reload_takes_its_task_away() {
     let answer = client.ask("tasks/get", json!({"taskId": id}));
     assert_eq!(answer.error(), -32602);
 }
-
-#[test]
-fn tasks_of_2025_11_25_are_not_offered() {
-    let weir = Weir::over(json!({"everything": peers::everything_stdio()}));
-    let (legacy, modern) = (Legacy::new(weir.endpoint()), client(&weir));
-    assert!(legacy.welcome["capabilities"].get("tasks").is_none());
-    for client in [&legacy as &dyn Speak, &modern] {
-        let names = client.tool_names();
-        assert!(names.iter().any(|name| name == "echo"));
-        // Nobody could call it.
-        assert!(!names.iter().any(|name| name == "simulate-research-query"), "{names:?}");
-        assert_eq!(client.call("simulate-research-query", json!({"topic": "x"})).error(), -32602);
-        let echo = json!({"name": "echo", "arguments": {"message": "m"}, "task": {"ttl": 60000}});
-        assert_eq!(client.ask("tools/call", echo).text(), "Echo: m", "carried out as any other call");
-    }
-    assert_eq!(legacy.ask("tasks/list", json!({})).error(), -32601);
-}

@@ -11,7 +11,7 @@ use super::session::{Key, UpstreamSession};
 use crate::deadlines::Deadlines;
 use crate::exchange::Event;
 use crate::pending::{Pending, Waiting};
-use crate::{BackendError, Call, Message, SessionKey, message};
+use crate::{Augment, BackendError, Call, Message, SessionKey, message};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::pin::pin;
@@ -127,10 +127,12 @@ impl Aside {
         self.asks
     }
 
-    /// Listens to what is announced in a session that many clients share and none can be asked anything in.
-    pub(crate) fn hear(&self, shared: &Shared, session: &Arc<UpstreamSession>) {
+    /// Listens to what is announced in a session that nobody can be asked anything in, where many clients share it or `call`
+    /// becomes a task, of which the server may tell there.
+    pub(crate) fn hear(&self, shared: &Shared, session: &Arc<UpstreamSession>, call: &Call) {
         let has_stream = session.id.is_some() && session.line.is_none();
-        if self.client == SessionKey::Shared && has_stream && !self.heard.swap(true, Ordering::Relaxed) {
+        let is_heard = self.client == SessionKey::Shared || call.augment != Augment::No;
+        if is_heard && has_stream && !self.heard.swap(true, Ordering::Relaxed) {
             self.listen(shared, session);
         }
     }
@@ -167,19 +169,11 @@ impl Aside {
     fn note(shared: &Shared, session: &UpstreamSession, message: Message) {
         let aside = &session.aside;
         match (message.envelope.method(&message.body), aside.client) {
-            (Method::Progress, _) => aside.progress(message),
+            (Method::Progress, _) => session.progress(message),
             (Method::Message, SessionKey::Client(_)) => {
                 shared.subscriptions.log(&aside.pending, aside.client, message);
             }
             _ => session.announce(message),
-        }
-    }
-
-    /// Progress came on the session's stream. Its token is the number of the call.
-    pub(crate) fn progress(&self, message: Message) {
-        let token = message.progress_token();
-        if let Some(id) = token.and_then(|token| token.text(&message.body).parse().ok()) {
-            self.pending.progress(id, message);
         }
     }
 
@@ -204,7 +198,12 @@ impl Aside {
             let _ = tokio::time::timeout(OPENING, settled.wait_for(|settled| *settled)).await;
         }
         let progress = call.meta.as_ref().is_some_and(|meta| meta.progress_token.is_some());
-        let waiting = aside.pending.insert_call(id, progress, call.logs, call.askable());
+        if call.augment != Augment::No && !aside.own {
+            // It may tell there of the task.
+            aside.listen(shared, session);
+        }
+        let (capabilities, task) = (call.askable(), call.legacy_task());
+        let waiting = aside.pending.insert_call(id, progress, call.logs, capabilities, task);
         let (session, ended) = (session.clone(), AtomicBool::new(false));
         Some(Arc::new(Beside { session, id, waiting: waiting.ok()?, ended }))
     }

@@ -244,8 +244,13 @@ impl HttpEvents {
 
     /// Legacy servers announce changes, and take back what they asked, on whichever stream is open.
     fn note(&self, message: Message) {
-        if let Some(guard) = &self.guard {
-            guard.session().announce(message);
+        let Some(guard) = &self.guard else {
+            return;
+        };
+        match message.envelope.method(&message.body) {
+            // Of a call that goes on as a task.
+            Method::Progress => guard.session().progress(message),
+            _ => guard.session().announce(message),
         }
     }
 

@@ -245,7 +245,12 @@ async fn watch(
             (Kind::Response, _) => return BackendError::gone("it ended the subscription"),
             (Kind::Notification, Method::Progress) => {
                 if let Some(session) = session.and_then(Weak::upgrade) {
-                    session.aside.progress(message);
+                    session.progress(message);
+                }
+            }
+            (Kind::Notification, Method::TaskStatus) => {
+                if let Some(session) = session.and_then(Weak::upgrade) {
+                    session.announce(message);
                 }
             }
             // A log message that comes here belongs to the session of everybody, so to nobody.

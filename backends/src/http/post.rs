@@ -91,13 +91,16 @@ pub(crate) async fn legacy(
     }
     let mirrored = call.map(|call| call.passed_on.clone()).unwrap_or_default();
     let request = Outgoing { mirrored, ..Outgoing::new(Verb::Post, session.headers(), body).of(party) };
-    let deadlines = Deadlines::start(&shared.timeouts);
+    let deadlines = match call {
+        Some(call) => Deadlines::of(call, &shared.timeouts),
+        None => Deadlines::start(&shared.timeouts),
+    };
     let capabilities = call.map(Call::askable).unwrap_or_default();
     let beside = match call {
         // Boxed, since hardly any call needs it.
         Some(call) if session.aside.is_used() => Box::pin(Aside::begin(shared, session, id, call)).await,
-        Some(_) => {
-            session.aside.hear(shared, session);
+        Some(call) => {
+            session.aside.hear(shared, session, call);
             None
         }
         None => None,

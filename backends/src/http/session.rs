@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
@@ -68,6 +68,8 @@ pub(crate) struct UpstreamSession {
     pub(crate) aside: Aside,
     /// On whose behalf weir speaks in it.
     party: Arc<Mutex<Party>>,
+    /// Its number among the places where tasks live, once there are any in it.
+    pub(super) home: Arc<OnceLock<u64>>,
     /// When it was last wanted.
     pub(super) used: Mutex<Instant>,
     /// Nobody uses it for new requests, but the server may still keep it.
@@ -193,6 +195,14 @@ impl UpstreamSession {
         });
     }
 
+    /// Progress came beside its call, whose number is its token.
+    pub(crate) fn progress(&self, message: Message) {
+        if let Some(shared) = self.shared.upgrade() {
+            let home = self.home.get().copied();
+            shared.subscriptions.progress(self.aside.pending(), home, message);
+        }
+    }
+
     /// The server announced a change in this session.
     pub(crate) fn announce(&self, message: Message) {
         let Some(shared) = self.shared.upgrade() else {
@@ -203,6 +213,10 @@ impl UpstreamSession {
                 shared.changes.announce(method);
             }
             Method::ResourceUpdated => shared.subscriptions.updated(message),
+            Method::TaskStatus => {
+                self.aside.pending().hear_of_task(&message);
+                shared.subscriptions.task_told(self.home.get().copied(), message);
+            }
             Method::Cancelled => self.aside.pending().withdraw(&message),
             _ => {}
         }
@@ -335,8 +349,10 @@ async fn initialized(
     line: Option<Arc<Line>>,
     features: Features,
 ) -> Result<Arc<UpstreamSession>, BackendError> {
+    let home = line.as_ref().map(|line| line.home.clone()).unwrap_or_default();
     let session = Arc::new(UpstreamSession {
         id,
+        home,
         line,
         features,
         verbosity: Verbosity::default(),

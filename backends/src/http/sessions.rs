@@ -114,6 +114,16 @@ impl Sessions {
         }
     }
 
+    /// As [`Sessions::forget`], wherever the session is.
+    pub(crate) fn forget_everywhere(&self, lost: &Arc<UpstreamSession>) {
+        let key = {
+            let state = self.0.lock();
+            let is_it = |place: &Place| matches!(place, Place::Open(session) if Arc::ptr_eq(session, lost));
+            state.places.iter().find(|(_, place)| is_it(place)).map(|(key, _)| *key)
+        };
+        self.forget(key.unwrap_or(Key::OWN), lost);
+    }
+
     /// As [`Sessions::forget`], where what was `sent` in `session` says so. Answers whether it does. Where that is but a
     /// guess, the session is ended once no request runs in it any more.
     pub(crate) fn forget_if_lost(

@@ -82,12 +82,14 @@ pub(crate) async fn call(
 ) -> Result<Attempt, BackendError> {
     let pending = line.pending();
     let waiting = match client {
-        Some(call) => pending.insert_call(id, true, call.logs, call.askable()),
+        Some(call) => pending.insert_call(id, true, call.logs, call.askable(), call.legacy_task()),
         None => pending.insert(id),
     };
     // A stream that has ended means another session; nothing was sent in this one.
     let waiting = waiting.map_err(|_| BackendError::SessionLost)?;
-    let mut call = PendingCall::new(session.clone(), id, waiting, Deadlines::start(&shared.timeouts));
+    let deadlines = client
+        .map_or_else(|| Deadlines::start(&shared.timeouts), |call| Deadlines::of(call, &shared.timeouts));
+    let mut call = PendingCall::new(session.clone(), id, waiting, deadlines);
     let Some(shared) = shared.myself.upgrade() else {
         return Err(BackendError::Stopping);
     };

@@ -20,6 +20,8 @@ fn call(body: &str, rename: Option<&str>) -> Call {
         repeatable: false,
         logs: Logs::Unwanted,
         capabilities: ClientCapabilities::NONE,
+        augment: Augment::No,
+        home: None,
         input: None,
         envelope,
         body,

@@ -19,10 +19,10 @@ fn a_log_message_goes_to_the_only_call() {
         let pending = Pending::default();
         assert!(pending.log(key, log()).is_some(), "nobody is there");
         let _own = pending.insert(1).unwrap();
-        let first = pending.insert_call(2, false, Logs::Unsaid, ClientCapabilities::NONE).unwrap();
+        let first = pending.insert_call(2, false, Logs::Unsaid, ClientCapabilities::NONE, None).unwrap();
         assert!(pending.log(key, log()).is_none());
         assert!(matches!(first.0.next().now_or_never(), Some(Ok(Event::Log(_)))));
-        let second = pending.insert_call(3, false, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
+        let second = pending.insert_call(3, false, Logs::Unwanted, ClientCapabilities::NONE, None).unwrap();
         assert!(pending.log(key, log()).is_some(), "it may be either's");
         assert!(pending.answer(2, Err(BackendError::Stopping)));
         assert!(pending.log(key, log()).is_none(), "the only call wants none, so nobody gets it");
@@ -33,7 +33,7 @@ fn a_log_message_goes_to_the_only_call() {
 #[test]
 fn what_a_call_logs_that_was_given_up_is_nobody_elses() {
     let pending = Pending::default();
-    let call = |id| pending.insert_call(id, false, Logs::Unsaid, ClientCapabilities::NONE).unwrap();
+    let call = |id| pending.insert_call(id, false, Logs::Unsaid, ClientCapabilities::NONE, None).unwrap();
     let is_passed_on = |key| pending.log(key, log()).is_none();
     let shared = || is_passed_on(SessionKey::Shared);
     let _own = pending.insert(1).unwrap();
@@ -62,11 +62,11 @@ fn what_a_call_logs_that_was_given_up_is_nobody_elses() {
 #[test]
 fn events_come_before_the_answer_and_are_bounded() {
     let pending = Pending::default();
-    let call = pending.insert_call(1, true, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
-    let unwanted = pending.insert_call(2, false, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
+    let call = pending.insert_call(1, true, Logs::Unwanted, ClientCapabilities::NONE, None).unwrap();
+    let unwanted = pending.insert_call(2, false, Logs::Unwanted, ClientCapabilities::NONE, None).unwrap();
     for _ in 0..=EVENTS {
-        pending.progress(1, message("notifications/progress"));
-        pending.progress(2, message("notifications/progress"));
+        let _ = pending.progress(1, message("notifications/progress"));
+        let _ = pending.progress(2, message("notifications/progress"));
     }
     assert!(
         pending.answer(1, Err(BackendError::Stopping)) && !pending.answer(1, Err(BackendError::Stopping))
@@ -85,11 +85,11 @@ fn events_come_before_the_answer_and_are_bounded() {
 #[test]
 fn large_events_are_bounded_by_their_size() {
     let pending = Pending::default();
-    let call = pending.insert_call(1, true, Logs::Unwanted, ClientCapabilities::NONE).unwrap();
+    let call = pending.insert_call(1, true, Logs::Unwanted, ClientCapabilities::NONE, None).unwrap();
     let drain = || std::iter::from_fn(|| call.0.next().now_or_never()).count();
     for (size, kept) in [(BYTES / 4, 3), (2 * BYTES, 1), (BYTES / 4, 3)] {
         for _ in 0..10 {
-            pending.progress(1, message(&"x".repeat(size)));
+            let _ = pending.progress(1, message(&"x".repeat(size)));
         }
         assert_eq!(drain(), kept, "of {size} bytes each");
     }
@@ -108,7 +108,7 @@ fn a_question_that_is_taken_back_is_found() {
         let method = "notifications/cancelled";
         pending.withdraw(&read(format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#)));
     };
-    let call = pending.insert_call(2, false, Logs::Unwanted, ClientCapabilities::ROOTS).unwrap();
+    let call = pending.insert_call(2, false, Logs::Unwanted, ClientCapabilities::ROOTS, None).unwrap();
     let next = || call.0.next().now_or_never();
     assert!(ask("\"a\"") && ask("7"));
     take_back("\"a\"");

@@ -4,18 +4,18 @@ use super::lines::{Line, Lines};
 use super::listening::Listening;
 use crate::changes::Announcer;
 use crate::deadlines::Deadlines;
+use crate::errand::{Home, TaskState};
+use crate::homes::{Homes, Owners};
 use crate::inventory::Requester;
 use crate::message::Roots;
 use crate::pending::{Debtor, Pending, PendingCall};
 use crate::subscriptions::{Subjects, Subscriptions};
 use crate::verbosity::Verbosity;
-use crate::{
-    BackendError, Call, Cause, Exchange, Features, Message, SessionKey, Transport, cause, message, oversize,
-};
+use crate::{BackendError, Call, Cause, Features, Message, SessionKey, Transport, cause, message, oversize};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, ChildStdout};
@@ -41,6 +41,10 @@ pub(crate) struct Recipe {
     pub(crate) subscriptions: Arc<Subscriptions>,
     /// How many processes there are, probes and those being stopped among them.
     pub(crate) running: Arc<watch::Sender<usize>>,
+    /// Whose tasks are in children that clients share.
+    pub(crate) owners: Arc<Owners>,
+    /// The children in which tasks were begun.
+    pub(crate) homes: Homes<Child>,
     /// What it is told of roots where no client says which.
     pub(crate) roots: Roots,
     /// Where what nobody waits for is done.
@@ -65,12 +69,14 @@ impl Drop for StopOnDrop {
 #[derive(Debug)]
 pub(crate) struct Child {
     recipe: Arc<Recipe>,
-    features: std::sync::OnceLock<Features>,
+    features: OnceLock<Features>,
     /// Whom it serves.
-    key: SessionKey,
+    pub(super) key: SessionKey,
     era: Era,
     next_id: AtomicU64,
     pending: Pending,
+    /// Its number among the places where tasks live, once there are any in it.
+    pub(super) home: OnceLock<u64>,
     verbosity: Verbosity,
     queue: mpsc::Sender<Bytes>,
     ended: AtomicBool,
@@ -102,11 +108,12 @@ impl Child {
         let (queue, messages) = mpsc::channel(QUEUE);
         let child = Arc::new(Self {
             recipe: recipe.clone(),
-            features: std::sync::OnceLock::new(),
+            features: OnceLock::new(),
             key,
             era,
             next_id: AtomicU64::new(1),
             pending: Pending::default(),
+            home: OnceLock::new(),
             verbosity: Verbosity::default(),
             queue,
             ended: AtomicBool::new(false),
@@ -199,11 +206,7 @@ impl Child {
     }
 
     /// Sends a client's call.
-    pub(crate) async fn call(
-        self: &Arc<Self>,
-        call: &Call,
-        place: OwnedSemaphorePermit,
-    ) -> Result<Exchange, BackendError> {
+    pub(super) async fn begin(self: &Arc<Self>, call: &Call) -> Result<Box<PendingCall>, BackendError> {
         call.suits(self.era)?;
         let id = self.next_id();
         let body = json::single_line(message::of_call(call, id, self.era));
@@ -215,10 +218,12 @@ impl Child {
             // Boxed, since hardly any call needs it.
             Box::pin(self.verbosity.raise(&self.recipe.process.name, level, &**self)).await;
         }
-        let waiting = self.pending.insert_call(id, wants_progress, call.logs, call.askable())?;
-        let pending = PendingCall::new(self.clone(), id, waiting, Deadlines::start(&self.recipe.timeouts));
+        let (capabilities, task) = (call.askable(), call.legacy_task());
+        let waiting = self.pending.insert_call(id, wants_progress, call.logs, capabilities, task)?;
+        let deadlines = Deadlines::of(call, &self.recipe.timeouts);
+        let pending = PendingCall::new(self.clone(), id, waiting, deadlines);
         self.send(body).await?;
-        Ok(Exchange::pending(Box::new(pending), place))
+        Ok(Box::new(pending))
     }
 
     /// Stops the process and waits until it is gone.
@@ -231,12 +236,17 @@ impl Child {
         self.stopped.notify_one();
     }
 
-    fn take(&self, message: Message) {
+    fn take(self: &Arc<Self>, message: Message) {
         let body = &message.body;
         match (message.envelope.kind, message.envelope.method(body)) {
             (Kind::Response, _) => {
                 let id = message.envelope.id.and_then(|span| span.text(body).parse().ok());
+                let task = if message.is_task() { TaskState::begun(&message) } else { None };
                 if !id.is_some_and(|id| self.pending.answer(id, Ok(message))) {
+                    if let Some(task) = task {
+                        // Its call was given up meanwhile.
+                        self.clone().end_task(task.id);
+                    }
                     tracing::debug!(backend = self.recipe.process.name, "an answer that nobody waits for");
                 }
             }
@@ -251,14 +261,16 @@ impl Child {
                 }
             }
             (_, Method::Progress) => {
-                if let Some(id) = message.progress_token().and_then(|token| token.text(body).parse().ok()) {
-                    self.pending.progress(id, message);
-                }
+                self.recipe.subscriptions.progress(&self.pending, self.home.get().copied(), message);
             }
             (_, method @ (Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged)) => {
                 self.recipe.changes.announce(method);
             }
             (_, Method::ResourceUpdated | Method::TaskChanged) => self.recipe.subscriptions.updated(message),
+            (_, Method::TaskStatus) => {
+                self.pending.hear_of_task(&message);
+                self.recipe.subscriptions.task_told(self.home.get().copied(), message);
+            }
             (_, Method::Acknowledged) => self.listening.acknowledged(message),
             (_, Method::Message) => self.recipe.subscriptions.log(&self.pending, self.key, message),
             (_, Method::Cancelled) => self.pending.withdraw(&message),

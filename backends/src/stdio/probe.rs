@@ -4,6 +4,7 @@
 //! the era of the first one; a sibling process takes the risk.
 
 use super::child::{Child, Recipe};
+use crate::homes::Homes;
 use crate::{BackendError, SessionKey};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub(crate) async fn era(recipe: &Recipe) -> Result<Era, BackendError> {
         changes: Arc::default(),
         subscriptions: recipe.subscriptions.clone(),
         running: recipe.running.clone(),
+        homes: Homes::default(),
+        owners: Arc::default(),
         roots: recipe.roots.clone(),
         handle: recipe.handle.clone(),
         probe: true,

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use weir_backends::Inventory;
 use weir_config::{Conflicts, Endpoint, Icons, Override, Uris};
 use weir_policies::Hints;
-use weir_protocol::item::{Item, ItemChange};
+use weir_protocol::item::{Item, ItemChange, TaskSupport};
 use weir_protocol::{Era, json};
 
 /// What one backend offers; `None` while it has never answered.
@@ -226,9 +226,6 @@ fn named_entry(
 ) -> Option<Entry> {
     let stock = source.stocks.get(backend)?;
     let backend_name = &*stock.name;
-    if list == List::Tools && stock.inventory.as_ref().is_some_and(|inventory| needs_task(inventory, item)) {
-        return None;
-    }
     let original = item.name().filter(|name| !name.is_empty())?;
     let change = changes.and_then(|changes| changes.get(&original));
     if change.is_some_and(|change| change.hide) {
@@ -238,6 +235,7 @@ fn named_entry(
     if !filter.allows(&exposed) {
         return None;
     }
+    let (speaks_of_tasks, task) = task_support(stock, list, item);
     let renamed = exposed != original;
     let fitted = parameters::fit(change, list, item);
     let schema = fitted.as_ref().and_then(|fitted| fitted.schema.clone());
@@ -252,11 +250,15 @@ fn named_entry(
         input_schema: schema.clone().filter(|_| list == List::Tools),
         arguments: schema.filter(|_| list == List::Prompts),
         interface_prefix: source.uri_prefix(backend),
+        // Other clients call it as any other, and weir begins the task.
+        without_execution: speaks_of_tasks,
         ..source.change()
     };
     let rendered = item.changed(&item_change);
-    let legacy = (!item.has_legacy_output_schema())
-        .then(|| item.changed(&ItemChange { without_output_schema: true, ..item_change }));
+    let item_change = ItemChange { without_output_schema: !item.has_legacy_output_schema(), ..item_change };
+    let legacy = item_change.without_output_schema.then(|| item.changed(&item_change));
+    let tasked = (task != TaskSupport::Forbidden)
+        .then(|| item.changed(&ItemChange { without_execution: false, ..item_change }));
     let parameters = fitted.map(|fitted| {
         let told = fitted.misfits.into_iter();
         unfit.extend(told.map(|misfit| Unfit {
@@ -277,6 +279,8 @@ fn named_entry(
             .collect(),
         rendered,
         legacy,
+        tasked,
+        task,
         parameters,
         rename: renamed.then(|| Bytes::from(json::string(&original))),
         exposed: exposed.into(),
@@ -301,9 +305,17 @@ fn hints(item: &Item, list: List, rendered: &Bytes) -> Hints {
     }
 }
 
-/// Whether nobody can call a tool through weir, which begins no tasks of legacy servers.
-pub(crate) fn needs_task(inventory: &Inventory, tool: &Item) -> bool {
-    inventory.features.revision.era() == Era::Legacy && tool.needs_task()
+/// Whether a tool says that its server carries it out as a task, and whether that is so: without the capability it is said in
+/// vain (2025-11-25 `basic/utilities/tasks` "Tool-Level Negotiation").
+fn task_support(stock: &Stock, list: List, item: &Item) -> (bool, TaskSupport) {
+    let legacy = stock
+        .inventory
+        .as_ref()
+        .map(|inventory| &inventory.features)
+        .filter(|features| list == List::Tools && features.revision.era() == Era::Legacy);
+    let said = legacy.map(|_| item.task_support()).unwrap_or_default();
+    let calls = legacy.is_some_and(|features| features.legacy_tasks.calls);
+    (said != TaskSupport::Forbidden, if calls { said } else { TaskSupport::Forbidden })
 }
 
 /// What headers mirror of a tool, and of it as it is `rendered`. The outer `None` stands for a tool whose annotations
@@ -360,6 +372,8 @@ fn uri_shelf(source: &Source<'_>, list: List, order: &[usize], filter: &UriFilte
                     rename: prefix.map(|_| Bytes::from(json::string(&original))),
                     rendered: item.changed(&change),
                     legacy: None,
+                    tasked: None,
+                    task: TaskSupport::Forbidden,
                     parameters: None,
                     exposed,
                     original,

@@ -2,7 +2,7 @@
 
 use super::{Stock, interfaces};
 use std::borrow::Cow;
-use weir_backends::Inventory;
+use weir_backends::{Inventory, LegacyTasks};
 use weir_config::Endpoint;
 
 /// What an endpoint offers as a whole.
@@ -16,6 +16,8 @@ pub(crate) struct Offers {
     pub(crate) completions: bool,
     /// The extension for tasks.
     pub(crate) tasks: bool,
+    /// Tasks of 2025-11-25.
+    pub(crate) legacy_tasks: LegacyTasks,
     /// The extension for user interfaces.
     pub(crate) interfaces: bool,
 }
@@ -54,6 +56,10 @@ pub(super) fn of(stocks: &[Stock]) -> Offers {
         logging: any(|inventory| inventory.features.logging),
         completions: any(|inventory| inventory.features.completions),
         tasks: with_feature(stocks, |inventory| inventory.features.tasks).next().is_some(),
+        legacy_tasks: LegacyTasks {
+            calls: with_feature(stocks, |inventory| inventory.features.legacy_tasks.calls).next().is_some(),
+            cancel: with_feature(stocks, |inventory| inventory.features.legacy_tasks.cancel).next().is_some(),
+        },
         interfaces: with_feature(stocks, interfaces::are_in).next().is_some(),
     }
 }

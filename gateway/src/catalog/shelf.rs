@@ -1,10 +1,9 @@
 //! One list of a catalog: its entries, and its pages as bytes.
 
-use super::{Entry, Found, List, Visible};
+use super::{Entry, Found, List, View, Visible};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::sync::Arc;
-use weir_protocol::Era;
 use weir_protocol::list::write_page;
 
 /// One list of a catalog.
@@ -28,6 +27,8 @@ pub(crate) struct Page {
     body: Bytes,
     /// For legacy clients, where it differs.
     legacy: Option<Bytes>,
+    /// For those that may begin tasks, where it differs from that.
+    tasked: Option<Bytes>,
     /// Where the next page begins: a place in the whole list, whoever reads it.
     pub(crate) next: Option<usize>,
 }
@@ -37,11 +38,13 @@ pub(crate) struct Page {
 pub(crate) struct Pages(Vec<Page>);
 
 impl Page {
-    /// The page as clients of `era` see it.
-    pub(crate) fn body(&self, era: Era) -> &Bytes {
-        match (era, &self.legacy) {
-            (Era::Legacy, Some(legacy)) => legacy,
-            _ => &self.body,
+    /// The page as clients of `view` see it.
+    pub(crate) fn body(&self, view: View) -> &Bytes {
+        let legacy = self.legacy.as_ref().unwrap_or(&self.body);
+        match view {
+            View::Modern => &self.body,
+            View::Legacy => legacy,
+            View::LegacyTasks => self.tasked.as_ref().unwrap_or(legacy),
         }
     }
 }
@@ -55,7 +58,9 @@ impl Pages {
 
     /// What they take in memory, in bytes.
     pub(crate) fn size(&self) -> usize {
-        let of = |page: &Page| page.body.len() + page.legacy.as_ref().map_or(0, Bytes::len);
+        let others =
+            |page: &Page| [&page.legacy, &page.tasked].into_iter().flatten().map(Bytes::len).sum::<usize>();
+        let of = |page: &Page| page.body.len() + others(page);
         self.0.iter().map(of).sum::<usize>() + self.0.len() * size_of::<Page>()
     }
 }
@@ -99,11 +104,12 @@ impl Shelf {
         let items: Vec<&Entry> =
             seen.by_ref().take(self.page_size).filter_map(|at| self.entries.get(at)).collect();
         let key = self.list.key();
-        let differs = items.iter().any(|entry| entry.legacy.is_some());
+        let write = |view| write_page(key, items.iter().map(|entry| &entry.seen(view)[..]));
         Page {
             first,
-            body: write_page(key, items.iter().map(|entry| &entry.rendered[..])),
-            legacy: differs.then(|| write_page(key, items.iter().map(|entry| entry.legacy()))),
+            body: write(View::Modern),
+            legacy: items.iter().any(|entry| entry.legacy.is_some()).then(|| write(View::Legacy)),
+            tasked: items.iter().any(|entry| entry.tasked.is_some()).then(|| write(View::LegacyTasks)),
             next: seen.next(),
         }
     }

@@ -2,10 +2,10 @@ mod properties;
 
 use super::*;
 use std::collections::BTreeMap;
-use weir_backends::{Features, Inventory};
+use weir_backends::{Features, Inventory, LegacyTasks};
 use weir_config::{Conflicts, Endpoint, Filter, Override};
+use weir_protocol::Revision;
 use weir_protocol::item::{Item, split};
-use weir_protocol::{Era, Revision};
 
 fn items(json: &str) -> Vec<Item> {
     split(json.as_bytes()).unwrap().into_iter().collect::<Result<_, _>>().unwrap()
@@ -46,6 +46,31 @@ fn two() -> Vec<Stock> {
         stock("a", &["x", "y", "x"], &["r:1", "r:2"], &["t:{id}"]),
         stock("b", &["y", "z"], &["r:2", "s:1"], &[]),
     ]
+}
+
+#[test]
+fn only_clients_that_begin_tasks_see_which_tools_are_tasks() {
+    let tool = |support: &str| format!(r#"{{"name":"{support}","execution":{{"taskSupport":"{support}"}}}}"#);
+    let tools = ["required", "optional", "forbidden"].map(tool).join(",");
+    for calls in [true, false] {
+        let mut a = stock("a", &[], &[], &[]);
+        let inventory = a.inventory.as_mut().map(Arc::make_mut).unwrap();
+        inventory.tools = items(&format!("[{tools}]"));
+        inventory.features.legacy_tasks = LegacyTasks { calls, cancel: false };
+        let (catalog, _) = build(&endpoint(Conflicts::None), &[a], 1).unwrap();
+        assert_eq!(catalog.offers.legacy_tasks, LegacyTasks { calls, cancel: false });
+        let page = catalog.shelf(List::Tools).whole().at(0).unwrap();
+        let plain = r#"{"tools":[{"name":"required"},{"name":"optional"},{"name":"forbidden","execution":{"taskSupport":"forbidden"}}]"#;
+        for view in [View::Modern, View::Legacy] {
+            assert_eq!(page.body(view), &plain);
+        }
+        let full = format!(r#"{{"tools":[{tools}]"#);
+        assert_eq!(page.body(View::LegacyTasks), if calls { &*full } else { plain });
+        let supports: Vec<_> = catalog.shelf(List::Tools).entries.iter().map(|entry| entry.task).collect();
+        let none = TaskSupport::Forbidden;
+        let said = [TaskSupport::Required, TaskSupport::Optional, none];
+        assert_eq!(supports, if calls { said } else { [none; 3] });
+    }
 }
 
 #[test]
@@ -170,7 +195,7 @@ fn every_page_size_shows_every_item_once() {
         let (mut seen, mut at) = (Vec::new(), Some(0));
         while let Some(first) = at {
             let page = catalog.shelf(List::Tools).whole().at(first).unwrap();
-            let body = format!("{}}}", std::str::from_utf8(page.body(Era::Modern)).unwrap());
+            let body = format!("{}}}", std::str::from_utf8(page.body(View::Modern)).unwrap());
             let body: serde_json::Value = serde_json::from_str(&body).unwrap();
             seen.extend(
                 body["tools"]
@@ -184,7 +209,7 @@ fn every_page_size_shows_every_item_once() {
         assert_eq!(seen, many, "page size {page_size}");
         assert!(catalog.shelf(List::Tools).whole().at(1).is_none() || page_size == 1);
         assert_eq!(
-            catalog.shelf(List::Prompts).whole().at(0).unwrap().body(Era::Modern),
+            catalog.shelf(List::Prompts).whole().at(0).unwrap().body(View::Modern),
             &r#"{"prompts":[]"#
         );
     }
@@ -208,7 +233,7 @@ proptest::proptest! {
             all.iter().enumerate().filter(|(at, _)| *at >= from && seen[*at]).map(|(_, name)| *name).collect()
         };
         let read = |page: &Page| -> Vec<String> {
-            let body = format!("{}}}", std::str::from_utf8(page.body(Era::Modern)).unwrap());
+            let body = format!("{}}}", std::str::from_utf8(page.body(View::Modern)).unwrap());
             let body: serde_json::Value = serde_json::from_str(&body).unwrap();
             let tools = body["tools"].as_array().unwrap();
             assert!(tools.len() <= page_size);

@@ -8,6 +8,7 @@ pub(crate) use streams::get;
 
 use super::{Post, initialize_result, listing};
 use crate::call::Manner;
+use crate::catalog::View;
 use crate::client::{Client, Gone, Http, Outbox};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
@@ -140,12 +141,20 @@ pub(crate) fn visit(
 }
 
 async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method, visit: Visit) -> Result<(), Gone> {
+    let tasks = visit.session.has_tasks();
     if let Some(list) = listing::list_of(method) {
-        return listing::answer(post, client, list, Era::Legacy).await;
+        let view = if tasks { View::LegacyTasks } else { View::Legacy };
+        return listing::answer(post, client, list, view).await;
     }
     match method {
         Method::Ping => post.result(client, "{}").await,
-        Method::ToolsCall | Method::PromptsGet | Method::ResourcesRead | Method::Complete => {
+        Method::ToolsCall
+        | Method::PromptsGet
+        | Method::ResourcesRead
+        | Method::Complete
+        | Method::TasksGet
+        | Method::TasksResult
+        | Method::TasksCancel => {
             let cancellable = visit.session.cancellable(&post.id());
             let session = SessionKey::Client(visit.session.number);
             client.remember(&visit.session);
@@ -153,7 +162,7 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method, visit: V
             let declared = visit.session.capabilities();
             let capabilities = if client.takes_notices() { declared } else { ClientCapabilities::NONE };
             let logs = visit.session.logs();
-            let manner = Manner { method, cacheable: false, session, logs, capabilities, declared };
+            let manner = Manner { method, cacheable: false, session, logs, capabilities, declared, tasks };
             post.call(client, manner, Some(cancellable)).await
         }
         Method::SetLevel => {

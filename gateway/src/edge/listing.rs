@@ -3,7 +3,7 @@
 
 use super::{Post, hints};
 use crate::answer::SERVER_INFO;
-use crate::catalog::List;
+use crate::catalog::{List, View};
 use crate::client::{Client, Gone};
 use crate::rescue::{self, Fault};
 use bytes::Bytes;
@@ -21,14 +21,14 @@ pub(super) fn list_of(method: Method) -> Option<List> {
 }
 
 /// Answers one page of `list`.
-pub(super) async fn answer(post: &Post, client: &mut Client<'_>, list: List, era: Era) -> Result<(), Gone> {
-    match page(post, list, era) {
+pub(super) async fn answer(post: &Post, client: &mut Client<'_>, list: List, view: View) -> Result<(), Gone> {
+    match page(post, list, view) {
         Ok(parts) => client.answer(200, &parts).await,
         Err(fault) => post.fault(client, &fault).await,
     }
 }
 
-fn page(post: &Post, list: List, era: Era) -> Result<[Bytes; 3], Fault> {
+fn page(post: &Post, list: List, view: View) -> Result<[Bytes; 3], Fault> {
     let endpoint = &post.endpoint;
     let cursor =
         post.envelope.params.as_ref().and_then(|params| params.cursor).map(|span| span.of(&post.body));
@@ -55,7 +55,7 @@ fn page(post: &Post, list: List, era: Era) -> Result<[Bytes; 3], Fault> {
             endpoint.cursor(list, &post.principal, &catalog, next)
         ));
     }
-    if era == Era::Modern {
+    if view.era() == Era::Modern {
         tail.push_str(&format!(
             r#","resultType":"complete",{},"_meta":{{"{}":{SERVER_INFO}}}"#,
             hints::of(endpoint, &catalog, catalog.freshness(list)).members(),
@@ -63,5 +63,5 @@ fn page(post: &Post, list: List, era: Era) -> Result<[Bytes; 3], Fault> {
         ));
     }
     tail.push_str("}}");
-    Ok([head.into(), page.body(era).clone(), tail.into()])
+    Ok([head.into(), page.body(view).clone(), tail.into()])
 }

@@ -4,6 +4,7 @@
 
 use super::{Post, discover_result, listing};
 use crate::call::{Manner, Routed};
+use crate::catalog::View;
 use crate::client::{Client, Gone};
 use crate::hub::{Outlook, Topic};
 use crate::inbox::Inbox;
@@ -133,7 +134,7 @@ pub(super) fn heard(
 
 async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method) -> Result<(), Gone> {
     if let Some(list) = listing::list_of(method) {
-        return listing::answer(post, client, list, Era::Modern).await;
+        return listing::answer(post, client, list, View::Modern).await;
     }
     match method {
         Method::Discover => post.result(client, &discover_result(post)).await,
@@ -144,7 +145,8 @@ async fn dispatch(post: &Post, client: &mut Client<'_>, method: Method) -> Resul
             let logs = level.map_or(Logs::Unwanted, Logs::From);
             let capabilities = capabilities(post);
             let (session, declared) = (SessionKey::Shared, capabilities);
-            let manner = Manner { method, cacheable, session, logs, capabilities, declared };
+            let tasks = false;
+            let manner = Manner { method, cacheable, session, logs, capabilities, declared, tasks };
             post.call(client, manner, post.cancellable()).await
         }
     }

@@ -2,14 +2,15 @@
 //! listens hears of every change.
 
 use super::*;
+use crate::catalog::View;
 use crate::hub::Subscription;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use proptest::prelude::*;
 use weir_backends::{Features, Inventory};
 use weir_config::Conflicts;
+use weir_protocol::Revision;
 use weir_protocol::item::split;
-use weir_protocol::{Era, Revision};
 
 const PAGE: usize = 2;
 
@@ -78,7 +79,7 @@ fn stock(name: &str, offer: Option<Offer>) -> Stock {
 
 /// The items of a page as clients see them.
 fn items(page: &catalog::Page, list: List) -> Vec<Bytes> {
-    let body = [&page.body(Era::Modern)[..], b"}"].concat();
+    let body = [&page.body(View::Modern)[..], b"}"].concat();
     let mut body: std::collections::BTreeMap<String, Box<serde_json::value::RawValue>> =
         serde_json::from_slice(&body).unwrap();
     let array = body.remove(list.key()).unwrap();

@@ -2,7 +2,7 @@
 
 use super::schema;
 use super::{Finding, HiddenBy, Judged, Settled};
-use crate::catalog::{Catalog, ItemFilter, List, Stock, UriFilter, exposed_name, needs_task};
+use crate::catalog::{Catalog, ItemFilter, List, Stock, UriFilter, exposed_name};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use weir_config::{Endpoint, Filter, nearest};
 use weir_protocol::item::Item;
@@ -72,12 +72,6 @@ impl Names<'_> {
                 };
                 if !seen.insert(original.clone()) {
                     findings.push(left_out(Some(original), "its backend lists the name twice"));
-                    continue;
-                }
-                if self.list == List::Tools && needs_task(inventory, item) {
-                    let reason = "its server carries it out as a task of 2025-11-25 only";
-                    let (backend, name) = (backend(), Some(original));
-                    findings.push(Judged::note(Finding::LeftOut { list, backend, name, reason }));
                     continue;
                 }
                 let change = changes.and_then(|changes| changes.get(&original));

@@ -154,23 +154,3 @@ fn items_that_are_of_no_use_are_told() {
         assert!(told.starts_with(kind) && told.contains(text), "{told}");
     }
 }
-
-#[test]
-fn a_tool_that_needs_a_task_is_noted() {
-    let mut a = stock("a", &["x"], &[]);
-    if let Some(inventory) = a.inventory.as_mut().map(Arc::make_mut) {
-        let tool = |name: &str, support: &str| {
-            format!(
-                r#"{{"name":"{name}","inputSchema":{{"type":"object"}},"execution":{{"taskSupport":"{support}"}}}}"#
-            )
-        };
-        inventory.features.revision = weir_protocol::Revision::LATEST_LEGACY;
-        inventory.tools = items(&format!("[{},{}]", tool("job", "required"), tool("both", "optional")));
-    }
-    let (list, backend, name) = ("tools", "a".to_owned(), Some("job".to_owned()));
-    let reason = "its server carries it out as a task of 2025-11-25 only";
-    assert_eq!(
-        found(&endpoint(Conflicts::None), &[a]),
-        [Judged::note(Finding::LeftOut { list, backend, name, reason })]
-    );
-}

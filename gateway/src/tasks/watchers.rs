@@ -1,24 +1,35 @@
 //! Which streams tell of which tasks.
 //!
-//! S: the tasks extension of MCP 2026-07-28, `extensions/tasks` "Task Status Notifications".
+//! S: the tasks extension of MCP 2026-07-28, `extensions/tasks` "Task Status Notifications"; 2025-11-25
+//! `basic/utilities/tasks` "Task Status Notification".
 
+use super::ids::{Begun, relate};
 use super::locate;
 use crate::answer::may_ask;
 use crate::attached::Attached;
+use crate::edge::Post;
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
 use crate::inbox::{Inbox, Letter};
 use crate::seal::Seal;
+use crate::session::Session;
+use bytes::Bytes;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use weir_backends::{BackendError, Message, Subject, Subscribed, TaskChange};
+use weir_backends::{BackendError, Message, SessionKey, Subject, Subscribed, TaskChange};
 use weir_policies::Principal;
 use weir_protocol::object::Object;
 use weir_protocol::{ClientCapabilities, Span, Splice};
 
-/// A task: the number of its backend, and the id that the backend knows.
-type Key = (usize, Arc<str>);
+/// A task: the number of its backend, where it lives there, and the id that the backend knows.
+type Key = (usize, u64, Arc<str>);
+
+/// A call that goes on as a task: the number of its backend, where the task lives, and the number of the call.
+type Going = (usize, u64, u64);
+
+/// Most tasks of one session that its client is told of; beyond that the oldest are told of no more.
+const MOST: usize = 256;
 
 /// One stream that tells of a task.
 #[derive(Debug)]
@@ -26,10 +37,74 @@ struct Watcher {
     number: u64,
     inbox: Arc<Inbox>,
     principal: Arc<Principal>,
+    /// Whose task it is. What a legacy session is told is a courtesy; its stream does not end for it.
+    session: SessionKey,
     /// What the client can be asked.
     capabilities: ClientCapabilities,
     /// The id that the client knows.
     id: Arc<str>,
+    /// The client's raw token for progress of the call that began it; `None` where it wants none.
+    token: Option<Bytes>,
+}
+
+impl Watcher {
+    /// Tells of the task; `None` where there is something that cannot be told.
+    fn put(&self, letter: Option<Letter>) {
+        match (letter, self.session) {
+            (Some(letter), _) => self.inbox.put(letter),
+            (None, SessionKey::Shared) => self.inbox.put(Letter::End),
+            (None, SessionKey::Client(_)) => {}
+        }
+    }
+}
+
+/// The tasks that one session is told of.
+#[derive(Debug, Default)]
+pub(crate) struct TaskWatches(Mutex<VecDeque<TaskWatch>>);
+
+impl TaskWatches {
+    fn keep(&self, watch: TaskWatch) {
+        let mut watches = self.0.lock();
+        watches.push_back(watch);
+        let oldest = if watches.len() > MOST { watches.pop_front() } else { None };
+        // Another lock is taken where a watch ends; this one is left first.
+        drop(watches);
+        drop(oldest);
+    }
+
+    /// The session has ended.
+    pub(crate) fn clear(&self) {
+        let gone = std::mem::take(&mut *self.0.lock());
+        drop(gone);
+    }
+}
+
+/// Tells `session` from now on of a task that its client began.
+pub(crate) fn follow(
+    post: &Post,
+    session: &Session,
+    backend: &Attached,
+    begun: &Begun,
+    token: Option<Bytes>,
+) {
+    let watcher = Watcher {
+        number: 0,
+        inbox: session.inbox.clone(),
+        principal: post.principal.clone(),
+        session: SessionKey::Client(session.number),
+        capabilities: session.capabilities(),
+        id: begun.id.clone(),
+        token,
+    };
+    let key = (backend.number, begun.home, begun.inner.clone());
+    let going = watcher.token.is_some().then_some((backend.number, begun.home, begun.call));
+    let watchers = &post.endpoint.tasks;
+    let mut watch = watchers.enter(key, watcher);
+    if let Some(going) = going {
+        watchers.0.lock().going.insert(going, (watch.key.clone(), watch.number));
+        watch.going = Some(going);
+    }
+    session.tasks.keep(watch);
 }
 
 /// Every stream that tells of tasks at one endpoint. It stays through reloads, as the streams do.
@@ -41,6 +116,8 @@ struct State {
     /// How many watches there have ever been.
     count: u64,
     watched: HashMap<Key, Vec<Watcher>>,
+    /// Whose progress goes where: the task, and the number of the watch.
+    going: HashMap<Going, (Key, u64)>,
 }
 
 /// One stream tells of one task as long as this lives.
@@ -49,6 +126,7 @@ pub(crate) struct TaskWatch {
     watchers: Arc<TaskWatchers>,
     key: Key,
     number: u64,
+    going: Option<Going>,
     /// Has the backend send notifications; `None` while it is being asked.
     upstream: Option<Subscribed>,
 }
@@ -56,6 +134,9 @@ pub(crate) struct TaskWatch {
 impl Drop for TaskWatch {
     fn drop(&mut self) {
         let mut state = self.watchers.0.lock();
+        if let Some(going) = &self.going {
+            state.going.remove(going);
+        }
         if let Some(watchers) = state.watched.get_mut(&self.key) {
             watchers.retain(|watcher| watcher.number != self.number);
             if watchers.is_empty() {
@@ -75,11 +156,13 @@ pub(crate) async fn watch(
     capabilities: ClientCapabilities,
     inbox: &Arc<Inbox>,
 ) -> Option<TaskWatch> {
-    let located = locate(endpoint, &endpoint.catalog(), &core.seal, principal, id)?;
+    let session = SessionKey::Shared;
+    let located = locate(endpoint, &endpoint.catalog(), &core.seal, principal, session, id)?;
     let backend = &located.backend;
     // Entered before the backend is asked, so that its first notification is not lost.
-    let inner = &located.inner;
-    let mut watch = endpoint.tasks.enter(backend, inner, inbox, principal, capabilities, id);
+    let (inbox, principal) = (inbox.clone(), principal.clone());
+    let watcher = Watcher { number: 0, inbox, principal, session, capabilities, id: id.into(), token: None };
+    let mut watch = endpoint.tasks.enter((backend.number, 0, located.inner.clone()), watcher);
     // A reload since the request began has not seen it.
     let snapshot = core.snapshot.load_full();
     let current = snapshot.numbered(endpoint.number);
@@ -127,27 +210,45 @@ fn told(
     }
     let message = Message::parse(splice.finish())
         .map_err(|_| BackendError::Protocol("what it tells of a task cannot be read".to_owned()))?;
-    Ok(Arc::new(TaskChange { id: change.id.clone(), message }))
+    Ok(Arc::new(TaskChange { home: change.home, id: change.id.clone(), message }))
 }
 
 impl TaskWatchers {
-    fn enter(
-        self: &Arc<Self>,
-        backend: &Attached,
-        inner: &Arc<str>,
-        inbox: &Arc<Inbox>,
-        principal: &Arc<Principal>,
-        capabilities: ClientCapabilities,
-        id: &str,
-    ) -> TaskWatch {
-        let key = (backend.number, inner.clone());
+    fn enter(self: &Arc<Self>, key: Key, watcher: Watcher) -> TaskWatch {
         let mut state = self.0.lock();
         state.count += 1;
         let number = state.count;
-        let (inbox, principal) = (inbox.clone(), principal.clone());
-        let watcher = Watcher { number, inbox, principal, capabilities, id: id.into() };
-        state.watched.entry(key.clone()).or_default().push(watcher);
-        TaskWatch { watchers: self.clone(), key, number, upstream: None }
+        state.watched.entry(key.clone()).or_default().push(Watcher { number, ..watcher });
+        TaskWatch { watchers: self.clone(), key, number, going: None, upstream: None }
+    }
+
+    /// Tells whoever began a task of the progress of its call, as long as they may still ask about it.
+    pub(crate) fn tell_progress(
+        &self,
+        endpoint: &Endpoint,
+        seal: &Arc<Seal>,
+        going: Going,
+        message: &Message,
+    ) {
+        let state = self.0.lock();
+        let found = state.going.get(&going).and_then(|(key, number)| {
+            let watchers = state.watched.get(key)?;
+            Some((key, watchers.iter().find(|watcher| watcher.number == *number)?))
+        });
+        let Some((key, watcher)) = found else {
+            return;
+        };
+        let catalog = endpoint.catalog();
+        let located = locate(endpoint, &catalog, seal, &watcher.principal, watcher.session, &watcher.id);
+        let (Some(_), Some(token), Some(span)) = (located, &watcher.token, message.progress_token()) else {
+            return;
+        };
+        let mut splice = Splice::new(&message.body);
+        splice.replace(span, &token[..]);
+        relate(&mut splice, message, &key.2, &watcher.id);
+        if let Ok(message) = Message::parse(splice.finish()) {
+            watcher.put(Some(Letter::Log(Arc::new(message))));
+        }
     }
 
     /// Tells of a task of the backend of this number whoever may still ask about it.
@@ -159,12 +260,12 @@ impl TaskWatchers {
         change: &Arc<TaskChange>,
     ) {
         let state = self.0.lock();
-        let Some(watchers) = state.watched.get(&(backend, change.id.clone())) else {
+        let Some(watchers) = state.watched.get(&(backend, change.home, change.id.clone())) else {
             return;
         };
         let catalog = endpoint.catalog();
         for watcher in watchers {
-            let located = locate(endpoint, &catalog, seal, &watcher.principal, &watcher.id);
+            let located = locate(endpoint, &catalog, seal, &watcher.principal, watcher.session, &watcher.id);
             let located = located.filter(|located| located.backend.number == backend);
             let letter = located.and_then(|located| {
                 let name = located.backend.name();
@@ -174,7 +275,7 @@ impl TaskWatchers {
                 let prefix = located.uri_prefix.clone().unwrap_or_default();
                 Some(Letter::Task { change: change.ok()?, id: watcher.id.clone(), prefix })
             });
-            watcher.inbox.put(letter.unwrap_or(Letter::End));
+            watcher.put(letter);
         }
     }
 
@@ -182,9 +283,9 @@ impl TaskWatchers {
     /// was missed, or no more will come. Whoever listens again asks first how far the task is.
     pub(crate) fn lost(&self, backend: usize, id: Option<&Arc<str>>) {
         let state = self.0.lock();
-        let lost = |key: &Key| key.0 == backend && id.is_none_or(|id| key.1 == *id);
+        let lost = |key: &Key| key.0 == backend && id.is_none_or(|id| key.2 == *id);
         let watchers = state.watched.iter().filter(|(key, _)| lost(key)).flat_map(|(_, watchers)| watchers);
-        watchers.for_each(|watcher| watcher.inbox.put(Letter::End));
+        watchers.for_each(|watcher| watcher.put(None));
     }
 
     /// Ends the streams that tell of tasks which `endpoint` does not lead to any more since a reload.
@@ -193,9 +294,10 @@ impl TaskWatchers {
         let catalog = endpoint.catalog();
         for (key, watchers) in &state.watched {
             for watcher in watchers {
-                let located = locate(endpoint, &catalog, seal, &watcher.principal, &watcher.id);
+                let located =
+                    locate(endpoint, &catalog, seal, &watcher.principal, watcher.session, &watcher.id);
                 if located.is_none_or(|located| located.backend.number != key.0) {
-                    watcher.inbox.put(Letter::End);
+                    watcher.put(None);
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::{BackendError, Message, SessionKey, message, oversize};
 use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
@@ -31,6 +31,8 @@ pub(crate) struct Line {
     /// Path and query that messages are posted to.
     path: Arc<str>,
     pending: Pending,
+    /// The number of its session among the places where tasks live.
+    pub(crate) home: Arc<OnceLock<u64>>,
     has_ended: watch::Sender<bool>,
     reader: Mutex<Option<AbortHandle>>,
     /// Places for answers to the server's own requests.
@@ -81,6 +83,7 @@ impl Line {
             key,
             path: path.into(),
             pending: Pending::default(),
+            home: Arc::default(),
             has_ended: watch::Sender::new(false),
             reader: Mutex::new(None),
             party: Arc::new(Mutex::new(party.clone())),
@@ -166,12 +169,14 @@ impl Line {
                 }
             }
             (_, Method::Progress) => {
-                if let Some(id) = message.progress_token().and_then(|token| token.text(body).parse().ok()) {
-                    self.pending.progress(id, message);
-                }
+                shared.subscriptions.progress(&self.pending, self.home.get().copied(), message);
             }
             (_, method @ (Method::ToolsChanged | Method::PromptsChanged | Method::ResourcesChanged)) => {
                 shared.changes.announce(method);
+            }
+            (_, Method::TaskStatus) => {
+                self.pending.hear_of_task(&message);
+                shared.subscriptions.task_told(self.home.get().copied(), message);
             }
             (_, Method::ResourceUpdated) => shared.subscriptions.updated(message),
             (_, Method::Message) => shared.subscriptions.log(&self.pending, self.key, message),

@@ -4,7 +4,6 @@ use super::*;
 use proptest::prelude::*;
 use std::collections::HashSet;
 use weir_config::Uris;
-use weir_protocol::Era;
 
 fn offers() -> impl Strategy<Value = Vec<Stock>> {
     let one_of =
@@ -53,7 +52,7 @@ fn paged(catalog: &Catalog, list: List) -> Vec<serde_json::Value> {
     let (mut seen, mut at) = (Vec::new(), Some(0));
     while let Some(first) = at {
         let page = catalog.shelf(list).whole().at(first).unwrap();
-        let body = format!("{}}}", std::str::from_utf8(page.body(Era::Modern)).unwrap());
+        let body = format!("{}}}", std::str::from_utf8(page.body(View::Modern)).unwrap());
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         seen.extend(body[list.key()].as_array().unwrap().iter().cloned());
         at = page.next;
