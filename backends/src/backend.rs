@@ -2,9 +2,12 @@
 
 use crate::http::HttpBackend;
 use crate::stdio::StdioBackend;
-use crate::{BackendError, Changes, Exchange, IconError, Inventory, Notice, Subject, Subscribed};
+use crate::{
+    BackendError, Changes, Connector, Exchange, Grants, IconError, Inventory, Notice, Subject, Subscribed,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderValue;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
@@ -49,6 +52,8 @@ pub struct Call {
     pub logs: Logs,
     /// What its client can be asked for while the call runs.
     pub capabilities: ClientCapabilities,
+    /// Headers of its client that are passed on, names in lower case.
+    pub passed_on: Vec<(String, HeaderValue)>,
     /// What a modern backend asked for, where this is the call made again with it.
     pub input: Option<Box<Input>>,
 }
@@ -115,6 +120,16 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// or for a task that it may have been missed.
     async fn subscribe(&self, permit: Permit, subject: Subject) -> Result<Subscribed, BackendError>;
 
+    /// Whether each caller has a credential of their own there, so that nothing that it answers to one is shown to another.
+    fn is_each_callers(&self) -> bool {
+        false
+    }
+
+    /// How its users connect it, where they do.
+    fn connector(&self) -> Option<Arc<Connector>> {
+        None
+    }
+
     /// What the backend tells from now on without being asked, lists aside.
     fn notices(&self) -> broadcast::Receiver<Notice>;
 
@@ -135,22 +150,24 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
 pub fn connect_http(
     spec: &weir_config::Backend,
     http: &weir_config::HttpBackend,
+    grants: &Arc<dyn Grants>,
     handle: &Handle,
 ) -> Result<Arc<dyn Backend>, BackendError> {
-    HttpBackend::connect(spec, http, handle.clone())
+    HttpBackend::connect(spec, http, grants, handle.clone())
 }
 
-/// Makes the backend of `spec`. Nothing is started or connected yet; background work runs on `handle`.
+/// Makes the backend of `spec`. What users granted is in `grants`. Nothing is started or connected yet; background work runs on `handle`.
 ///
 /// # Errors
 /// The certificate authorities of an HTTP backend cannot be read.
 pub fn connect(
     spec: &weir_config::Backend,
     guardian: &Guardian,
+    grants: &Arc<dyn Grants>,
     handle: &Handle,
 ) -> Result<Arc<dyn Backend>, BackendError> {
     Ok(match &spec.transport {
-        Transport::Http(http) => connect_http(spec, http, handle)?,
+        Transport::Http(http) => connect_http(spec, http, grants, handle)?,
         Transport::Stdio(stdio) => StdioBackend::connect(spec, stdio, guardian.clone(), handle.clone()),
     })
 }

@@ -1,6 +1,6 @@
 //! What can go wrong with a backend.
 
-use crate::Cause;
+use crate::{Cause, CredentialError};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ pub enum BackendError {
         /// The status.
         status: u16,
     },
+    /// There is no credential that it accepts.
+    #[error(transparent)]
+    Credential(CredentialError),
     /// It answered a request of weir's own with a JSON-RPC error.
     #[error("answered {method} with error {code}: {message}")]
     Answered {
@@ -70,6 +73,9 @@ pub enum BackendError {
     /// The client session that the call belongs to has ended.
     #[error("was not asked: the client's session has ended")]
     SessionEnded,
+    /// The call's user has not granted weir the use of it, or not enough of it.
+    #[error("is not connected by its user")]
+    Unconnected,
     /// weir is stopping or the backend was taken out of the configuration.
     #[error("is being stopped")]
     Stopping,
@@ -82,6 +88,7 @@ impl BackendError {
         match self {
             Self::Unreachable(cause) | Self::Gone(cause) => cause.detail(),
             Self::NotTaken(cause) => cause.detail(),
+            Self::Credential(error) => error.detail(),
             _ => None,
         }
     }
@@ -111,13 +118,14 @@ impl BackendError {
                 | Self::TooLarge { .. }
                 | Self::Refused { .. }
                 | Self::Timeout { .. }
+                | Self::Credential(CredentialError::Scopes(_))
         )
     }
 
     /// Whether the server did not begin what this was answered to: it never heard of it, or said itself that it will not.
     pub(crate) fn is_unheard(&self) -> bool {
         match self {
-            Self::SessionLost | Self::Unreachable(_) => true,
+            Self::SessionLost | Self::Unreachable(_) | Self::Credential(_) | Self::Unconnected => true,
             // A proxy says so when its own patience ends.
             Self::Refused { status } => *status < 500,
             _ => false,

@@ -1,6 +1,7 @@
 //! A backend that speaks streamable HTTP, in either era, or the transport of 2024-11-05.
 
 mod aside;
+mod authorized;
 mod client;
 mod early;
 mod era;
@@ -20,14 +21,15 @@ pub(crate) use client::USER_AGENT;
 pub(crate) use events::HttpEvents;
 
 use crate::changes::Announcer;
+use crate::credentials::{Credentials, Party};
 use crate::exchange::{Event, Exchange, Held};
 use crate::inventory::Lists;
 use crate::message::Roots;
 use crate::pool::Pool;
 use crate::subscriptions::Subscriptions;
 use crate::{
-    Backend, BackendError, Call, Changes, IconError, Inventory, Message, Notice, SessionKey, Subject,
-    Subscribed, Transport, message,
+    Backend, BackendError, Call, Changes, Connector, Grants, IconError, Inventory, Message, Notice,
+    SessionKey, Subject, Subscribed, Transport, message,
 };
 use async_trait::async_trait;
 use client::Client;
@@ -61,6 +63,7 @@ pub(crate) struct Shared {
     limits: weir_config::BackendLimits,
     timeouts: weir_config::BackendTimeouts,
     client: Client,
+    credentials: Credentials,
     next_id: AtomicU64,
     verdict: Verdict,
     sessions: Sessions,
@@ -139,6 +142,7 @@ impl HttpBackend {
     pub(crate) fn connect(
         spec: &weir_config::Backend,
         http: &weir_config::HttpBackend,
+        grants: &Arc<dyn Grants>,
         handle: Handle,
     ) -> Result<Arc<dyn Backend>, BackendError> {
         let mut headers = HeaderMap::new();
@@ -151,6 +155,7 @@ impl HttpBackend {
             value.set_sensitive(true);
             headers.append(name, value);
         }
+        let credentials = Credentials::new(spec, http, &mut headers, grants, &handle)?;
         let uri: http::Uri =
             http.url.as_str().parse().map_err(|_| BackendError::unreachable("the URL is not valid"))?;
         let client = Client::new(http, &uri, &headers, spec.timeouts.connect)?;
@@ -160,6 +165,7 @@ impl HttpBackend {
             limits: spec.limits.clone(),
             timeouts: spec.timeouts.clone(),
             client,
+            credentials,
             next_id: AtomicU64::new(1),
             verdict: Verdict::new(spec.era),
             sessions: Sessions::default(),
@@ -176,6 +182,7 @@ impl HttpBackend {
             handle,
             myself: myself.clone(),
         });
+        shared.follow_grants();
         Ok(Arc::new(Self {
             shared,
             scope: spec.session,
@@ -206,7 +213,12 @@ impl HttpBackend {
 
     /// The session that a call belongs to and, where clients share an event stream, its right to that. A request of the
     /// server there does not say which call it belongs to, so a call whose client can be asked has the stream to itself.
-    async fn key(&self, call: &Call, era: Era) -> Result<(Key, Option<Box<dyn Held>>), BackendError> {
+    async fn key(
+        &self,
+        call: &Call,
+        party: &Party,
+        era: Era,
+    ) -> Result<(Key, Option<Box<dyn Held>>), BackendError> {
         let shared = &self.shared;
         let is_stream = era == Era::Legacy && shared.verdict.transport() == Some(Transport::Sse);
         let asks_aside = era == Era::Legacy && shared.asks_aside.load(Ordering::Relaxed);
@@ -220,16 +232,17 @@ impl HttpBackend {
             return Ok((Key::OWN, Some(Box::new(ticket))));
         }
         let capabilities = call.capabilities.without(ClientCapabilities::TASKS);
-        let key = Key { client: call.session, capabilities, lane: 0 };
+        let mark = party.mark();
+        let key = Key { client: call.session, capabilities, lane: 0, mark };
         if !((is_stream || asks_aside) && asks && key.client == SessionKey::Shared) {
             return Ok((key, None));
         }
         let limit = shared.limits.calls;
         let busy = BackendError::Busy { limit, what: "event streams are in use" };
-        let taken = shared.lanes.take(capabilities, limit).ok_or(busy)?;
+        let taken = shared.lanes.take((capabilities, mark), limit).ok_or(busy)?;
         let key = Key { lane: taken.lane, ..key };
-        if let Some(capabilities) = taken.before {
-            let before = shared.sessions.take_one(Key { capabilities, ..key });
+        if let Some((capabilities, mark)) = taken.before {
+            let before = shared.sessions.take_one(Key { capabilities, mark, ..key });
             before.into_iter().for_each(|session| shared.end(session));
         }
         Ok((key, Some(Box::new(taken))))
@@ -237,9 +250,14 @@ impl HttpBackend {
 
     /// The session for `key`. One in which a call was given up that may still ask something is ended first: nobody could
     /// tell that from what the next call asks.
-    async fn session(&self, key: Key, asks: bool) -> Result<Arc<UpstreamSession>, BackendError> {
+    async fn session(
+        &self,
+        key: Key,
+        party: &Party,
+        asks: bool,
+    ) -> Result<Arc<UpstreamSession>, BackendError> {
         let shared = &self.shared;
-        let session = shared.sessions.open(shared, key).await?;
+        let session = shared.sessions.open(shared, key, party).await?;
         let is_shared = key.client == SessionKey::Shared;
         let in_doubt = match &session.line {
             Some(line) => line.pending().is_in_doubt(),
@@ -262,19 +280,28 @@ impl HttpBackend {
             // Others may have calls in it.
             session.abandon();
         }
-        shared.sessions.open(shared, key).await
+        shared.sessions.open(shared, key, party).await
     }
 
     /// Sends a call that began at `begun`.
-    async fn send(&self, call: &Call, era: Era, key: Key, begun: Instant) -> Result<Attempt, BackendError> {
+    async fn send(
+        &self,
+        call: &Call,
+        party: &Party,
+        era: Era,
+        key: Key,
+        begun: Instant,
+    ) -> Result<Attempt, BackendError> {
         let shared = &self.shared;
         let id = shared.next_id();
         let body = message::of_call(call, id, era);
         match era {
             Era::Modern => {
-                let mirrored = mirroring::headers(call);
+                let mut mirrored = mirroring::headers(call);
+                mirrored.extend(call.passed_on.iter().cloned());
                 let target = call.target.as_deref();
-                let sent = post::mirroring(shared, call.method, target, mirrored, id, body).await;
+                let sent =
+                    post::mirroring(shared, call.method, target, mirrored, id, body, party.clone()).await;
                 if matches!(sent, Ok(Attempt::Unplaced(_))) {
                     // It wants a session in an era that has none.
                     shared.suspect();
@@ -282,7 +309,8 @@ impl HttpBackend {
                 sent
             }
             Era::Legacy => {
-                let session = self.session(key, call.askable().can_be_asked()).await?;
+                let session = self.session(key, party, call.askable().can_be_asked()).await?;
+                session.used_by(party);
                 if session.features.logging
                     && let Some(level) = session.verbosity.lacks(call.logs)
                 {
@@ -290,7 +318,7 @@ impl HttpBackend {
                     // Boxed, since hardly any call needs it.
                     Box::pin(session.verbosity.raise(&shared.name, level, &requester)).await;
                 }
-                let sent = post::legacy(shared, &session, id, body, Some(call)).await;
+                let sent = post::legacy(shared, &session, id, body, Some(call), party.clone()).await;
                 if shared.sessions.forget_if_lost(key, &session, &sent) && session.since >= begun {
                     // It does not know a session that is brand-new.
                     shared.suspect();
@@ -307,7 +335,7 @@ impl Backend for HttpBackend {
         &self.shared.name
     }
 
-    async fn call(self: Arc<Self>, _permit: Permit, mut call: Box<Call>) -> Result<Exchange, BackendError> {
+    async fn call(self: Arc<Self>, permit: Permit, mut call: Box<Call>) -> Result<Exchange, BackendError> {
         self.shared.is_open()?;
         let limit = self.shared.limits.calls;
         let place = self
@@ -317,12 +345,13 @@ impl Backend for HttpBackend {
             .map_err(|_| BackendError::Busy { limit, what: "calls are under way" })?;
         let era = self.shared.verdict.find(&self.shared).await?;
         call.suits(era)?;
-        let (key, held) = self.key(&call, era).await?;
+        let party = self.shared.credentials.party(permit.principal());
+        let (key, held) = self.key(&call, &party, era).await?;
         let begun = Instant::now();
         // A lost connection and a lost session are each made good once.
         let (mut was_gone, mut was_lost) = (false, false);
         let mut attempt = loop {
-            match self.send(&call, era, key, begun).await {
+            match self.send(&call, &party, era, key, begun).await {
                 Err(BackendError::Gone(_)) if call.repeatable && !was_gone => was_gone = true,
                 Err(BackendError::SessionLost) if !was_lost => was_lost = true,
                 Ok(Attempt::Unplaced(_)) if call.repeatable && era == Era::Legacy && !was_lost => {
@@ -341,7 +370,7 @@ impl Backend for HttpBackend {
             && let Some(mirrors) = self.relisting.mirrors(&self, &call).await
         {
             call.mirrors = Some(mirrors);
-            attempt = self.send(&call, era, key, begun).await?;
+            attempt = self.send(&call, &party, era, key, begun).await?;
         }
         Ok(match attempt {
             Attempt::Done(outcome) => Exchange::ready(outcome),
@@ -385,9 +414,23 @@ impl Backend for HttpBackend {
     async fn subscribe(&self, _permit: Permit, subject: Subject) -> Result<Subscribed, BackendError> {
         let shared = &self.shared;
         shared.is_open()?;
+        if shared.credentials.are_the_callers() {
+            // weir would listen with its own credential, and tell callers of what is not theirs.
+            return Err(BackendError::Unsupported(
+                "announcements of updates to callers who have credentials of their own",
+            ));
+        }
         shared.verdict.look(shared).await?.can_subscribe(&subject)?;
         self.keep_listening();
         shared.subscriptions.subscribe(subject, shared.timeouts.list).await
+    }
+
+    fn connector(&self) -> Option<Arc<Connector>> {
+        self.shared.credentials.connector()
+    }
+
+    fn is_each_callers(&self) -> bool {
+        self.shared.credentials.are_the_callers()
     }
 
     fn notices(&self) -> broadcast::Receiver<Notice> {

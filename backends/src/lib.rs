@@ -3,6 +3,7 @@
 mod backend;
 mod cause;
 mod changes;
+mod credentials;
 mod deadlines;
 mod departed;
 mod dial;
@@ -16,6 +17,7 @@ mod icon;
 mod inventory;
 mod message;
 mod notice;
+mod oauth;
 mod outbound;
 mod oversize;
 mod pending;
@@ -31,6 +33,7 @@ mod verbosity;
 pub use backend::{Backend, Call, Input, SessionKey, connect, connect_http};
 pub use cause::Cause;
 pub use changes::Changes;
+pub use credentials::CredentialError;
 pub use error::BackendError;
 pub use exchange::{Event, Exchange, Message, Outcome};
 pub use freshness::Freshness;
@@ -38,6 +41,10 @@ pub use handshake::{Features, Transport};
 pub use icon::IconError;
 pub use inventory::{Inventory, ListFault};
 pub use notice::{Notice, TaskChange, Update};
+pub use oauth::{
+    Answer, Authority, Challenge, Client, ClientMethod, Connector, Departure, Discovery, FileGrants, Grant,
+    Grants, Holder, Login, MemoryGrants, OauthError, Outline, Plan, Protection, StoreError, Way, document,
+};
 pub use outbound::Outbound;
 pub use stdio::lines::{Line, Lines};
 pub use subscriptions::{Subject, Subscribed};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
-use weir_backends::{Backend, Call, Event, Outcome, SessionKey};
+use weir_backends::{Backend, Call, Event, Grants, MemoryGrants, Outcome, SessionKey};
 use weir_config::{Secret, Transport};
 use weir_policies::{Action, Item, ItemKind, Policies, Principal};
 use weir_protocol::{ClientCapabilities, Envelope, Era, Logs, Method};
@@ -26,7 +26,8 @@ fn open(endpoint: &Endpoint) -> anyhow::Result<(Runtime, Arc<dyn Backend>)> {
         .map(|header| (header.name.clone(), Secret::new(header.value.clone())))
         .collect();
     let http = http.clone();
-    let backend = weir_backends::connect_http(&spec, &http, runtime.handle())
+    let grants: Arc<dyn Grants> = Arc::new(MemoryGrants::default());
+    let backend = weir_backends::connect_http(&spec, &http, &grants, runtime.handle())
         .map_err(|error| anyhow!(shown(&error.explained())))?;
     Ok((runtime, backend))
 }
@@ -114,6 +115,7 @@ async fn send(backend: Arc<dyn Backend>, name: &str, arguments: Arguments) -> an
     let context = weir_policies::Context::now(Era::Modern);
     let permit = Policies::anonymous().permit(&principal, Action::CallTool, &item, &context)?;
     let call = Box::new(Call {
+        passed_on: Vec::new(),
         meta: envelope.meta(&body)?,
         method: Method::ToolsCall,
         target: Some(name.into()),

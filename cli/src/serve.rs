@@ -51,6 +51,7 @@ pub(crate) fn demo_config(program: &Path) -> Config {
         endpoints: vec![Endpoint::over("demo", "/mcp", ["clock", "notes"].map(String::from).to_vec())],
         limits: Default::default(),
         timeouts: Default::default(),
+        grants: None,
     }
 }
 

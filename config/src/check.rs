@@ -2,11 +2,13 @@
 
 mod auth;
 mod backend;
+mod credentials;
 mod endpoint;
 mod exposure;
 mod limits;
 mod listener;
 mod names;
+mod oauth;
 mod parameter;
 mod policies;
 mod prefix;
@@ -79,7 +81,7 @@ impl Checker<'_> {
 
 /// The configuration of weir's own file. It is only good where nothing was reported.
 pub(crate) fn config(checker: &mut Checker<'_>, file: file::File) -> Config {
-    let file::File { listener, mut backends, endpoints, defaults, limits, timeouts } = file;
+    let file::File { listener, mut backends, endpoints, oauth, defaults, limits, timeouts } = file;
     let listener = listener::listener(checker, listener.unwrap_or_default());
     let defaults = BackendDefaults::new(checker, defaults.unwrap_or_default());
 
@@ -104,7 +106,9 @@ pub(crate) fn config(checker: &mut Checker<'_>, file: file::File) -> Config {
     exposure::check(checker, &listener, &endpoints);
     let limits = limits::front(checker, limits.unwrap_or_default());
     let timeouts = limits::front_timeouts(checker, timeouts.unwrap_or_default());
-    Config { listener, backends: checked, endpoints, limits, timeouts }
+    oauth::endpoints(checker, &endpoints, &checked, &listener);
+    let grants = oauth::store(checker, &Path::root("oauth"), oauth.unwrap_or_default());
+    Config { listener, backends: checked, endpoints, grants, limits, timeouts }
 }
 
 /// A configuration of backends alone: everything else has its default.
@@ -113,6 +117,7 @@ pub(crate) fn of_backends(backends: Vec<crate::model::Backend>, endpoint: Endpoi
         listener: Listener::default(),
         backends,
         endpoints: vec![endpoint],
+        grants: None,
         limits: Limits::default(),
         timeouts: Timeouts::default(),
     }

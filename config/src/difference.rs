@@ -5,8 +5,10 @@ use crate::model::Config;
 impl Config {
     /// The keys that differ in `other` and that nothing but a restart can follow, as they stand in the file.
     pub fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
+        let grants = ("oauth.store", self.grants != other.grants);
         let (own, other) = (&self.listener, &other.listener);
         [
+            grants,
             ("listener.address", own.address != other.address),
             ("listener.tls", own.tls != other.tls),
             ("listener.http2", own.http2 != other.http2),

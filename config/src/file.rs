@@ -3,9 +3,11 @@
 
 mod auth;
 mod backend;
+mod credentials;
 mod endpoint;
 mod limits;
 mod listener;
+mod oauth;
 mod policies;
 mod text;
 
@@ -14,9 +16,11 @@ pub(crate) use auth::{
     KUBERNETES_JWKS, KUBERNETES_TOKEN, Kubernetes,
 };
 pub(crate) use backend::{Backend, Root, RootTable};
+pub(crate) use credentials::{AuthorizationServer, ClientCredentials, Credentials, Listing};
 pub(crate) use endpoint::{Conflicts, Endpoint, Override, Overrides, Strategy};
 pub(crate) use limits::{BackendLimits, BackendTimeouts, Limits, Timeouts};
 pub(crate) use listener::Listener;
+pub(crate) use oauth::{Login, Oauth, OauthSettings};
 pub(crate) use policies::Policies;
 pub(crate) use text::{AnyJson, SecretText, Text};
 
@@ -36,6 +40,8 @@ pub(crate) struct File {
     /// The virtual MCP servers that clients connect to, by name. Default: one named `default` at `/mcp` over
     /// all backends.
     pub(crate) endpoints: Option<BTreeMap<String, Endpoint>>,
+    /// What holds for all backends that users connect.
+    pub(crate) oauth: Option<OauthSettings>,
     /// What holds for every backend that does not say otherwise.
     pub(crate) defaults: Option<Defaults>,
     /// Bounds on sizes and counts at the front, over all endpoints.

@@ -27,11 +27,12 @@ pub use environment::{Environment, ProcessEnvironment};
 pub use import::{Imported, Origin, Variable, import, import_text};
 pub use load::{Loaded, load, parse};
 pub use model::{
-    Algorithm, ApiKey, Auth, Backend, BackendLimits, BackendTimeouts, CertificateSubject, Certificates,
-    ClaimKind, ClaimPaths, ClientAuthentication, Concealed, Config, Conflicts, Endpoint, EraSetting, Filter,
-    HttpBackend, Icons, Introspection, Issuer, KeySource, Limits, Listener, Override, ParameterOverride,
-    Policies, PolicySource, Root, Secret, SessionScope, StdioBackend, Timeouts, Tls, TlsClients, Transport,
-    Uris,
+    Algorithm, ApiKey, Auth, AuthorizationServer, Backend, BackendLimits, BackendTimeouts,
+    CertificateSubject, Certificates, ClaimKind, ClaimPaths, ClientAuthentication, ClientCredentials,
+    ClientProof, Concealed, Config, Conflicts, Credentials, Endpoint, EraSetting, Filter, GrantStore,
+    HttpBackend, Icons, IdJag, Introspection, Issuer, KeySource, Limits, Listener, Listing, Login, Oauth,
+    OauthClient, OauthLists, Override, ParameterOverride, Policies, PolicySource, Root, Secret, SessionScope,
+    StdioBackend, SubjectToken, Timeouts, Tls, TlsClients, TokenExchange, TokenTarget, Transport, Uris,
 };
 pub use reference::reference;
 pub use report::nearest;

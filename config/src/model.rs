@@ -2,9 +2,11 @@
 
 mod auth;
 mod backend;
+mod credentials;
 mod endpoint;
 mod limits;
 mod listener;
+mod oauth;
 mod policies;
 mod secret;
 
@@ -16,9 +18,14 @@ pub use backend::{
     Backend, BackendLimits, BackendTimeouts, EraSetting, HttpBackend, Root, SessionScope, StdioBackend,
     Transport,
 };
+pub use credentials::{
+    AuthorizationServer, ClientCredentials, ClientProof, Credentials, IdJag, Listing, SubjectToken,
+    TokenExchange, TokenTarget,
+};
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};
 pub use listener::{Listener, Tls, TlsClients};
+pub use oauth::{GrantStore, Login, Oauth, OauthClient, OauthLists};
 pub use policies::{ClaimKind, Policies, PolicySource};
 pub use secret::Secret;
 
@@ -31,6 +38,8 @@ pub struct Config {
     pub backends: Vec<Backend>,
     /// The virtual MCP servers, in the order of the file; names and paths are unique.
     pub endpoints: Vec<Endpoint>,
+    /// Where users' grants are kept; absent: in memory.
+    pub grants: Option<GrantStore>,
     /// Bounds on sizes and counts at the front.
     pub limits: Limits,
     /// Bounds on time at the front.

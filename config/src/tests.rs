@@ -3,11 +3,13 @@
 mod accepted;
 mod auth;
 mod broken;
+mod credentials;
 mod documents;
 mod imported_clients;
 mod imported_faults;
 mod imported_toolhive;
 mod mcp_servers;
+mod oauth;
 mod refused;
 mod secrets;
 

@@ -1,6 +1,7 @@
 //! The HTTP application: from a request's head to the edge that answers it.
 
 use crate::client::{Client, Gone, Http};
+use crate::connect;
 use crate::drain::Phase;
 use crate::edge::{self, Batch, Door, Mail, Post};
 use crate::endpoint::Endpoint;
@@ -62,7 +63,7 @@ impl App {
             Err(fault) => return refuse(http, &fault).await,
         }
         let Some((door, endpoint)) = Door::at(&snapshot, http.uri().path()) else {
-            return elsewhere(http, &snapshot).await;
+            return elsewhere(core, snapshot, http).await;
         };
         // Browsers ask before they show who calls.
         if *http.method() == Method::OPTIONS {
@@ -145,7 +146,11 @@ impl App {
 }
 
 /// Answers a request to a path at which no endpoint is.
-async fn elsewhere(mut http: Http<'_>, snapshot: &Snapshot) -> Result<(), Gone> {
+async fn elsewhere(core: &Arc<Core>, snapshot: Arc<Snapshot>, mut http: Http<'_>) -> Result<(), Gone> {
+    if connect::is_page(http.uri().path()) {
+        // Boxed, so that what is rare does not make the future of every request larger.
+        return Box::pin(connect::answer(core, snapshot, http)).await;
+    }
     let Some(document) = snapshot.metadata(http.uri().path()) else {
         let fault = Fault::new(404, code::INVALID_REQUEST, "no endpoint is served at this path");
         return refuse(http, &fault).await;

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
-use weir_backends::{Backend, BackendError, Changes, Inventory};
+use weir_backends::{Backend, BackendError, Changes, Grants, Inventory};
 use weir_config::Transport;
 use weir_runtime::Guardian;
 
@@ -48,6 +48,7 @@ impl Attached {
         number: usize,
         spec: &weir_config::Backend,
         guardian: &Guardian,
+        grants: &Arc<dyn Grants>,
         background: &tokio::runtime::Handle,
     ) -> Result<(Arc<Self>, watch::Sender<bool>), BackendError> {
         let (give_up, given_up) = watch::channel(false);
@@ -55,7 +56,7 @@ impl Attached {
             number,
             // Read before the backend reads them itself: a change in between is then seen at the next reload.
             authorities: authorities(spec),
-            backend: weir_backends::connect(spec, guardian, background)?,
+            backend: weir_backends::connect(spec, guardian, grants, background)?,
             spec: spec.clone(),
             inventory: Mutex::default(),
             outdated: AtomicBool::new(false),
@@ -75,6 +76,14 @@ impl Attached {
     /// What it is configured to be.
     pub(crate) fn spec(&self) -> &weir_config::Backend {
         &self.spec
+    }
+
+    /// Headers of callers that it is told, in lower case.
+    pub(crate) fn forwarded_headers(&self) -> &[String] {
+        match &self.spec.transport {
+            Transport::Http(http) => &http.forward_headers,
+            Transport::Stdio(_) => &[],
+        }
     }
 
     /// Its last good lists.

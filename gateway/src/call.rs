@@ -231,6 +231,7 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
     let mirrored = entry.and_then(|entry| entry.mirrored.clone());
     let (mirrors, original) = mirrored.map(|own| (own.exposed, Some(own.original))).unwrap_or_default();
     let call = Box::new(Call {
+        passed_on: Vec::new(),
         mirrors: original,
         target: (method != Method::Complete).then_some(target.original),
         rename: target.rename,

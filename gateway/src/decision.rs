@@ -66,10 +66,9 @@ pub(crate) fn item<'a>(spec: &'a Spec, kind: ItemKind, entry: &'a Entry) -> Item
     Item { hints: entry.hints, tags: &entry.tags, ..item }
 }
 
-/// A template of resources.
-fn template<'a>(spec: &'a Spec, entry: &'a Entry) -> Item<'a> {
-    let item = Item::of(ItemKind::Resource, &entry.exposed, &entry.original, owner(spec, entry.backend));
-    Item { template: true, uri: Some(&entry.original), ..item }
+/// A template of resources, as what its identity is: policies know its URI in the form in which they know those of resources.
+fn template<'a>(spec: &'a Spec, identity: &'a Identity<'a>) -> Item<'a> {
+    Item { template: true, ..identity.item(spec) }
 }
 
 /// Whether a list shows an entry to a caller: whether it could be used under some circumstances.
@@ -85,7 +84,7 @@ pub(crate) fn sees(
         List::Tools => may(Action::CallTool, &item(spec, ItemKind::Tool, entry)),
         List::Prompts => may(Action::GetPrompt, &item(spec, ItemKind::Prompt, entry)),
         List::Resources => may(Action::ReadResource, &catalog.identity_of(entry).item(spec)),
-        List::Templates => may(Action::ReadResource, &template(spec, entry)),
+        List::Templates => may(Action::ReadResource, &template(spec, &catalog.identity_of(entry))),
     }
 }
 
@@ -173,7 +172,7 @@ impl Wanted<'_> {
 
     /// Decides about a template of resources.
     pub(crate) fn template(&self, action: Action, entry: &Entry) -> Result<Permit, Denied> {
-        self.decide(action, &template(&self.endpoint.spec, entry), None)
+        self.decide(action, &template(&self.endpoint.spec, &self.catalog.identity_of(entry)), None)
     }
 
     fn decide(&self, action: Action, item: &Item<'_>, sent: Option<&str>) -> Result<Permit, Denied> {

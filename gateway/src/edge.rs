@@ -158,7 +158,7 @@ impl Post {
         } else {
             let routed = self.route(&manner, None);
             routed
-                .and_then(|routed| modern::mirrored(routed, era, self, client.headers()))
+                .and_then(|routed| modern::heard(routed, era, self, client.headers()))
                 .map(|routed| self.begin(&manner, routed))
         };
         match begun {

@@ -40,6 +40,9 @@ pub enum GatewayError {
         /// What is wrong.
         reason: String,
     },
+    /// What users granted cannot be read.
+    #[error("the store of `oauth` cannot be used: {0}")]
+    Store(#[from] weir_backends::StoreError),
     /// Under the strategy `manual`, names that several backends offer.
     #[error("endpoint `{endpoint}` has unresolved conflicts:\n  {}\nresolve them with `overrides`, or choose another `conflicts` strategy", conflicts.join("\n  "))]
     Conflicts {

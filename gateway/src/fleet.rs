@@ -123,7 +123,8 @@ impl Fleet {
                 continue;
             }
             self.count += 1;
-            let connected = Attached::connect(self.count, spec, &self.guardian, &self.background);
+            let connected =
+                Attached::connect(self.count, spec, &self.guardian, &self.core.grants, &self.background);
             let (attached, give_up) = connected.map_err(|error| GatewayError::Backend {
                 name: spec.name.clone(),
                 reason: error.to_string(),
@@ -262,7 +263,7 @@ impl Fleet {
         let ended = self.core.sessions.end_unless(|session| match snapshot.numbered(session.endpoint) {
             // Who opened a connection is looked at by whoever writes to it.
             Some(endpoint) => {
-                session.is_connection() || endpoint.entrance.authenticator.vouches(&session.principal)
+                session.is_connection() || endpoint.entrance.authenticator.vouches(&session.principal())
             }
             None => !gone.contains(&session.endpoint),
         });

@@ -1,5 +1,6 @@
 //! The whole gateway: what it is made of, how it starts, how it ends.
 
+use crate::connect::Pages;
 use crate::drain::{Drain, Phase};
 use crate::endpoint::Endpoint;
 use crate::error::GatewayError;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use weir_backends::SessionKey;
+use weir_backends::{FileGrants, Grants, MemoryGrants, SessionKey};
 use weir_config::Config;
 use weir_runtime::Guardian;
 
@@ -36,6 +37,10 @@ pub(crate) struct Core {
     pub(crate) drain: Arc<Drain>,
     /// For what clients are given to bring back.
     pub(crate) seal: Arc<Seal>,
+    /// What users granted.
+    pub(crate) grants: Arc<dyn Grants>,
+    /// Where users connect backends.
+    pub(crate) pages: Pages,
     /// Calls that wait for what their modern clients were asked.
     pub(crate) parking: Parking,
     /// Who sees what of the lists.
@@ -154,6 +159,8 @@ impl Gateway {
             sessions: Sessions::new(Arc::new(session::allowance(&config))),
             drain: Arc::new(Drain::new()),
             seal: Arc::new(Seal::new()?),
+            grants: grants(&config)?,
+            pages: Pages::new(listening),
             parking: Parking::default(),
             visibility: Visibility::default(),
         });
@@ -264,6 +271,14 @@ impl Gateway {
         }
         self.background.shutdown_timeout(Duration::from_secs(1));
     }
+}
+
+/// Where users' grants are kept.
+fn grants(config: &Config) -> Result<Arc<dyn Grants>, GatewayError> {
+    Ok(match &config.grants {
+        Some(store) => Arc::new(FileGrants::open(&store.file, store.key.expose())?),
+        None => Arc::new(MemoryGrants::default()),
+    })
 }
 
 /// Ends in good order; one more stop gives up what is under way.

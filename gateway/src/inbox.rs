@@ -37,6 +37,8 @@ pub(crate) enum Letter {
     },
     /// A log message that belongs to no call.
     Log(Arc<Message>),
+    /// What weir says by itself, as it is written.
+    Own(Bytes),
     /// The stream is to end, since something is missing from it.
     End,
 }
@@ -63,6 +65,7 @@ impl Letter {
             Self::Update { update, .. } => &update.message,
             Self::Task { change, .. } => &change.message,
             Self::Log(message) => return Some(message.body.clone()),
+            Self::Own(message) => return Some(message.clone()),
             Self::End => return None,
         };
         let body = &message.body;
@@ -103,7 +106,7 @@ impl Letter {
                     uris::prefix_result(splice, source, span, Method::TasksGet, prefix);
                 }
             }
-            Self::Log(_) | Self::End => {}
+            Self::Log(_) | Self::Own(_) | Self::End => {}
         }
     }
 }
@@ -155,7 +158,7 @@ impl Letters {
             match letter {
                 Letter::Log(message) => logs.add(message),
                 Letter::Task { change, .. } => tasks.add(&change.message),
-                Letter::End => {}
+                Letter::Own(_) | Letter::End => {}
                 Letter::Update { update, whole, .. } => {
                     all_updates += 1;
                     if whole.is_some() {
@@ -335,6 +338,7 @@ mod tests {
         let of = |letter| match letter {
             Letter::Update { update, .. } => update.uri.to_string(),
             Letter::Log(_) => "a log".to_owned(),
+            Letter::Own(_) => "its own".to_owned(),
             Letter::Task { id, .. } => id.to_string(),
             Letter::End => "the end".to_owned(),
         };

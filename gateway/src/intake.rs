@@ -1,6 +1,7 @@
 //! What is checked before a request's body is read: size of the head, `Host`, `Origin`, media types.
 
 use crate::client::{BodyError, Http};
+use crate::connect::Base;
 use crate::rescue::Fault;
 use bytes::Bytes;
 use futures_util::poll;
@@ -25,14 +26,22 @@ pub(crate) struct Gatekeeper {
 }
 
 impl Gatekeeper {
-    /// For a listener at `address` (the real one, should the configured port be 0).
-    pub(crate) fn new(listener: &weir_config::Listener, address: SocketAddr, headers: usize) -> Self {
+    /// For a listener at `address` (the real one, should the configured port be 0), which browsers reach at `base`.
+    pub(crate) fn new(
+        listener: &weir_config::Listener,
+        address: SocketAddr,
+        base: Option<&Base>,
+        headers: usize,
+    ) -> Self {
         let mut hosts: Vec<String> =
             listener.allowed_hosts.iter().map(|host| without_port(host).to_ascii_lowercase()).collect();
         if !address.ip().is_unspecified() {
             hosts.push(address.ip().to_string());
         }
-        let origins = listener.allowed_origins.iter().map(|origin| origin.to_ascii_lowercase()).collect();
+        hosts.extend(base.and_then(Base::host).map(|host| without_port(&host).to_ascii_lowercase()));
+        let origins = listener.allowed_origins.iter().map(|origin| origin.to_ascii_lowercase());
+        // Pages of weir's own say where they come from, too.
+        let origins = origins.chain(base.map(|base| base.origin().to_owned())).collect();
         Self { hosts, origins, loopback: address.ip().is_loopback(), headers }
     }
 
@@ -152,7 +161,7 @@ mod tests {
             allowed_origins: vec!["https://app.example.com".into()],
             ..weir_config::Listener::default()
         };
-        Gatekeeper::new(&listener, address.parse().unwrap(), 1000)
+        Gatekeeper::new(&listener, address.parse().unwrap(), None, 1000)
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod cache;
 mod call;
 mod catalog;
 mod client;
+mod connect;
 mod cors;
 mod decision;
 mod drain;

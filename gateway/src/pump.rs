@@ -11,6 +11,7 @@ use crate::attached::Attached;
 use crate::cache::Seat;
 use crate::call::{Manner, Routed};
 use crate::client::{Client, Gone};
+use crate::connect;
 use crate::drain::Phase;
 use crate::edge::Post;
 use crate::inquiry::Inquiry;
@@ -337,6 +338,7 @@ fn batch(
             Ok(Event::Outcome(outcome)) => {
                 return Some(terms.answer(&running.backend, outcome));
             }
+            Err(BackendError::Unconnected) => return Some(connect::required(terms, &running.backend)),
             Err(error) => return Some(terms.asker.fault(&failed(running, &error))),
         }
         if client.pushed() >= BATCH {

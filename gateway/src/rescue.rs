@@ -62,6 +62,7 @@ pub(crate) fn backend_failed(name: &str, error: &BackendError) -> Fault {
     let kind = match error {
         BackendError::Busy { .. } => Kind::Limited,
         BackendError::Stopping => Kind::Gateway,
+        BackendError::Unconnected => Kind::Client,
         _ => Kind::Backend,
     };
     Fault { kind, ..Fault::new(200, code::INTERNAL_ERROR, format!("backend `{name}` {error}")) }

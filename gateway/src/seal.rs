@@ -22,6 +22,16 @@ pub(crate) enum Purpose {
     Input,
     /// The id of a task.
     Task,
+    /// A link to the page on which a backend is connected.
+    Link,
+    /// A browser, in its cookie.
+    Browser,
+    /// What a user is asked before being sent to an authorization server.
+    Consent,
+    /// What a browser brings back from where it was sent.
+    State,
+    /// A form that ends what a user granted.
+    Disconnect,
 }
 
 impl Purpose {
@@ -29,6 +39,11 @@ impl Purpose {
         match self {
             Self::Input => b"input",
             Self::Task => b"task",
+            Self::Link => b"link",
+            Self::Browser => b"browser",
+            Self::Consent => b"consent",
+            Self::State => b"state",
+            Self::Disconnect => b"disconnect",
         }
     }
 }

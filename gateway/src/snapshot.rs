@@ -2,6 +2,7 @@
 
 use crate::attached::Attached;
 use crate::cache::Cache;
+use crate::connect::Base;
 use crate::endpoint::Endpoint;
 use crate::entrance::WELL_KNOWN;
 use crate::intake::Gatekeeper;
@@ -17,6 +18,8 @@ use weir_config::Config;
 pub(crate) struct Snapshot {
     pub(crate) config: Config,
     pub(crate) gatekeeper: Gatekeeper,
+    /// Where browsers reach weir, where that is known.
+    pub(crate) base: Option<Base>,
     /// In the order of the configuration, as are the endpoints.
     pub(crate) backends: Vec<Arc<Attached>>,
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
@@ -41,8 +44,10 @@ impl Snapshot {
         before: Option<&Self>,
     ) -> (Arc<Self>, watch::Sender<()>) {
         let (hold, held) = watch::channel(());
+        let base = Base::of(&config.listener, address);
         let snapshot = Self {
-            gatekeeper: Gatekeeper::new(&config.listener, address, config.limits.headers),
+            gatekeeper: Gatekeeper::new(&config.listener, address, base.as_ref(), config.limits.headers),
+            base,
             paths: endpoints.iter().map(|each| (each.spec.path.clone(), each.clone())).collect(),
             metadata: metadata(&endpoints),
             cache: match before.filter(|before| before.cache.is_of(&config)) {

@@ -166,6 +166,7 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
     let responses = params.input_responses.filter(|_| method == Method::TasksUpdate);
     let responses = responses.map(|span| request.body.slice(span.start()..span.end()));
     let call = Box::new(Call {
+        passed_on: Vec::new(),
         target: Some(located.inner.clone()),
         rename: Some((span, json::string(&located.inner).into())),
         arguments: None,

@@ -2,6 +2,7 @@
 //! a scripted server for what no real server does.
 
 pub mod authority;
+pub mod browser;
 pub mod capable;
 pub mod curl;
 pub mod cutter;
@@ -14,6 +15,7 @@ pub mod modern;
 pub mod paired;
 pub mod peers;
 pub mod process;
+pub mod protected;
 pub mod provider;
 pub mod scripted;
 pub mod stdio;
@@ -24,6 +26,7 @@ pub mod wait;
 pub mod weir;
 
 pub use authority::Authority;
+pub use browser::Browser;
 pub use capable::Capable;
 pub use cutter::Cutter;
 pub use http::{Endpoint, Event, Request, Response};
@@ -31,6 +34,7 @@ pub use legacy::Legacy;
 pub use message::{Answer, Speak};
 pub use modern::Modern;
 pub use paired::Paired;
+pub use protected::Protected;
 pub use provider::Provider;
 pub use scripted::Scripted;
 pub use stdio::Stdio;

@@ -5,7 +5,7 @@
 //! S: MCP 2025-11-25 `basic/transports` "Listening for Messages from the Server".
 
 use super::Shared;
-use super::client::{HttpClient, Media, Outgoing, Verb};
+use super::client::{Media, Outgoing, Verb};
 use super::events::HttpEvents;
 use super::session::{Key, UpstreamSession};
 use crate::deadlines::Deadlines;
@@ -289,10 +289,10 @@ async fn open(
     let Some(shared) = shared.upgrade() else {
         return Ok(None);
     };
-    let Some(headers) = session.upgrade().map(|session| session.headers()) else {
+    let Some((headers, party)) = session.upgrade().map(|session| (session.headers(), session.party())) else {
         return Ok(None);
     };
-    let mut request = pin!(shared.client.send(Outgoing::new(Verb::Get, headers, Bytes::new())));
+    let mut request = pin!(shared.send(Outgoing::new(Verb::Get, headers, Bytes::new()).of(party)));
     let prompt = tokio::time::timeout(OPENING, &mut request).await;
     shared.opens_late.store(prompt.is_err(), Ordering::Relaxed);
     let response = match prompt {

@@ -7,7 +7,9 @@ mod wire;
 pub(crate) use body::Body;
 
 use crate::BackendError;
-use ::http::header::{CONTENT_TYPE, HeaderMap};
+use crate::Challenge;
+use crate::credentials::Party;
+use ::http::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
 use ::http::{HeaderValue, Uri};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -37,13 +39,15 @@ pub(crate) enum Verb {
 }
 
 /// One request to a backend.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
     pub(crate) verb: Verb,
     /// Headers beside those that every request to the backend has.
     pub(crate) headers: Vec<(&'static str, HeaderValue)>,
-    /// Headers that mirror arguments, names in lower case.
+    /// Headers that mirror arguments, and those of the caller that are passed on, names in lower case.
     pub(crate) mirrored: Vec<(String, HeaderValue)>,
+    /// With whose credential it goes.
+    pub(crate) party: Party,
     /// Path and query in place of those of the backend's URL.
     pub(crate) path: Option<Arc<str>>,
     pub(crate) body: Bytes,
@@ -52,7 +56,12 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// A request to the backend's URL.
     pub(crate) fn new(verb: Verb, headers: Vec<(&'static str, HeaderValue)>, body: Bytes) -> Self {
-        Self { verb, headers, mirrored: Vec::new(), path: None, body }
+        Self { verb, headers, mirrored: Vec::new(), party: Party::Weir, path: None, body }
+    }
+
+    /// The same, on behalf of `party`.
+    pub(crate) fn of(self, party: Party) -> Self {
+        Self { party, ..self }
     }
 }
 
@@ -73,10 +82,17 @@ pub(crate) struct Incoming {
     pub(crate) media: Media,
     /// `Mcp-Session-Id`.
     pub(crate) session: Option<HeaderValue>,
+    /// `WWW-Authenticate`, as often as it is there, where it refuses who asks.
+    pub(crate) challenges: Vec<HeaderValue>,
     pub(crate) body: Body,
 }
 
 impl Incoming {
+    /// What the server wants to be shown, where it says so.
+    pub(crate) fn challenge(&self) -> Option<Challenge> {
+        Challenge::of(self.challenges.iter().map(HeaderValue::as_bytes))
+    }
+
     /// Whether the status is one of success.
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
@@ -130,6 +146,11 @@ impl HttpClient for Client {
     }
 }
 
+/// Whether a status refuses who asks, so that the answer says what would be accepted.
+fn is_challenge(status: u16) -> bool {
+    matches!(status, 401 | 403)
+}
+
 /// What a `Content-Type` names.
 fn media(content_type: Option<&[u8]>) -> Media {
     let value = content_type.unwrap_or_default();
@@ -147,7 +168,11 @@ fn media(content_type: Option<&[u8]>) -> Media {
 /// The parts of a head that MCP reads, from a whole header map.
 fn of_map(status: u16, map: &HeaderMap, body: Body) -> Incoming {
     let media = media(map.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
-    Incoming { status, media, session: map.get(headers::SESSION_ID).cloned(), body }
+    let challenges = match is_challenge(status) {
+        true => map.get_all(WWW_AUTHENTICATE).iter().cloned().collect(),
+        false => Vec::new(),
+    };
+    Incoming { status, media, session: map.get(headers::SESSION_ID).cloned(), challenges, body }
 }
 
 /// The innermost cause: the outer layers only say that something failed.

@@ -3,7 +3,7 @@
 
 use super::Shared;
 use super::aside::Beside;
-use super::client::{HttpClient, Incoming, Outgoing};
+use super::client::{Incoming, Outgoing};
 use super::post::{self, Attempt, CancelGuard};
 use super::session::UpstreamSession;
 use crate::deadlines::Deadlines;
@@ -29,7 +29,7 @@ pub(crate) async fn send(
     let waiting = guard.beside().map(|beside| beside.waiting()).ok_or(BackendError::Stopping)?;
     let mut sending: Sending = {
         let own = own.clone();
-        async move { own.client.send(request).await }.boxed()
+        async move { own.send(request).await }.boxed()
     };
     let event = tokio::select! {
         biased;

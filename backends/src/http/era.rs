@@ -2,7 +2,6 @@
 //!
 //! S: MCP 2026-07-28 `basic/versioning` and `basic/transports/streamable-http` "Backward Compatibility".
 
-use super::session::Key;
 use super::{Shared, post};
 use crate::error::is_era_evidence;
 use crate::flight::{Flight, launch};
@@ -177,7 +176,7 @@ async fn detect(shared: &Arc<Shared>) -> Result<Features, BackendError> {
 }
 
 async fn legacy(shared: &Arc<Shared>) -> Result<Features, BackendError> {
-    let session = shared.sessions.open(shared, Key::OWN).await?;
+    let session = shared.sessions.own(shared).await?;
     Ok(session.features.clone())
 }
 

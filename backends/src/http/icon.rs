@@ -1,7 +1,7 @@
 //! Icons from the server's own origin.
 
 use super::Shared;
-use super::client::{HttpClient, Media, Outgoing, Verb};
+use super::client::{Media, Outgoing, Verb};
 use crate::deadlines::Deadlines;
 use crate::{BackendError, IconError};
 use bytes::Bytes;
@@ -36,9 +36,9 @@ fn own_path(server: &Url, url: &str) -> Option<Arc<str>> {
 async fn get(shared: &Shared, path: Arc<str>) -> Result<String, IconError> {
     let request =
         || Outgoing { path: Some(path.clone()), ..Outgoing::new(Verb::GetImage, Vec::new(), Bytes::new()) };
-    let response = match shared.client.send(request()).await {
+    let response = match shared.send(request()).await {
         // An unused connection may have been closed by the other side.
-        Err(BackendError::Gone(_)) => shared.client.send(request()).await,
+        Err(BackendError::Gone(_)) => shared.send(request()).await,
         sent => sent,
     }?;
     if response.status != 200 {

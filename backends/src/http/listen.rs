@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::aside::Aside;
-use super::client::{HttpClient, Media, Outgoing, Verb};
+use super::client::{Media, Outgoing, Verb};
 use super::events::HttpEvents;
 use super::post::{self, Attempt};
 use super::requester::WhileHeld;
@@ -94,14 +94,14 @@ async fn open(shared: &Arc<Shared>) -> Result<Option<Opened>, BackendError> {
             Ok(events.map(|events| Opened::Modern { asked, events }))
         }
         Some(Era::Legacy) => {
-            let session = shared.sessions.open(shared, Key::OWN).await?;
+            let session = shared.sessions.own(shared).await?;
             if session.line.is_some() {
                 // Its one stream brings the announcements too.
                 return Ok(None);
             }
             let request = Outgoing::new(Verb::Get, session.headers(), Bytes::new());
             let limit = shared.timeouts.list;
-            let response = tokio::time::timeout(limit, shared.client.send(request))
+            let response = tokio::time::timeout(limit, shared.send(request))
                 .await
                 .unwrap_or(Err(BackendError::Timeout { what: "the stream of changes", after: limit }))?;
             if response.is_success() && response.media == Media::EventStream {

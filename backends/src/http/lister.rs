@@ -3,6 +3,7 @@
 use super::Shared;
 use super::post::{self, Attempt};
 use super::session::Key;
+use crate::credentials::Party;
 use crate::inventory::Requester;
 use crate::{BackendError, Message, message};
 use bytes::Bytes;
@@ -52,17 +53,17 @@ impl<'a> Lister<'a> {
     /// Sends a request in the shared session, once more where the server has forgotten it.
     async fn request_in_session(&self, id: u64, body: Bytes) -> Result<Attempt, BackendError> {
         let shared = self.shared;
-        let session = shared.sessions.open(shared, Key::OWN).await?;
-        let sent = post::legacy(shared, &session, id, body.clone(), None).await;
+        let session = shared.sessions.own(shared).await?;
+        let sent = post::legacy(shared, &session, id, body.clone(), None, Party::Weir).await;
         if !shared.sessions.forget_if_lost(Key::OWN, &session, &sent) {
             return sent;
         }
-        let again = shared.sessions.open(shared, Key::OWN).await?;
+        let again = shared.sessions.own(shared).await?;
         if again.features != session.features {
             // The server was replaced; these lists may be the wrong ones.
             shared.suspect();
         }
-        let sent = post::legacy(shared, &again, id, body, None).await;
+        let sent = post::legacy(shared, &again, id, body, None, Party::Weir).await;
         shared.sessions.forget_if_lost(Key::OWN, &again, &sent);
         sent
     }

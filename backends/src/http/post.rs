@@ -2,11 +2,12 @@
 
 use super::Shared;
 use super::aside::{Aside, Beside};
-use super::client::{HttpClient, Incoming, Media, Outgoing, Verb};
+use super::client::{Incoming, Media, Outgoing, Verb};
 use super::early;
 use super::events::HttpEvents;
 use super::session::UpstreamSession;
 use super::sse;
+use crate::credentials::Party;
 use crate::deadlines::Deadlines;
 use crate::pending::PendingCall;
 use crate::{BackendError, Call, Message, Outcome, message};
@@ -44,10 +45,10 @@ pub(crate) async fn modern(
     id: u64,
     body: Bytes,
 ) -> Result<Attempt, BackendError> {
-    mirroring(shared, method, target, Vec::new(), id, body).await
+    mirroring(shared, method, target, Vec::new(), id, body, Party::Weir).await
 }
 
-/// As [`modern`], with headers that mirror arguments.
+/// As [`modern`], on behalf of `party`, with headers that mirror arguments or are passed on.
 pub(crate) async fn mirroring(
     shared: &Shared,
     method: Method,
@@ -55,6 +56,7 @@ pub(crate) async fn mirroring(
     mirrored: Vec<(String, HeaderValue)>,
     id: u64,
     body: Bytes,
+    party: Party,
 ) -> Result<Attempt, BackendError> {
     let mut headers = Vec::with_capacity(3);
     headers.push((headers::PROTOCOL_VERSION, HeaderValue::from_static(Revision::LATEST.as_str())));
@@ -64,7 +66,7 @@ pub(crate) async fn mirroring(
     {
         headers.push((headers::NAME, value));
     }
-    let request = Outgoing { mirrored, ..Outgoing::new(Verb::Post, headers, body) };
+    let request = Outgoing { mirrored, ..Outgoing::new(Verb::Post, headers, body).of(party) };
     // A stream of changes is silent while nothing changes.
     let listens = method == Method::Listen;
     let deadlines = if listens { Deadlines::endless() } else { Deadlines::start(&shared.timeouts) };
@@ -74,7 +76,7 @@ pub(crate) async fn mirroring(
 }
 
 /// Sends a legacy request in `session`; `logs` says what log messages are wanted with a client's call, `None` stands for a
-/// request of weir's own. Dropping the future, or the stream before its outcome, sends the cancellation
+/// request of weir's own. It is sent on behalf of `party`. Dropping the future, or the stream before its outcome, sends the cancellation
 /// notification: closing the connection does not cancel there (2025-11-25 `basic/transports`).
 pub(crate) async fn legacy(
     shared: &Shared,
@@ -82,11 +84,13 @@ pub(crate) async fn legacy(
     id: u64,
     body: Bytes,
     call: Option<&Call>,
+    party: Party,
 ) -> Result<Attempt, BackendError> {
     if let Some(line) = &session.line {
-        return sse::call(shared, session, line, id, body, call).await;
+        return sse::call(shared, session, line, id, body, call, party).await;
     }
-    let request = Outgoing::new(Verb::Post, session.headers(), body);
+    let mirrored = call.map(|call| call.passed_on.clone()).unwrap_or_default();
+    let request = Outgoing { mirrored, ..Outgoing::new(Verb::Post, session.headers(), body).of(party) };
     let deadlines = Deadlines::start(&shared.timeouts);
     let capabilities = call.map(Call::askable).unwrap_or_default();
     let beside = match call {
@@ -134,12 +138,13 @@ pub(crate) async fn initialize(
     shared: &Shared,
     id: u64,
     body: Bytes,
+    party: Party,
 ) -> (Option<HeaderValue>, Result<Message, BackendError>) {
     let limit = shared.timeouts.list;
     let end = Instant::now() + limit;
     let late = BackendError::Timeout { what: "initialize", after: limit };
     let deadlines = Deadlines::start(&shared.timeouts);
-    let request = Outgoing::new(Verb::Post, Vec::new(), body);
+    let request = Outgoing::new(Verb::Post, Vec::new(), body).of(party);
     let head = timeout_at(end, head(shared, request, &deadlines)).await;
     let response = match head.unwrap_or_else(|_| Err(late.clone())) {
         Ok(response) => response,
@@ -161,7 +166,7 @@ async fn promptly(
 }
 
 async fn head(shared: &Shared, request: Outgoing, deadlines: &Deadlines) -> Result<Incoming, BackendError> {
-    deadlines.watch(shared.client.send(request)).await?
+    deadlines.watch(shared.send(request)).await?
 }
 
 /// Turns a response into the outcome of the request `id`.

@@ -21,7 +21,9 @@ impl Requester for InSession<'_> {
         let id = shared.next_id();
         let body = message::request(id, method.as_str(), &members, Era::Legacy);
         let limit = shared.timeouts.list;
-        let answer = async { post::legacy(shared, session, id, body, None).await?.into_message().await };
+        let party = session.party();
+        let answer =
+            async { post::legacy(shared, session, id, body, None, party).await?.into_message().await };
         tokio::time::timeout(limit, answer)
             .await
             .unwrap_or(Err(BackendError::Timeout { what: method.as_str(), after: limit }))

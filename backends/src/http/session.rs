@@ -2,9 +2,10 @@
 
 use super::Shared;
 use super::aside::Aside;
-use super::client::{HttpClient, Incoming, Outgoing, Verb};
+use super::client::{Incoming, Outgoing, Verb};
 use super::post;
 use super::sse::{self, Failure, Line};
+use crate::credentials::{Mark, Party};
 use crate::pending::Debtor;
 use crate::verbosity::Verbosity;
 use crate::{BackendError, Features, Message, SessionKey, Transport, message};
@@ -37,12 +38,14 @@ pub(crate) struct Key {
     /// Over HTTP+SSE: the stream that a call has to itself while its client can be asked, among those that clients share;
     /// 0 is for all others.
     pub(crate) lane: usize,
+    /// The caller whose credential it is opened with, where callers have their own.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl Key {
     /// The session of weir's own requests: lists and subscriptions.
     pub(crate) const OWN: Self =
-        Self { client: SessionKey::Shared, capabilities: ClientCapabilities::LISTING, lane: 0 };
+        Self { client: SessionKey::Shared, capabilities: ClientCapabilities::LISTING, lane: 0, mark: None };
 }
 
 /// The headers that place a request in a session.
@@ -63,6 +66,8 @@ pub(crate) struct UpstreamSession {
     pub(crate) since: Instant,
     /// What the server asks beside its calls, over streamable HTTP.
     pub(crate) aside: Aside,
+    /// On whose behalf weir speaks in it.
+    party: Arc<Mutex<Party>>,
     /// When it was last wanted.
     pub(super) used: Mutex<Instant>,
     /// Nobody uses it for new requests, but the server may still keep it.
@@ -80,9 +85,9 @@ impl Drop for UpstreamSession {
             && self.id.is_some()
             && let Some(shared) = self.shared.upgrade()
         {
-            let headers = self.headers();
+            let (headers, party) = (self.headers(), self.party());
             let handle = shared.handle.clone();
-            handle.spawn(async move { delete(&shared, headers).await });
+            handle.spawn(async move { delete(&shared, headers, party).await });
         }
     }
 }
@@ -111,6 +116,19 @@ impl UpstreamSession {
         match &self.line {
             Some(line) => line.outgoing(self.headers(), body),
             None => Outgoing::new(verb, self.headers(), body),
+        }
+        .of(self.party())
+    }
+
+    /// On whose behalf weir speaks in it, beside calls.
+    pub(crate) fn party(&self) -> Party {
+        self.party.lock().clone()
+    }
+
+    /// A caller uses it with a token that may be newer than the one it was opened with.
+    pub(crate) fn used_by(&self, party: &Party) {
+        if let Party::Caller(_) = party {
+            *self.party.lock() = party.clone();
         }
     }
 
@@ -195,7 +213,7 @@ impl UpstreamSession {
         let shared = self.shared.upgrade().ok_or(BackendError::Stopping)?;
         let mut headers = self.headers();
         headers.push((headers::LAST_EVENT_ID, last));
-        shared.client.send(Outgoing::new(Verb::Get, headers, Bytes::new())).await
+        shared.send(Outgoing::new(Verb::Get, headers, Bytes::new()).of(self.party())).await
     }
 }
 
@@ -224,9 +242,10 @@ impl Debtor for UpstreamSession {
 pub(super) async fn open(
     shared: Arc<Shared>,
     key: Key,
+    party: Party,
     number: u64,
 ) -> Result<Arc<UpstreamSession>, BackendError> {
-    let opened = handshake(&shared, key).await;
+    let opened = handshake(&shared, key, &party).await;
     let wanted = shared.sessions.settle(key, number, opened.as_ref().ok());
     if let Ok(session) = &opened
         && key.client == SessionKey::Shared
@@ -257,14 +276,18 @@ async fn end_when_idle(shared: Weak<Shared>, key: Key, session: Weak<UpstreamSes
 }
 
 /// The legacy handshake, over the transport that the server is known to speak, else over whichever it answers.
-async fn handshake(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession>, BackendError> {
+async fn handshake(
+    shared: &Arc<Shared>,
+    key: Key,
+    party: &Party,
+) -> Result<Arc<UpstreamSession>, BackendError> {
     let known = shared.verdict.transport();
     if known == Some(Transport::Sse) {
-        return Ok(over_sse(shared, key).await?);
+        return Ok(over_sse(shared, key, party).await?);
     }
-    match over_http(shared, key).await {
+    match over_http(shared, key, party).await {
         Err(error) if known.is_none() && error.contradicts_era() => {
-            over_sse(shared, key).await.map_err(|failure| match failure {
+            over_sse(shared, key, party).await.map_err(|failure| match failure {
                 Failure::NotSpoken(_) => error,
                 Failure::Broken(own) => own,
             })
@@ -273,34 +296,41 @@ async fn handshake(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession
     }
 }
 
-async fn over_sse(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession>, Failure> {
-    let (line, features) = sse::initialize(shared, key).await?;
-    initialized(shared, key, None, Some(line), features).await.map_err(Failure::Broken)
+async fn over_sse(shared: &Arc<Shared>, key: Key, party: &Party) -> Result<Arc<UpstreamSession>, Failure> {
+    let (line, features) = sse::initialize(shared, key, party).await?;
+    let party = line.party().clone();
+    initialized(shared, key, party, None, Some(line), features).await.map_err(Failure::Broken)
 }
 
-async fn over_http(shared: &Arc<Shared>, key: Key) -> Result<Arc<UpstreamSession>, BackendError> {
+async fn over_http(
+    shared: &Arc<Shared>,
+    key: Key,
+    party: &Party,
+) -> Result<Arc<UpstreamSession>, BackendError> {
     let id = shared.next_id();
     let members = message::initialize_members(key.capabilities);
     let body = message::request(id, Method::Initialize.as_str(), &members, Era::Legacy);
-    let (session_id, answer) = post::initialize(shared, id, body).await;
+    let (session_id, answer) = post::initialize(shared, id, body, party.clone()).await;
     let features = match answer.and_then(|answer| Features::of_initialize(&answer)) {
         Ok(features) => features,
         Err(error) => {
             if let Some(id) = session_id {
-                let shared = shared.clone();
+                let (shared, party) = (shared.clone(), party.clone());
                 let handle = shared.handle.clone();
-                handle.spawn(async move { delete(&shared, vec![(headers::SESSION_ID, id)]).await });
+                handle.spawn(async move { delete(&shared, vec![(headers::SESSION_ID, id)], party).await });
             }
             return Err(error);
         }
     };
-    initialized(shared, key, session_id, None, features).await
+    let party = Arc::new(Mutex::new(party.clone()));
+    initialized(shared, key, party, session_id, None, features).await
 }
 
 /// Ends the handshake.
 async fn initialized(
     shared: &Arc<Shared>,
     key: Key,
+    party: Arc<Mutex<Party>>,
     id: Option<HeaderValue>,
     line: Option<Arc<Line>>,
     features: Features,
@@ -312,6 +342,7 @@ async fn initialized(
         verbosity: Verbosity::default(),
         since: Instant::now(),
         aside: Aside::new(key),
+        party,
         used: Mutex::new(Instant::now()),
         abandoned: AtomicBool::new(false),
         shared: shared.myself.clone(),
@@ -331,21 +362,22 @@ pub(crate) async fn end(shared: &Shared, session: &UpstreamSession) {
         line.close(&shared.is_open().err().unwrap_or(BackendError::SessionEnded));
     }
     if session.id.is_some() {
-        delete(shared, session.headers()).await;
+        delete(shared, session.headers(), session.party()).await;
     }
 }
 
-async fn delete(shared: &Shared, headers: Headers) {
+async fn delete(shared: &Shared, headers: Headers, party: Party) {
     // Many sessions may end at the same moment; the server must not see a connection for each at once.
     if let Ok(Ok(_place)) = timeout(ENDING_QUEUE, shared.endings.acquire()).await {
-        let _ = timeout(ENDING, send_plain(shared, Outgoing::new(Verb::Delete, headers, Bytes::new()))).await;
+        let request = Outgoing::new(Verb::Delete, headers, Bytes::new()).of(party);
+        let _ = timeout(ENDING, send_plain(shared, request)).await;
     }
 }
 
 /// Sends what has no answer.
 async fn send_plain(shared: &Shared, request: Outgoing) -> Result<(), BackendError> {
     let limit = shared.timeouts.list;
-    let response = timeout(limit, shared.client.send(request))
+    let response = timeout(limit, shared.send(request))
         .await
         .unwrap_or(Err(BackendError::Timeout { what: "a notification", after: limit }))?;
     if response.is_success() { Ok(()) } else { Err(BackendError::Refused { status: response.status }) }

@@ -3,6 +3,7 @@
 use super::Shared;
 use super::post::Attempt;
 use super::session::{self, ENDING, IDLE, Key, UpstreamSession};
+use crate::credentials::Party;
 use crate::departed::Departed;
 use crate::flight::{Flight, launch};
 use crate::{BackendError, SessionKey};
@@ -10,6 +11,9 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout};
+
+/// Most sessions of one backend where each caller has some.
+const MOST: usize = 10_000;
 
 /// The sessions of one backend.
 #[derive(Debug, Default)]
@@ -34,19 +38,26 @@ enum Place {
 }
 
 impl Sessions {
-    /// The session for `key`, opened where there is none. However many wait for it, one handshake is made; whoever
+    /// The session of weir's own requests.
+    pub(crate) async fn own(&self, shared: &Arc<Shared>) -> Result<Arc<UpstreamSession>, BackendError> {
+        self.open(shared, Key::OWN, &Party::Weir).await
+    }
+
+    /// The session for `key`, opened on behalf of `party` where there is none. However many wait for it, one handshake is made; whoever
     /// leaves meanwhile does not stop it.
     pub(crate) async fn open(
         &self,
         shared: &Arc<Shared>,
         key: Key,
+        party: &Party,
     ) -> Result<Arc<UpstreamSession>, BackendError> {
         let opening = {
             let mut state = self.0.lock();
             if state.closed {
                 return Err(BackendError::Stopping);
             }
-            if let Some(session) = &state.stateless {
+            // One caller's is nobody else's, even where the server tells no sessions apart.
+            if let Some(session) = state.stateless.as_ref().filter(|_| key.mark.is_none()) {
                 return Ok(session.clone());
             }
             match state.places.get(&key) {
@@ -56,10 +67,14 @@ impl Sessions {
                 }
                 Some(Place::Opening(_, opening)) => opening.clone(),
                 _ if state.departed.contains(key.client) => return Err(BackendError::SessionEnded),
+                _ if key.mark.is_some() && state.places.len() >= MOST => {
+                    return Err(BackendError::Busy { limit: MOST, what: "sessions of its callers are open" });
+                }
                 _ => {
                     state.handshakes += 1;
                     let number = state.handshakes;
-                    let opening = launch(&shared.handle, session::open(shared.clone(), key, number));
+                    let opening =
+                        launch(&shared.handle, session::open(shared.clone(), key, party.clone(), number));
                     state.places.insert(key, Place::Opening(number, opening.clone()));
                     opening
                 }
@@ -76,7 +91,7 @@ impl Sessions {
             state.places.remove(&key);
         }
         match session {
-            Some(session) if session.is_stateless() && !state.closed => {
+            Some(session) if session.is_stateless() && key.mark.is_none() && !state.closed => {
                 state.stateless = Some(session.clone());
                 true
             }

@@ -11,9 +11,10 @@ pub(crate) use lanes::Lanes;
 pub(crate) use line::Line;
 
 use super::Shared;
-use super::client::{HttpClient, Incoming, Media, Outgoing, Verb};
+use super::client::{Incoming, Media, Outgoing, Verb};
 use super::post::Attempt;
 use super::session::{Key, UpstreamSession};
+use crate::credentials::Party;
 use crate::deadlines::Deadlines;
 use crate::pending::PendingCall;
 use crate::{BackendError, Call, Features, Message, Transport, message};
@@ -43,9 +44,13 @@ impl From<Failure> for BackendError {
 }
 
 /// Opens a stream for `key` and makes the legacy handshake on it, but for the notification that ends it.
-pub(crate) async fn initialize(shared: &Arc<Shared>, key: Key) -> Result<(Arc<Line>, Features), Failure> {
+pub(crate) async fn initialize(
+    shared: &Arc<Shared>,
+    key: Key,
+    party: &Party,
+) -> Result<(Arc<Line>, Features), Failure> {
     let end = Instant::now() + shared.timeouts.list;
-    let line = Line::open(shared, key.client, end).await?;
+    let line = Line::open(shared, key.client, party, end).await?;
     let id = shared.next_id();
     let asked = async {
         let waiting = line.pending().insert(id)?;
@@ -73,6 +78,7 @@ pub(crate) async fn call(
     id: u64,
     body: Bytes,
     client: Option<&Call>,
+    party: Party,
 ) -> Result<Attempt, BackendError> {
     let pending = line.pending();
     let waiting = match client {
@@ -85,7 +91,9 @@ pub(crate) async fn call(
     let Some(shared) = shared.myself.upgrade() else {
         return Err(BackendError::Stopping);
     };
-    let mut is_taken = send(shared, line.outgoing(session.headers(), body), line.clone(), id);
+    let mirrored = client.map(|call| call.passed_on.clone()).unwrap_or_default();
+    let request = Outgoing { mirrored, ..line.outgoing(session.headers(), body).of(party) };
+    let mut is_taken = send(shared, request, line.clone(), id);
     let event = tokio::select! {
         biased;
         Ok(()) = &mut is_taken => None,
@@ -116,7 +124,7 @@ fn send(shared: Arc<Shared>, request: Outgoing, line: Arc<Line>, id: u64) -> one
 
 /// Posts a message; the answer to it comes on the stream.
 async fn post(shared: &Shared, request: Outgoing, deadlines: &Deadlines) -> Result<Incoming, BackendError> {
-    let response = deadlines.watch(shared.client.send(request)).await??;
+    let response = deadlines.watch(shared.send(request)).await??;
     match response.status {
         200..300 => Ok(response),
         404 | 410 => Err(BackendError::SessionLost),

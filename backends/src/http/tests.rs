@@ -14,7 +14,11 @@ use server::{Answer, Request, Server, error, event_stream, json, refusal};
 fn backend(server: &Server, change: impl FnOnce(&mut weir_config::Backend)) -> Arc<dyn Backend> {
     let mut spec = weir_config::Backend::http("scripted", server.url.parse().unwrap());
     change(&mut spec);
-    crate::connect_http(&spec, http_of(&spec), &Handle::current()).unwrap()
+    crate::connect_http(&spec, http_of(&spec), &grants(), &Handle::current()).unwrap()
+}
+
+fn grants() -> Arc<dyn crate::Grants> {
+    Arc::new(crate::MemoryGrants::default())
 }
 
 fn http_of(spec: &weir_config::Backend) -> &weir_config::HttpBackend {
@@ -385,7 +389,7 @@ async fn what_is_broken_in_a_list_stays_there() {
 #[tokio::test]
 async fn callers_learn_no_addresses() {
     let spec = weir_config::Backend::http("nobody", "http://127.0.0.1:1/mcp".parse().unwrap());
-    let backend = crate::connect_http(&spec, http_of(&spec), &Handle::current()).unwrap();
+    let backend = crate::connect_http(&spec, http_of(&spec), &grants(), &Handle::current()).unwrap();
     let error = call(&backend, CLIENT).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot be reached: no connection could be opened");
     assert!(error.detail().unwrap().contains("refused"), "{error:?}");

@@ -9,6 +9,7 @@ fn call(body: &str, rename: Option<&str>) -> Call {
     let envelope = Envelope::parse(&body).unwrap();
     let name = envelope.params.as_ref().and_then(|params| params.name).unwrap();
     Call {
+        passed_on: Vec::new(),
         mirrors: None,
         meta: envelope.meta(&body).unwrap(),
         method: envelope.method(&body),

@@ -22,7 +22,8 @@ impl Trial {
         spec.era = EraSetting::Legacy;
         change(&mut spec);
         let guardian = Guardian::start(Path::new("cat"), &[]).unwrap();
-        let backend = crate::connect(&spec, &guardian, &Handle::current()).unwrap();
+        let grants: Arc<dyn crate::Grants> = Arc::new(crate::MemoryGrants::default());
+        let backend = crate::connect(&spec, &guardian, &grants, &Handle::current()).unwrap();
         let trial = Self { directory, backend };
         files.iter().for_each(|file| trial.tell(file));
         trial

@@ -3,7 +3,7 @@
 mod issuer;
 mod keys;
 
-use super::Checker;
+use super::{Checker, oauth};
 use crate::file;
 use crate::model::{Auth, Certificates, Listener};
 use crate::tree::Path;
@@ -19,7 +19,7 @@ pub(super) fn auth(
     listener: &Listener,
     path: &str,
 ) -> Auth {
-    let Some(file::Auth { resource, issuers, api_keys, certificates, insecure }) = written else {
+    let Some(file::Auth { resource, issuers, api_keys, certificates, login, insecure }) = written else {
         return Auth::default();
     };
     let insecure = insecure.unwrap_or(false);
@@ -57,8 +57,11 @@ pub(super) fn auth(
     };
     let certificates =
         certificates.map(|written| self::certificates(checker, &here.key("certificates"), written));
+    let issuers = issuer::issuers(checker, &here.key("issuers"), issuers, resource.as_deref());
+    let login = login.and_then(|written| oauth::login(checker, &here.key("login"), written, &issuers));
     Auth {
-        issuers: issuer::issuers(checker, &here.key("issuers"), issuers, resource.as_deref()),
+        issuers,
+        login,
         api_keys: keys::api_keys(checker, &here.key("api_keys"), api_keys.unwrap_or_default()),
         resource,
         certificates,
@@ -101,7 +104,7 @@ fn canonical(checker: &mut Checker<'_>, here: &Path, text: &str) {
 }
 
 /// Reports an address of a provider that weir will not ask.
-fn address(checker: &mut Checker<'_>, here: &Path, text: &str, private: bool) {
+pub(super) fn address(checker: &mut Checker<'_>, here: &Path, text: &str, private: bool) {
     let finding = match Url::parse(text) {
         Ok(url) if url.scheme() == "http" && !private => checker
             .at(here, "the URL must begin with `https://`")
@@ -134,7 +137,7 @@ fn words(checker: &mut Checker<'_>, here: &Path, words: &[String], what: &str) {
 }
 
 /// Reports what cannot be a scope: RFC 6749 section 3.3.
-fn scopes(checker: &mut Checker<'_>, here: &Path, scopes: &[String]) {
+pub(super) fn scopes(checker: &mut Checker<'_>, here: &Path, scopes: &[String]) {
     words(checker, here, scopes, "scope");
     let plain = |c: char| matches!(c, '!' | '#'..='[' | ']'..='~');
     for (index, _) in scopes.iter().enumerate().filter(|(_, scope)| !scope.chars().all(plain)) {

@@ -1,10 +1,10 @@
 //! One of `backends`.
 
 use super::limits::{self, BackendDefaults};
-use super::roots;
 use super::{Checker, reason, resolve};
+use super::{credentials, roots};
 use crate::file::{self, SecretText};
-use crate::model::{Backend, HttpBackend, Secret, SessionScope, StdioBackend, Transport};
+use crate::model::{Backend, Credentials, HttpBackend, Secret, SessionScope, StdioBackend, Transport};
 use crate::report::quote;
 use crate::tree::Path;
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use url::Url;
 
 /// Headers that weir writes itself, in lower case; a configured one would break the exchange.
-const OWN_HEADERS: [&str; 14] = [
+pub(super) const OWN_HEADERS: [&str; 14] = [
     "accept",
     "connection",
     "content-encoding",
@@ -48,6 +48,8 @@ pub(crate) fn backend(
         cwd,
         url,
         headers,
+        auth,
+        forward_headers,
         ca,
         http2,
         era,
@@ -79,6 +81,24 @@ pub(crate) fn backend(
         checker.error(checker.at(&here.key("command"), "expected the name or path of a program"));
     }
     let url = url.map(|text| self::url(checker, &here.key("url"), &text, ca.is_some()));
+    let at = url.as_ref().and_then(Option::as_ref);
+    let auth = match auth.filter(|_| command.is_none()) {
+        Some(written) => credentials::credentials(checker, &here.key("auth"), written, at),
+        None => Some(Credentials::None),
+    };
+    let forward_headers =
+        credentials::forwarded(checker, &here.key("forward_headers"), forward_headers.unwrap_or_default());
+    for (index, name) in forward_headers.iter().enumerate() {
+        let is_own = |own: &str| own.eq_ignore_ascii_case(name);
+        let shown = matches!(&auth, Some(Credentials::Header(own, _)) if is_own(own));
+        if shown || headers.iter().any(|(own, _)| is_own(own)) {
+            let place = here.key("forward_headers").index(index);
+            checker.error(checker.at(&place, "weir sends this header itself, and no caller's beside it"));
+        }
+    }
+    if let (Some(auth), Some(url)) = (&auth, at) {
+        suiting(checker, here, auth, url, &headers, session);
+    }
     if instances.is_some() && command.is_some() && session == Some(SessionScope::Client) {
         let finding = checker.at_key(&here.key("instances"), "`instances` fits `session: shared` alone");
         checker.error(finding.help("with `session: client` each client session has a process of its own"));
@@ -102,7 +122,8 @@ pub(crate) fn backend(
             let mut backend = Backend::http(name, url);
             if let Transport::Http(transport) = &mut backend.transport {
                 let http2 = http2.unwrap_or(transport.http2);
-                *transport = HttpBackend { url: transport.url.clone(), headers, ca, http2 };
+                let (url, auth) = (transport.url.clone(), auth?);
+                *transport = HttpBackend { url, headers, auth, forward_headers, ca, http2 };
             }
             backend
         }
@@ -125,6 +146,8 @@ fn fitting(checker: &mut Checker<'_>, here: &Path, written: &file::Backend) -> b
     ];
     let of_url = [
         ("headers", written.headers.is_some()),
+        ("auth", written.auth.is_some()),
+        ("forward_headers", written.forward_headers.is_some()),
         ("ca", written.ca.is_some()),
         ("http2", written.http2.is_some()),
     ];
@@ -146,9 +169,43 @@ fn fitting(checker: &mut Checker<'_>, here: &Path, written: &file::Backend) -> b
     for (key, _) in misplaced.iter().filter(|(_, present)| *present) {
         let path = key.split('.').fold(here.clone(), |path, key| path.key(key));
         let message = format!("`{key}` fits a backend with `{other}`; this one has `{way}`");
-        checker.error(checker.at_key(&path, message));
+        let finding = checker.at_key(&path, message);
+        checker.error(match *key {
+            "auth" => finding.help("a program gets its credentials by `env`"),
+            _ => finding,
+        });
     }
     true
+}
+
+/// Reports credentials that do not fit what else is said of their backend.
+fn suiting(
+    checker: &mut Checker<'_>,
+    here: &Path,
+    auth: &Credentials,
+    url: &Url,
+    headers: &[(String, Secret)],
+    session: Option<SessionScope>,
+) {
+    let own = match auth {
+        Credentials::None => return,
+        Credentials::Header(name, _) => name.as_str(),
+        _ => "Authorization",
+    };
+    if let Some((name, _)) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(own)) {
+        let message = format!("the header {} is the one that `auth` sends", quote(name));
+        checker.error(checker.at_key(&here.key("headers").key(name), message).help("remove one"));
+    }
+    if session == Some(SessionScope::Shared) && auth.are_the_callers() {
+        let message = "`session: shared` does not fit credentials of each caller";
+        let finding = checker.at(&here.key("session"), message);
+        checker
+            .error(finding.help("callers would share what the server keeps for one of them; leave it out"));
+    }
+    if credentials::is_readable_on_the_way(url) {
+        let message = "credentials are sent by plain `http`: whoever sees the traffic can use them";
+        checker.warning(checker.at_key(&here.key("auth"), message).help("use `https`"));
+    }
 }
 
 fn url(checker: &mut Checker<'_>, here: &Path, text: &str, ca: bool) -> Option<Url> {
@@ -199,15 +256,19 @@ fn headers(
             let message = format!("{} is the same header as {}", quote(&name), quote(&earlier));
             checker.error(checker.at_key(&path, message));
         }
-        let text = value.expose();
-        if text.trim() != text || !text.chars().all(|c| matches!(c, ' '..='~' | '\t')) {
-            let finding =
-                checker.at(&path, "the header's value must be visible ASCII characters and inner spaces");
-            checker.error(finding.help("look for line ends and blanks around it"));
-        }
+        header_value(checker, &path, value);
         headers.push((name, value.clone()));
     }
     headers
+}
+
+pub(super) fn header_value(checker: &mut Checker<'_>, here: &Path, value: &Secret) {
+    let text = value.expose();
+    if text.trim() != text || !text.chars().all(|c| matches!(c, ' '..='~' | '\t')) {
+        let finding =
+            checker.at(here, "the header's value must be visible ASCII characters and inner spaces");
+        checker.error(finding.help("look for line ends and blanks around it"));
+    }
 }
 
 fn variables(
@@ -247,6 +308,6 @@ fn folder(checker: &mut Checker<'_>, here: &Path, written: &str) -> PathBuf {
 }
 
 /// Characters of a header's name, RFC 9110 section 5.6.2.
-fn is_token_character(character: char) -> bool {
+pub(super) fn is_token_character(character: char) -> bool {
     character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
 }

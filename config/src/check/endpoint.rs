@@ -126,6 +126,8 @@ fn path(checker: &mut Checker<'_>, here: &Path, text: &str) {
         checker.at(here, "the path may hold letters, digits and `-._~!$&'()*+,;=:@/`")
     } else if segments().next() == Some(".well-known") {
         checker.at(here, "paths under `/.well-known/` are weir's own")
+    } else if segments().next() == Some("connect") {
+        checker.at(here, "`/connect` and paths under it are weir's own")
     } else if text != "/" && segments().any(|segment| matches!(segment, "" | "." | "..")) {
         checker.at(here, "the path must not hold empty, `.` or `..` segments, nor end with `/`")
     } else {

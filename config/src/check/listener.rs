@@ -15,6 +15,7 @@ pub(super) fn listener(checker: &mut Checker<'_>, written: file::Listener) -> Li
         Some(text) => address(checker, &here.key("address"), &text).unwrap_or(defaults.address),
         None => defaults.address,
     };
+    let public_url = written.public_url.and_then(|text| public(checker, &here.key("public_url"), &text));
     let tls = written.tls.map(|tls| {
         let here = here.key("tls");
         let certificate = checker.existing_file(&here.key("certificate"), &tls.certificate);
@@ -35,6 +36,7 @@ pub(super) fn listener(checker: &mut Checker<'_>, written: file::Listener) -> Li
     }
     Listener {
         address,
+        public_url,
         tls,
         http2: written.http2.unwrap_or(defaults.http2),
         h2c: written.h2c.unwrap_or(defaults.h2c),
@@ -63,6 +65,32 @@ fn address(checker: &mut Checker<'_>, here: &Path, text: &str) -> Option<SocketA
     };
     checker.error(finding.help(format!("did you mean {}?", quote(&SocketAddr::new(ip, port).to_string()))));
     None
+}
+
+/// Where browsers reach the listener.
+fn public(checker: &mut Checker<'_>, here: &Path, text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok();
+    let origin = |url: &Url| url.origin().ascii_serialization();
+    let fits = |url: &Url| {
+        matches!(url.scheme(), "http" | "https") && url.as_str().trim_end_matches('/') == origin(url)
+    };
+    let Some(url) = url.filter(fits) else {
+        let finding =
+            checker.at(here, "expected an origin: scheme, host and port if it is not the default one");
+        checker.error(finding.help("write it like `https://weir.example.com`"));
+        return None;
+    };
+    let local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if url.scheme() == "http" && !local {
+        let finding = checker.at(here, "browsers must reach weir by `https`, or at a loopback address");
+        checker.error(finding.help("what users grant would pass in the clear"));
+    }
+    Some(url)
 }
 
 /// An `Origin` as browsers send it.

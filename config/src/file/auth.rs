@@ -1,6 +1,6 @@
 //! `endpoints.*.auth`.
 
-use super::SecretText;
+use super::{Login, SecretText};
 use crate::model::{self, Algorithm, CertificateSubject, ClientAuthentication};
 use crate::quantity::TimeSpan;
 use schemars::JsonSchema;
@@ -19,6 +19,8 @@ pub(crate) struct Auth {
     pub(crate) api_keys: Option<Vec<ApiKey>>,
     /// Client certificates as a proof; needs `listener.tls.clients`.
     pub(crate) certificates: Option<Certificates>,
+    /// The login on the pages where users connect backends.
+    pub(crate) login: Option<Login>,
     /// Let anonymous callers in from other machines too. Fits an endpoint that asks for nothing.
     #[schemars(extend("default" = false))]
     pub(crate) insecure: Option<bool>,

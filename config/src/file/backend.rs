@@ -1,6 +1,6 @@
 //! `backends`.
 
-use super::{BackendLimits, BackendTimeouts, SecretText, Text};
+use super::{BackendLimits, BackendTimeouts, Credentials, SecretText, Text};
 use crate::model::{EraSetting, SessionScope, StdioBackend};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,6 +25,11 @@ pub(crate) struct Backend {
     pub(crate) url: Option<String>,
     /// Headers sent to `url` with every request.
     pub(crate) headers: Option<BTreeMap<String, SecretText>>,
+    /// What `url` is shown so that it answers. Default: nothing but `headers`.
+    pub(crate) auth: Option<Credentials>,
+    /// Headers of callers that are passed on to `url` with their calls, such as `x-request-id`. None that says who calls
+    /// is ever passed on. Default: none.
+    pub(crate) forward_headers: Option<Vec<String>>,
     /// PEM file of the certificate authorities to trust for `url` instead of the system's. A relative path
     /// starts at the configuration file's folder.
     pub(crate) ca: Option<String>,

@@ -11,6 +11,9 @@ pub(crate) struct Listener {
     /// Address and port; port 0 takes a free one.
     #[schemars(extend("default" = model::Listener::default().address))]
     pub(crate) address: Option<String>,
+    /// Where browsers reach weir, such as `https://weir.example.com`: for the pages on which users connect backends. Default:
+    /// `address`.
+    pub(crate) public_url: Option<String>,
     /// Certificate and key. Default: plain HTTP.
     pub(crate) tls: Option<Tls>,
     /// Offer HTTP/2 over TLS (ALPN).

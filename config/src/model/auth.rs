@@ -1,6 +1,6 @@
 //! How an endpoint finds out who calls.
 
-use super::Secret;
+use super::{Login, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -17,6 +17,8 @@ pub struct Auth {
     pub api_keys: Vec<ApiKey>,
     /// Client certificates as a proof.
     pub certificates: Option<Certificates>,
+    /// How the pages on which users connect backends find out who is at the browser.
+    pub login: Option<Login>,
     /// Whether anonymous callers are wanted although others than this machine's can come.
     pub insecure: bool,
 }

@@ -1,6 +1,6 @@
 //! One MCP server behind weir.
 
-use super::Secret;
+use super::{Credentials, Secret};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -66,6 +66,10 @@ pub struct HttpBackend {
     pub url: Url,
     /// Headers sent with every request.
     pub headers: Vec<(String, Secret)>,
+    /// What it is shown so that it answers, beside the headers.
+    pub auth: Credentials,
+    /// Headers of callers that are passed on with their calls, in lower case.
+    pub forward_headers: Vec<String>,
     /// A PEM file of certificate authorities trusted instead of the system's.
     pub ca: Option<PathBuf>,
     /// Speak HTTP/2: over TLS it is negotiated, over plain HTTP it is used with prior knowledge. Default:
@@ -151,7 +155,14 @@ impl Backend {
     /// A remote server with every default.
     pub fn http(name: impl Into<String>, url: Url) -> Self {
         let http2 = url.scheme() == "https";
-        let transport = HttpBackend { url, headers: Vec::new(), ca: None, http2 };
+        let transport = HttpBackend {
+            url,
+            headers: Vec::new(),
+            auth: Credentials::default(),
+            forward_headers: Vec::new(),
+            ca: None,
+            http2,
+        };
         Self::new(name.into(), Transport::Http(transport), SessionScope::Client)
     }
 

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use url::Url;
 
 /// Counted once: should the number change while weir runs, a configuration that does not name it still means the same.
 static PROCESSORS: LazyLock<usize> =
@@ -14,6 +15,8 @@ static PROCESSORS: LazyLock<usize> =
 pub struct Listener {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:4483`.
     pub address: SocketAddr,
+    /// Where browsers reach it: an origin. Absent where `address` tells it.
+    pub public_url: Option<Url>,
     /// Certificate and key; absent means plain HTTP.
     pub tls: Option<Tls>,
     /// Offer HTTP/2 over TLS (ALPN). Default true.
@@ -53,6 +56,7 @@ impl Default for Listener {
     fn default() -> Self {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 4483)),
+            public_url: None,
             tls: None,
             http2: true,
             h2c: true,

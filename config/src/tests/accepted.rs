@@ -17,6 +17,7 @@ fn a_file_of_one_backend_has_every_default() {
         listener: Listener::default(),
         backends: vec![Backend::stdio("time", "mcp-server-time", ["--local-timezone", "UTC"])],
         endpoints: vec![Endpoint::over("default", "/mcp", ["time"])],
+        grants: None,
         limits: Limits::default(),
         timeouts: Timeouts::default(),
     };
@@ -81,6 +82,7 @@ fn every_key_reaches_the_model() {
         config.listener,
         Listener {
             address: "0.0.0.0:9000".parse().unwrap(),
+            public_url: Some("https://weir.example.com".parse().unwrap()),
             tls: Some(Tls {
                 certificate: at("cert.pem"),
                 key: at("key.pem"),
@@ -120,6 +122,8 @@ fn every_key_reaches_the_model() {
         transport: Transport::Http(HttpBackend {
             url: "https://example.com/mcp".parse().unwrap(),
             headers: vec![("Authorization".to_owned(), Secret::new("Bearer abc".to_owned()))],
+            auth: Credentials::None,
+            forward_headers: vec!["x-request-id".to_owned()],
             ca: Some(at("ca.pem")),
             http2: false,
         }),
@@ -196,6 +200,7 @@ fn every_key_reaches_the_model() {
     let main = Endpoint {
         policies: Some(policies),
         auth: super::auth::every_key(&at),
+        policies: None,
         name: "main".to_owned(),
         path: "/mcp".to_owned(),
         backends: vec!["github".to_owned(), "time".to_owned()],
@@ -218,6 +223,8 @@ fn every_key_reaches_the_model() {
         ..Endpoint::over("plain", "/plain", ["time", "github"])
     };
     assert_eq!(config.endpoints, [main, plain]);
+    let key = Secret::new("0123456789abcdef0123456789abcdef".to_owned());
+    assert_eq!(config.grants, Some(GrantStore { file: at("grants"), key }));
     assert_eq!(
         config.limits,
         Limits {

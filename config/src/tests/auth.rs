@@ -61,6 +61,12 @@ pub(super) fn every_key(at: &dyn Fn(&str) -> PathBuf) -> Auth {
             scopes: words(&["s"]),
             expires: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_801_353_600)),
         }],
+        login: Some(Login {
+            issuer: "https://idp.example.com/".to_owned(),
+            client_id: "pages".to_owned(),
+            client_secret: Some(Secret::new("hunter2".to_owned())),
+            scopes: words(&["profile"]),
+        }),
         certificates: Some(Certificates {
             subject: CertificateSubject::Uri,
             allow: words(&["spiffe://example.com/*"]),

@@ -61,7 +61,7 @@ fn what_is_not_yaml_is_refused() {
         (
             "backends: {a: {command: x}}\n? ".into(),
             &[
-                "2:3 : unknown field `` (known fields are `backends`, `defaults`, `endpoints`, `limits`, `listener`, `timeouts`)",
+                "2:3 : unknown field `` (known fields are `backends`, `defaults`, `endpoints`, `limits`, `listener`, `oauth`, `timeouts`)",
             ],
         ),
         ("[a]: 1\n".into(), &["1:1 : a key must be a plain name"]),
@@ -97,7 +97,7 @@ fn what_does_not_fit_the_schema_is_refused() {
             &[
                 "1:1 : missing field `backends`",
                 "1:12 listener.port: unknown field `port` (known fields are \
-               `address`, `allowed_hosts`, `allowed_origins`, `h2c`, `http2`, `tls`, `workers`)",
+               `address`, `allowed_hosts`, `allowed_origins`, `h2c`, `http2`, `public_url`, `tls`, `workers`)",
             ],
         ),
         ("backends:\n".into(), &["1:1 : missing field `backends`"]),
@@ -144,7 +144,7 @@ fn what_does_not_fit_the_schema_is_refused() {
         (
             endpoint("prompts: {overrides: {a: {p: {annotations: {}}}}}"),
             &["2:60 endpoints.main.prompts.overrides.a.p.annotations: unknown field `annotations` \
-               (known fields are `arguments`, `description`, `hide`, `name`, `title`)"],
+               (known fields are `arguments`, `description`, `hide`, `name`, `tags`, `title`)"],
         ),
     ]);
 }

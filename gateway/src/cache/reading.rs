@@ -35,10 +35,11 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    /// `None` where the cache has nothing to do with the read: nothing is kept, its backend gives no hints, or the request
-    /// says more than which resource it wants.
+    /// `None` where the cache has nothing to do with the read: nothing is kept, its backend gives no hints or answers each
+    /// caller with their own credential, or the request says more than which resource it wants.
     fn of(cache: &Cache, routed: &Routed) -> Option<Self> {
-        if cache.kept.is_none() || routed.call.input.is_some() {
+        let is_ones_own = routed.backend.is_each_callers() || !routed.call.passed_on.is_empty();
+        if cache.kept.is_none() || routed.call.input.is_some() || is_ones_own {
             return None;
         }
         let inventory = routed.backend.inventory()?;

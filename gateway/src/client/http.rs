@@ -245,6 +245,20 @@ impl<'a> Http<'a> {
         self.send(head, &[document]).await
     }
 
+    /// Answers a browser with a page, and with these headers.
+    pub(crate) async fn page(
+        &mut self,
+        status: u16,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        html: Bytes,
+    ) -> Result<(), Gone> {
+        let mut head = self.head(status, Some("text/html; charset=utf-8"))?;
+        for (name, value) in headers {
+            insert(&mut head, name, value)?;
+        }
+        self.send(head, &[html]).await
+    }
+
     /// Answers the handshake of a new session.
     pub(super) async fn welcome(&mut self, session: &str, answer: Bytes) -> Result<(), Gone> {
         let mut head = self.head(200, Some("application/json"))?;

@@ -105,10 +105,11 @@ fn agrees(headers: Option<&HeaderMap>, name: &'static str, expected: &str) -> Re
     }
 }
 
-/// Refuses a modern call whose `Mcp-Param-*` headers differ from the arguments that the client sent. Headers that the tool
-/// does not ask for are nobody's concern.
-pub(super) fn mirrored(
-    routed: Routed,
+/// Takes in what the client's headers say of a call: those that its backend is to be told go with it. Refuses a modern call
+/// whose `Mcp-Param-*` headers differ from the arguments that the client sent; those that the tool does not ask for are
+/// nobody's concern.
+pub(super) fn heard(
+    mut routed: Routed,
     era: Era,
     post: &Post,
     headers: Option<&HeaderMap>,
@@ -120,6 +121,12 @@ pub(super) fn mirrored(
         mirrors
             .check(arguments, sent)
             .map_err(|mismatch| Fault::new(400, code::HEADER_MISMATCH, mismatch.to_string()))?;
+    }
+    if let Some(headers) = headers {
+        for name in routed.backend.forwarded_headers() {
+            let values = headers.get_all(name).iter().map(|value| (name.clone(), value.clone()));
+            routed.call.passed_on.extend(values);
+        }
     }
     Ok(routed)
 }

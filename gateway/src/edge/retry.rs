@@ -46,8 +46,7 @@ impl Post {
         let Some(state) = self.brought(params.and_then(|params| params.request_state)) else {
             // Not asked by weir, which always gives a state. Whether a modern backend can use it is for it to say.
             let input = responses.map(|responses| Input { responses: Some(responses), ..Input::default() });
-            let routed =
-                modern::mirrored(self.route(manner, input.map(Box::new))?, Era::Modern, self, headers)?;
+            let routed = modern::heard(self.route(manner, input.map(Box::new))?, Era::Modern, self, headers)?;
             return Ok(begin(routed));
         };
         let ticket = Ticket::of(self, &state)?;
@@ -66,7 +65,7 @@ impl Post {
             // Nobody may ever carry on with it.
             self.core.parking.remove(*number);
         }
-        let routed = modern::mirrored(routed?, Era::Modern, self, headers)?;
+        let routed = modern::heard(routed?, Era::Modern, self, headers)?;
         match ticket.next {
             Next::Parked(number) => {
                 let mut running = self.core.parking.claim(number, responses.as_deref()).await?;

@@ -161,7 +161,7 @@ impl HttpClient for HyperClient {
         }
         for (name, value) in outgoing.mirrored {
             if let Ok(name) = HeaderName::try_from(name) {
-                headers.insert(name, value);
+                headers.append(name, value);
             }
         }
         let response = self.pool().request(request).await.map_err(|error| {

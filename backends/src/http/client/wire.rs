@@ -145,7 +145,8 @@ impl HttpClient for WireClient {
         if body.framing == Framing::Length(0) {
             body.finish();
         }
-        Ok(Incoming { status: head.status, media: head.media, session: head.session, body: Body::Wire(body) })
+        let Head { status, media, session, challenges, .. } = head;
+        Ok(Incoming { status, media, session, challenges, body: Body::Wire(body) })
     }
 }
 

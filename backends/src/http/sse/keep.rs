@@ -1,6 +1,5 @@
 //! Keeping the shared stream open: without it no change is heard of.
 
-use super::super::session::Key;
 use crate::http::Shared;
 use crate::http::requester::WhileHeld;
 use crate::{BackendError, Transport};
@@ -14,7 +13,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     let mut failing = false;
     while shared.verdict.transport() == Some(Transport::Sse) {
-        let opened = shared.sessions.open(&shared, Key::OWN).await;
+        let opened = shared.sessions.own(&shared).await;
         // Only the stream is held on to: a session that is given up must be able to go.
         let held = opened.and_then(|session| {
             let line = session.line.clone().ok_or(BackendError::SessionLost)?;

@@ -1,8 +1,9 @@
 //! One event stream of a server, and what is waited for on it.
 
 use super::{Failure, opening};
+use crate::credentials::Party;
 use crate::http::Shared;
-use crate::http::client::{Body, HttpClient, Media, Outgoing, Verb};
+use crate::http::client::{Body, Media, Outgoing, Verb};
 use crate::pending::Pending;
 use crate::{BackendError, Message, SessionKey, message, oversize};
 use bytes::Bytes;
@@ -34,6 +35,8 @@ pub(crate) struct Line {
     reader: Mutex<Option<AbortHandle>>,
     /// Places for answers to the server's own requests.
     replies: Arc<Semaphore>,
+    /// On whose behalf weir speaks in its session.
+    party: Arc<Mutex<Party>>,
     /// Its place among the streams of client sessions, until it ends.
     place: Mutex<Option<OwnedSemaphorePermit>>,
 }
@@ -43,12 +46,13 @@ impl Line {
     pub(super) async fn open(
         shared: &Arc<Shared>,
         key: SessionKey,
+        party: &Party,
         end: Instant,
     ) -> Result<Arc<Self>, Failure> {
         let place = place(shared, key).map_err(Failure::Broken)?;
         let limit = shared.timeouts.list;
         let late = |what| BackendError::Timeout { what, after: limit };
-        let response = timeout_at(end, shared.client.send(opening()))
+        let response = timeout_at(end, shared.send(opening().of(party.clone())))
             .await
             .unwrap_or_else(|_| Err(late("the event stream")))
             .map_err(Failure::NotSpoken)?;
@@ -79,6 +83,7 @@ impl Line {
             pending: Pending::default(),
             has_ended: watch::Sender::new(false),
             reader: Mutex::new(None),
+            party: Arc::new(Mutex::new(party.clone())),
             replies: Arc::new(Semaphore::new(REPLIES)),
             place: Mutex::new(place),
         });
@@ -103,7 +108,13 @@ impl Line {
 
     /// A message to the server.
     pub(crate) fn outgoing(&self, headers: Vec<(&'static str, HeaderValue)>, body: Bytes) -> Outgoing {
-        Outgoing { path: Some(self.path.clone()), ..Outgoing::new(Verb::Post, headers, body) }
+        let party = self.party.lock().clone();
+        Outgoing { path: Some(self.path.clone()), ..Outgoing::new(Verb::Post, headers, body).of(party) }
+    }
+
+    /// On whose behalf weir speaks in its session.
+    pub(crate) fn party(&self) -> &Arc<Mutex<Party>> {
+        &self.party
     }
 
     /// Ends it; whoever still waits is told `why`.
@@ -179,7 +190,7 @@ impl Line {
         let own = shared.clone();
         shared.handle.spawn(async move {
             let _place = place;
-            let sent = tokio::time::timeout(own.timeouts.list, own.client.send(request)).await;
+            let sent = tokio::time::timeout(own.timeouts.list, own.send(request)).await;
             if !matches!(sent, Ok(Ok(response)) if response.is_success()) {
                 tracing::debug!(backend = own.name, "an answer did not reach the backend");
             }

@@ -2,7 +2,7 @@
 
 use super::chunked::Chunked;
 use crate::BackendError;
-use crate::http::client::{Media, media};
+use crate::http::client::{Media, is_challenge, media};
 use ::http::HeaderValue;
 use bytes::{Buf, BytesMut};
 use weir_protocol::headers;
@@ -31,6 +31,8 @@ pub(super) struct Head {
     pub(super) status: u16,
     pub(super) media: Media,
     pub(super) session: Option<HeaderValue>,
+    /// `WWW-Authenticate`, where it refuses who asks.
+    pub(super) challenges: Vec<HeaderValue>,
     pub(super) framing: Framing,
     /// The connection may serve another request.
     pub(super) reusable: bool,
@@ -51,6 +53,7 @@ impl Head {
         let status = response.code.unwrap_or_default();
         let mut reusable = response.version == Some(1);
         let (mut content_type, mut session, mut told, mut chunked) = (None, None, None, false);
+        let mut challenges = Vec::new();
         for header in response.headers.iter() {
             let name = header.name;
             if name.eq_ignore_ascii_case("content-length") {
@@ -78,6 +81,8 @@ impl Head {
                 if !header.value.trim_ascii().eq_ignore_ascii_case(b"identity") {
                     return Err(protocol("its answer is compressed, which was not asked for"));
                 }
+            } else if is_challenge(status) && name.eq_ignore_ascii_case("www-authenticate") {
+                challenges.extend(HeaderValue::from_bytes(header.value).ok());
             } else if name.eq_ignore_ascii_case("connection") {
                 reusable &= !header.value.to_ascii_lowercase().windows(5).any(|part| part == b"close");
             }
@@ -93,7 +98,7 @@ impl Head {
             (_, false, None) => Framing::Close,
         };
         reusable &= framing != Framing::Close && status != 101;
-        let head = Self { status, media: media(content_type), session, framing, reusable };
+        let head = Self { status, media: media(content_type), session, challenges, framing, reusable };
         if status == 101 {
             return Err(protocol("it switched to a protocol that nobody asked for"));
         }

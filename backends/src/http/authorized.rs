@@ -1,0 +1,76 @@
+//! Sending a request with the credential of whoever it is for.
+
+use super::Shared;
+use super::client::{HttpClient, Incoming, Outgoing, Verb};
+use crate::credentials::lacking;
+use crate::{BackendError, Challenge, CredentialError};
+use std::sync::Arc;
+
+/// `Authorization`, as both clients write it.
+const AUTHORIZATION: &str = "authorization";
+/// The server does not know who asks.
+const UNAUTHORIZED: u16 = 401;
+/// It does, and refuses all the same.
+const FORBIDDEN: u16 = 403;
+
+impl Shared {
+    /// Sends a request. A credential that the server refuses is renewed, and the request is made once more: what a server
+    /// answers with 401 it has not carried out.
+    pub(crate) async fn send(&self, request: Outgoing) -> Result<Incoming, BackendError> {
+        // An image is fetched without any.
+        if self.credentials.are_fixed() || request.verb == Verb::GetImage {
+            return permitted(self.client.send(request).await?, lacking);
+        }
+        // Boxed, so that those without are not made larger by it.
+        Box::pin(self.send_authorized(request)).await
+    }
+
+    /// Lists again as grants come and go, where they are what lists are asked for with.
+    pub(super) fn follow_grants(self: &Arc<Self>) {
+        let connector = self.credentials.connector().filter(|connector| connector.lists_by_grants());
+        let Some(mut moves) = connector.map(|connector| connector.moves()) else {
+            return;
+        };
+        let shared = Arc::downgrade(self);
+        self.handle.spawn(async move {
+            while moves.changed().await.is_ok() {
+                let Some(shared) = shared.upgrade() else { return };
+                shared.suspect();
+            }
+        });
+    }
+
+    async fn send_authorized(&self, request: Outgoing) -> Result<Incoming, BackendError> {
+        let Some(shown) = self.credentials.show(&request.party).await? else {
+            return permitted(self.client.send(request).await?, lacking);
+        };
+        let with = |value| {
+            let mut request = request.clone();
+            request.headers.push((AUTHORIZATION, value));
+            request
+        };
+        let response = self.client.send(with(shown.value.clone())).await?;
+        if response.status != UNAUTHORIZED {
+            return permitted(response, |challenge| shown.lacks(challenge));
+        }
+        let renewed = shown.renewed(response.challenge()).await?;
+        let renewed = renewed.ok_or(BackendError::Credential(CredentialError::Rejected))?;
+        let response = self.client.send(with(renewed.value.clone())).await?;
+        if response.status == UNAUTHORIZED {
+            return Err(renewed.refused().await);
+        }
+        permitted(response, |challenge| renewed.lacks(challenge))
+    }
+}
+
+/// Tells what a server wants that refuses a credential for its scopes (RFC 6750 section 3.1).
+fn permitted(
+    response: Incoming,
+    lacking: impl FnOnce(Challenge) -> BackendError,
+) -> Result<Incoming, BackendError> {
+    let challenge = Some(&response).filter(|response| response.status == FORBIDDEN);
+    match challenge.and_then(Incoming::challenge) {
+        Some(challenge) if challenge.lacks_scope() => Err(lacking(challenge)),
+        _ => Ok(response),
+    }
+}

@@ -1,0 +1,274 @@
+//! Users connect a backend once: weir as an OAuth client that holds a grant of each user.
+//!
+//! S: MCP 2026-07-28 `basic/authorization`.
+
+mod authorization;
+mod challenge;
+mod discovery;
+mod error;
+mod grant;
+mod login;
+mod registration;
+mod renewal;
+mod secret;
+mod token;
+
+pub use authorization::{Answer, Departure, Plan};
+pub use challenge::Challenge;
+pub use discovery::{Authority, Discovery, Protection};
+pub use error::OauthError;
+pub use grant::{FileGrants, Grant, Grants, Holder, MemoryGrants, StoreError};
+pub use login::Login;
+pub use registration::{Client, Method as ClientMethod, document};
+
+use crate::flight::Flight;
+use crate::{BackendError, message};
+use bytes::Bytes;
+use challenge::union;
+use moka::sync::Cache;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use token::{Agreed, Endpoint};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use url::Url;
+use weir_policies::{Fetch, Principal, Reach};
+use weir_protocol::{Era, Method as McpMethod, Revision, headers};
+
+/// A request to an authorization server takes no longer.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Users whose wishes for scopes are remembered, and how long.
+const WISHES: u64 = 10_000;
+const WISHED: Duration = Duration::from_secs(3600);
+/// A grant that could not be renewed for want of an answer is not tried again for so long.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Where users come back to, and where weir's document as a client lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// The URL that authorization servers send users back to.
+    pub redirect: String,
+    /// The URL of the document, where there is one.
+    pub document: Option<String>,
+}
+
+/// What a user would grant, and where, as the server says it now.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    /// The authorization server.
+    pub authority: Authority,
+    /// The resource.
+    pub resource: String,
+    /// The scopes that are asked for; empty where the authorization server chooses.
+    pub scopes: Vec<String>,
+}
+
+/// How users connect one backend.
+#[derive(Debug)]
+pub struct Connector {
+    backend: String,
+    url: Url,
+    spec: weir_config::Oauth,
+    reach: Reach,
+    /// Whom to trust for the server itself.
+    ca: Option<PathBuf>,
+    fetch: Arc<dyn Fetch>,
+    grants: Arc<dyn Grants>,
+    handle: Handle,
+    renewals: Mutex<HashMap<Holder, Flight<()>>>,
+    /// Grants that could not be renewed lately, with the reason.
+    failed: Cache<Holder, BackendError>,
+    /// The scopes that a user's calls turned out to need.
+    wishes: Cache<Holder, Arc<Vec<String>>>,
+    /// What the server said last to a request without a grant.
+    said: Mutex<Option<Challenge>>,
+    /// Counts the grants that came or went.
+    moves: watch::Sender<u64>,
+}
+
+impl Connector {
+    /// For the server `http`.
+    pub(crate) fn new(
+        backend: &str,
+        http: &weir_config::HttpBackend,
+        spec: &weir_config::Oauth,
+        fetch: Arc<dyn Fetch>,
+        grants: Arc<dyn Grants>,
+        handle: Handle,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            backend: backend.to_owned(),
+            url: http.url.clone(),
+            ca: http.ca.clone(),
+            reach: Reach { private: spec.private, ca: spec.ca.clone(), deadline: DEADLINE },
+            spec: spec.clone(),
+            fetch,
+            grants,
+            handle,
+            renewals: Mutex::default(),
+            failed: Cache::builder().max_capacity(WISHES).time_to_live(PAUSE).build(),
+            wishes: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
+            said: Mutex::default(),
+            moves: watch::Sender::new(0),
+        })
+    }
+
+    /// Whether weir's own requests may use a grant of whichever user connected.
+    pub(crate) fn lists_by_grants(&self) -> bool {
+        self.spec.lists == weir_config::OauthLists::Granted
+    }
+
+    /// Counts the grants that came or went.
+    pub(crate) fn moves(&self) -> watch::Receiver<u64> {
+        self.moves.subscribe()
+    }
+
+    /// Whether this user has connected the backend.
+    pub fn is_connected(&self, principal: &Principal) -> bool {
+        self.grant(&self.holder(principal)).is_some()
+    }
+
+    /// The scopes that this user's grant was asked for.
+    pub fn granted(&self, principal: &Principal) -> Option<Vec<String>> {
+        self.grant(&self.holder(principal)).map(|grant| grant.asked.clone())
+    }
+
+    pub(crate) fn holder(&self, principal: &Principal) -> Holder {
+        Holder::new(principal, &self.backend)
+    }
+
+    /// A grant for this very server: one for a server that had the name before is none.
+    fn grant(&self, holder: &Holder) -> Option<Arc<Grant>> {
+        self.grants.get(holder).filter(|grant| grant.url == self.url.as_str())
+    }
+
+    fn endpoint(&self) -> Endpoint<'_> {
+        Endpoint { fetch: &*self.fetch, reach: &self.reach }
+    }
+
+    /// What this user would grant, and where, as the server says it now.
+    ///
+    /// # Errors
+    /// It cannot be found out, or the authorization server cannot be used.
+    pub async fn outline(&self, principal: &Principal) -> Result<Outline, OauthError> {
+        let discovery = Discovery { fetch: &*self.fetch, reach: &self.reach };
+        let challenge = match self.provoke().await {
+            Ok(Some(challenge)) => Some(challenge),
+            Ok(None) => self.said.lock().clone(),
+            Err(error) => return Err(error),
+        };
+        let protection = discovery.protection(&self.url, challenge.as_ref()).await?;
+        let known = |issuer: &&String| self.spec.clients.iter().any(|client| client.issuer == **issuer);
+        let issuer = protection.issuers.iter().find(known).or(protection.issuers.first());
+        let issuer = issuer.ok_or_else(|| OauthError::discovery("it names no authorization server"))?;
+        let authority = discovery.authority(issuer).await?;
+        authorization::usable(&authority)?;
+        let holder = self.holder(principal);
+        // What it says now, else what the operator says, else all that it knows; and what earlier calls needed.
+        let told = challenge.map(|challenge| challenge.scopes).filter(|scopes| !scopes.is_empty());
+        let first = match told {
+            Some(scopes) => scopes,
+            None if self.spec.scopes.is_empty() => protection.scopes,
+            None => Vec::new(),
+        };
+        let mut scopes = union(&first, &self.spec.scopes);
+        if let Some(grant) = self.grant(&holder).filter(|grant| grant.client.issuer == authority.issuer) {
+            scopes = union(&grant.asked, &scopes);
+        }
+        if let Some(wishes) = self.wishes.get(&holder) {
+            scopes = union(&scopes, &wishes);
+        }
+        Ok(Outline { authority, resource: protection.resource, scopes })
+    }
+
+    /// weir at the authorization server: registered by the operator, or known by its document, or registered by itself.
+    ///
+    /// # Errors
+    /// No way leads to being a client there, or the server cannot be used.
+    pub async fn plan(&self, outline: Outline, way: &Way) -> Result<Plan, OauthError> {
+        let Outline { authority, resource, scopes } = outline;
+        let configured = self.spec.clients.iter().find(|client| client.issuer == authority.issuer);
+        let document = self.spec.document.as_ref().map(Url::as_str).or(way.document.as_deref());
+        let client = if let Some(configured) = configured {
+            Client::configured(configured, &authority, &way.redirect)?
+        } else if let Some(client) = Client::documented(&authority, document, &way.redirect) {
+            client
+        } else if let Some(client) = self.grants.client(&authority.issuer, &way.redirect) {
+            client
+        } else {
+            let client = registration::register(&*self.fetch, &self.reach, &authority, &way.redirect).await?;
+            self.grants.register(client.clone()).await?;
+            client
+        };
+        Ok(Plan::new(authority, client, resource, scopes))
+    }
+
+    /// Takes what the browser of this user brings back.
+    ///
+    /// # Errors
+    /// The answer is not what it must be, or the grant cannot be had or kept.
+    pub async fn arrive(
+        &self,
+        principal: &Principal,
+        departure: Departure,
+        answer: Answer,
+    ) -> Result<(), OauthError> {
+        let code = departure.code(answer)?;
+        let plan = &departure.plan;
+        let agreed = Agreed {
+            client: &plan.client,
+            authority: &plan.authority,
+            resource: &plan.resource,
+            url: self.url.as_str(),
+            asked: &plan.scopes,
+        };
+        let grant = self.endpoint().exchange(agreed, code, &departure.verifier()).await?;
+        let holder = self.holder(principal);
+        self.grants.put(holder.clone(), grant).await?;
+        self.wishes.invalidate(&holder);
+        self.failed.invalidate(&holder);
+        self.moves.send_modify(|moves| *moves += 1);
+        Ok(())
+    }
+
+    /// Forgets this user's grant, and revokes it where the authorization server lets it.
+    ///
+    /// # Errors
+    /// It may come back after the next start, since the store cannot be written.
+    pub async fn disconnect(&self, principal: &Principal) -> Result<(), OauthError> {
+        let holder = self.holder(principal);
+        let grant = self.grants.get(&holder);
+        let removed = self.grants.remove(&holder, None).await;
+        self.moves.send_modify(|moves| *moves += 1);
+        if let Some(grant) = grant {
+            self.endpoint().revoke(&grant).await;
+        }
+        removed
+    }
+
+    /// Asks the server something without a grant, for what it says to that; `None` where it answers.
+    async fn provoke(&self) -> Result<Option<Challenge>, OauthError> {
+        let body = message::request(1, McpMethod::Discover.as_str(), "", Era::Modern);
+        let request = http::Request::post(self.url.as_str())
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(http::header::ACCEPT, "application/json, text/event-stream")
+            .header(headers::PROTOCOL_VERSION, Revision::LATEST.as_str())
+            .header(headers::METHOD, McpMethod::Discover.as_str())
+            .body(Bytes::from(body))
+            .map_err(|_| OauthError::discovery("it cannot be asked"))?;
+        // The operator chose this address; what it names is somebody else's choice.
+        let reach = Reach { private: true, ca: self.ca.clone(), deadline: DEADLINE };
+        let answer = self.fetch.fetch(request, &reach).await.map_err(OauthError::of_fetch)?;
+        if answer.status() != http::StatusCode::UNAUTHORIZED {
+            return Ok(None);
+        }
+        let values = answer.headers().get_all(http::header::WWW_AUTHENTICATE);
+        Ok(Some(Challenge::of(values.iter().map(http::HeaderValue::as_bytes)).unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

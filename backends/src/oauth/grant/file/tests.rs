@@ -1,0 +1,109 @@
+use super::*;
+use crate::oauth::registration::Method;
+use std::os::unix::fs::PermissionsExt;
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+fn holder(name: &str) -> Holder {
+    Holder { issuer: "https://idp".into(), subject: name.into(), backend: "b".into() }
+}
+
+fn client() -> Client {
+    Client {
+        issuer: "https://as".into(),
+        id: "c".into(),
+        secret: Some(SecretString::from("hunter2-client")),
+        method: Method::ClientSecretBasic,
+        redirect: "https://w/c".into(),
+        until: None,
+    }
+}
+
+fn grant() -> Grant {
+    Grant {
+        url: "https://server/mcp".into(),
+        resource: "https://server/mcp".into(),
+        client: client(),
+        token_endpoint: "https://as/token".parse().unwrap(),
+        revocation_endpoint: None,
+        asked: vec!["read".into()],
+        access: SecretString::from("hunter2-access"),
+        refresh: Some(SecretString::from("hunter2-refresh")),
+        given: 1,
+        until: Some(2),
+    }
+}
+
+fn open(path: &Path, key: &str) -> FileGrants {
+    FileGrants::open(path, key).unwrap()
+}
+
+#[tokio::test]
+async fn grants_outlive_weir() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("grants");
+    let store = open(&path, KEY);
+    assert!(!path.exists(), "nothing is kept yet");
+    store.put(holder("ada"), grant()).await.unwrap();
+    store.put(holder("bob"), grant()).await.unwrap();
+    store.register(client()).await.unwrap();
+    store.remove(&holder("bob"), None).await.unwrap();
+    // As it would be left by a crash in the middle of writing.
+    std::fs::write(folder.path().join("grants.new"), "half").unwrap();
+    drop(store);
+    let store = open(&path, KEY);
+    let kept = store.get(&holder("ada")).unwrap();
+    assert_eq!(kept.access.expose_secret(), "hunter2-access");
+    assert_eq!(kept.refresh.as_ref().unwrap().expose_secret(), "hunter2-refresh");
+    assert_eq!(kept.client, client());
+    assert!(store.get(&holder("bob")).is_none());
+    assert_eq!(store.client("https://as", "https://w/c"), Some(client()));
+    assert_eq!(store.holders("b"), [holder("ada")]);
+    store.put(holder("eve"), grant()).await.unwrap();
+    assert_eq!(open(&path, KEY).holders("b").len(), 2);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let bytes = std::fs::read(&path).unwrap();
+    for word in ["hunter2", "ada", "server"] {
+        assert!(!bytes.windows(word.len()).any(|window| window == word.as_bytes()), "{word}");
+    }
+    let shown = format!("{store:?} {:?}", store.get(&holder("ada")));
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[tokio::test]
+async fn another_key_or_a_damaged_file_opens_nothing_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("grants");
+    open(&path, KEY).put(holder("ada"), grant()).await.unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let other = FileGrants::open(&path, "another key of thirty-two letters").unwrap_err();
+    assert!(other.to_string().contains("another one"), "{other}");
+    assert!(matches!(FileGrants::open(&path, "short").unwrap_err(), StoreError::Key));
+    for at in [0, HEAD.len(), HEAD.len() + NONCE_LEN, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(matches!(FileGrants::open(&path, KEY).unwrap_err(), StoreError::Sealed { .. }), "{at}");
+        assert_eq!(std::fs::read(&path).unwrap(), damaged, "it is left as it is");
+    }
+    std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
+    assert!(FileGrants::open(&path, KEY).is_err());
+    std::fs::write(&path, "").unwrap();
+    assert!(FileGrants::open(&path, KEY).is_err(), "an empty file is none of weir's");
+    assert!(matches!(
+        FileGrants::open(&folder.path().join("none/grants"), KEY).unwrap_err(),
+        StoreError::File { .. }
+    ));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inner/grants");
+    std::fs::create_dir(folder.path().join("inner")).unwrap();
+    let store = open(&path, KEY);
+    std::fs::remove_dir(folder.path().join("inner")).unwrap();
+    let error = store.put(holder("ada"), grant()).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be written"), "{error}");
+}

@@ -1,0 +1,171 @@
+//! The tokens of users: renewed in time, once for all who wait, and given up where they are good for nothing.
+
+use super::Connector;
+use super::challenge::{Challenge, union};
+use super::error::OauthError;
+use super::grant::{Grant, Holder};
+use crate::flight::{Flight, launch};
+use crate::{BackendError, CredentialError};
+use futures_util::FutureExt;
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+impl Connector {
+    /// The token of some user, for weir's own requests; `None` where nobody has connected the backend.
+    pub(crate) async fn any_token(self: &Arc<Self>) -> Option<(Holder, SecretString)> {
+        for holder in self.grants.holders(&self.backend).into_iter().take(8) {
+            if let Ok(token) = self.token(holder.clone()).await {
+                return Some((holder, token));
+            }
+        }
+        None
+    }
+
+    /// The token for a call of this user, renewed where it is time for that.
+    ///
+    /// # Errors
+    /// The user has to connect the backend first, or the token cannot be renewed just now.
+    pub(crate) async fn token(self: &Arc<Self>, holder: Holder) -> Result<SecretString, BackendError> {
+        let grant = self.grant(&holder).ok_or(BackendError::Unconnected)?;
+        let now = SystemTime::now();
+        if !grant.is_old(now) {
+            return Ok(grant.access.clone());
+        }
+        if grant.refresh.is_none() {
+            return if grant.is_over(now) {
+                Err(BackendError::Unconnected)
+            } else {
+                Ok(grant.access.clone())
+            };
+        }
+        let renewal = self.renewal(&holder, &grant);
+        if !grant.is_over(now) {
+            // It is renewed beside the call, which the old one serves once more.
+            return Ok(grant.access.clone());
+        }
+        renewal.await?;
+        self.grant(&holder).map(|grant| grant.access.clone()).ok_or(BackendError::Unconnected)
+    }
+
+    /// The renewal of a grant under way, begun where there is none: one for all who wait.
+    fn renewal(self: &Arc<Self>, holder: &Holder, grant: &Arc<Grant>) -> Flight<()> {
+        if let Some(error) = self.failed.get(holder) {
+            return async move { Err(error) }.boxed().shared();
+        }
+        let mut renewals = self.renewals.lock();
+        if let Some(renewal) = renewals.get(holder) {
+            return renewal.clone();
+        }
+        // Another renewal may have ended since the grant was looked at: its old refresh token must not be used again, which
+        // servers that rotate them take for theft.
+        let is_current = |now: &Arc<Grant>| now.access.expose_secret() == grant.access.expose_secret();
+        if !self.grant(holder).as_ref().is_some_and(is_current) {
+            return async { Ok(()) }.boxed().shared();
+        }
+        let (own, of, old) = (self.clone(), holder.clone(), grant.clone());
+        let renewal = launch(&self.handle, async move {
+            let renewed = own.renew(&of, &old).await;
+            own.renewals.lock().remove(&of);
+            renewed
+        });
+        renewals.insert(holder.clone(), renewal.clone());
+        renewal
+    }
+
+    async fn renew(&self, holder: &Holder, old: &Arc<Grant>) -> Result<(), BackendError> {
+        match self.endpoint().renew(old).await {
+            Ok(grant) => {
+                // Disconnected meanwhile, it stays so.
+                let is_current = |now: Arc<Grant>| now.access.expose_secret() == old.access.expose_secret();
+                if !self.grant(holder).is_some_and(is_current) {
+                    self.endpoint().revoke(&grant).await;
+                    return Ok(());
+                }
+                if let Err(error) = self.grants.put(holder.clone(), grant).await {
+                    tracing::warn!(backend = self.backend, %error, "a renewed grant is not kept");
+                }
+                Ok(())
+            }
+            Err(OauthError::Dead) => {
+                tracing::info!(
+                    backend = self.backend,
+                    "a grant is renewed no more, its user has to connect again"
+                );
+                self.forget(holder, Some(&old.access)).await;
+                Err(BackendError::Unconnected)
+            }
+            Err(error) => {
+                tracing::warn!(backend = self.backend, %error, "a grant cannot be renewed");
+                let error = BackendError::Credential(CredentialError::unavailable(
+                    "does not answer as it should",
+                    error,
+                ));
+                self.failed.insert(holder.clone(), error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    async fn forget(&self, holder: &Holder, only: Option<&SecretString>) {
+        if let Err(error) = self.grants.remove(holder, only).await {
+            tracing::warn!(backend = self.backend, %error, "a grant that is gone is still in the store");
+        }
+        self.moves.send_modify(|moves| *moves += 1);
+    }
+
+    /// The server refused the `token` of a user's call, which may be made once more with another.
+    ///
+    /// # Errors
+    /// The user has to connect the backend.
+    pub(crate) async fn refused(
+        self: &Arc<Self>,
+        holder: &Holder,
+        token: &SecretString,
+        challenge: Option<Challenge>,
+    ) -> Result<(), BackendError> {
+        self.hear(holder, challenge);
+        let grant = self.grant(holder).ok_or(BackendError::Unconnected)?;
+        if grant.access.expose_secret() != token.expose_secret() {
+            // It was renewed meanwhile.
+            return Ok(());
+        }
+        if grant.refresh.is_some() {
+            return self.renewal(holder, &grant).await;
+        }
+        self.forget(holder, Some(token)).await;
+        Err(BackendError::Unconnected)
+    }
+
+    /// The server refused even a renewed token: its user has to connect anew.
+    pub(crate) async fn distrust(&self, holder: &Holder, token: &SecretString) -> BackendError {
+        self.forget(holder, Some(token)).await;
+        BackendError::Unconnected
+    }
+
+    /// The server wants scopes that the grant lacks.
+    pub(crate) fn lacks(&self, holder: &Holder, challenge: &Challenge) -> BackendError {
+        let asked = self.grant(holder).map(|grant| grant.asked.clone()).unwrap_or_default();
+        if challenge.scopes.iter().all(|scope| asked.contains(scope)) {
+            // They were asked for, and the user or the server did not want to: asking again would go on for ever.
+            return BackendError::Credential(CredentialError::Scopes(challenge.scopes.clone()));
+        }
+        self.wish(holder, &challenge.scopes);
+        BackendError::Unconnected
+    }
+
+    /// Remembers scopes that a user's calls need.
+    fn wish(&self, holder: &Holder, scopes: &[String]) {
+        let wishes = self.wishes.get(holder).map(|wishes| wishes.to_vec()).unwrap_or_default();
+        self.wishes.insert(holder.clone(), Arc::new(union(&wishes, scopes)));
+    }
+
+    /// What the server says to those without a grant.
+    fn hear(&self, holder: &Holder, challenge: Option<Challenge>) {
+        let Some(challenge) = challenge else { return };
+        if !challenge.scopes.is_empty() {
+            self.wish(holder, &challenge.scopes);
+        }
+        *self.said.lock() = Some(challenge);
+    }
+}

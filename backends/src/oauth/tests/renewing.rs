@@ -1,0 +1,154 @@
+//! Grants that are renewed, refused, or too small.
+
+use super::*;
+
+fn tokens(access: &str, refresh: Option<&str>, life: u64) -> Value {
+    let mut all = json!({"access_token": access, "token_type": "Bearer", "expires_in": life});
+    if let Some(refresh) = refresh {
+        all["refresh_token"] = Value::from(refresh);
+    }
+    all
+}
+
+/// A connected user whose token is over at once, and what the token endpoint answers then.
+async fn over(then: &[(u16, Value)]) -> (Arc<Network>, Arc<Connector>) {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", Some("r1"), 0));
+    for (status, body) in then {
+        network.put(TOKEN, *status, body);
+    }
+    let connector = connector(&network, weir_config::Oauth::default());
+    connect(&connector, &ada()).await.unwrap();
+    (network, connector)
+}
+
+#[tokio::test]
+async fn however_many_wait_a_grant_is_renewed_once() {
+    let (network, connector) = over(&[(200, tokens("a2", Some("r2"), 3600))]).await;
+    let closed = network.gate.write().await;
+    let waiting = (0..50).map(|_| {
+        let connector = connector.clone();
+        tokio::spawn(async move { token(&connector, &ada()).await })
+    });
+    let waiting = waiting.collect::<Vec<_>>();
+    while network.sent(TOKEN).len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    drop(closed);
+    for call in waiting {
+        assert_eq!(call.await.unwrap().unwrap().expose_secret(), "a2");
+    }
+    let sent = network.sent(TOKEN);
+    assert_eq!(sent.len(), 2, "the code and one renewal");
+    let renewal = form(&sent[1]);
+    assert_eq!((&*renewal["grant_type"], &*renewal["refresh_token"]), ("refresh_token", "r1"));
+    assert_eq!(renewal["resource"], SERVER);
+}
+
+#[tokio::test]
+async fn a_rotated_refresh_token_takes_the_place_of_the_old_one() {
+    let last = tokens("a3", None, 0);
+    let (network, connector) = over(&[(200, tokens("a2", Some("r2"), 0)), (200, last)]).await;
+    assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a2");
+    assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a3");
+    assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a3");
+    let used = network
+        .sent(TOKEN)
+        .iter()
+        .skip(1)
+        .map(|body| form(body)["refresh_token"].clone())
+        .collect::<Vec<_>>();
+    assert_eq!(used, ["r1", "r2", "r2"], "one that is not replaced is used again");
+}
+
+#[tokio::test]
+async fn a_dead_refresh_token_leads_back_to_connecting() {
+    let dead = json!({"error": "invalid_grant", "error_description": "hunter2"});
+    let (network, connector) = over(&[(400, dead)]).await;
+    for _ in 0..3 {
+        assert_eq!(token(&connector, &ada()).await.unwrap_err(), BackendError::Unconnected);
+    }
+    assert_eq!(network.sent(TOKEN).len(), 2, "it is not used again");
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_costs_no_grant() {
+    let down = (0, Value::Null);
+    let (network, connector) = over(&[down, (200, tokens("a2", None, 3600))]).await;
+    let error = token(&connector, &ada()).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be called now"), "{error}");
+    // It is not asked again at once, and the grant is still there.
+    assert_eq!(token(&connector, &ada()).await.unwrap_err(), error);
+    assert_eq!(network.sent(TOKEN).len(), 2);
+    connector.failed.invalidate_all();
+    assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a2");
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_renewed_once() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", Some("r1"), 3600));
+    network.put(TOKEN, 200, &tokens("a2", Some("r2"), 3600));
+    let connector = connector(&network, weir_config::Oauth::default());
+    connect(&connector, &ada()).await.unwrap();
+    let own = connector.holder(&ada());
+    let first = token(&connector, &ada()).await.unwrap();
+    connector.refused(&own, &first, None).await.unwrap();
+    let second = token(&connector, &ada()).await.unwrap();
+    assert_eq!(second.expose_secret(), "a2");
+    // Whoever comes late with the first one renews nothing.
+    connector.refused(&own, &first, None).await.unwrap();
+    assert_eq!(network.sent(TOKEN).len(), 2);
+    assert_eq!(connector.distrust(&own, &first).await, BackendError::Unconnected);
+    assert!(connector.is_connected(&ada()), "another token was distrusted");
+    assert_eq!(connector.distrust(&own, &second).await, BackendError::Unconnected);
+    assert!(!connector.is_connected(&ada()));
+}
+
+#[tokio::test]
+async fn a_renewal_does_not_bring_back_what_was_disconnected() {
+    let (network, connector) = over(&[(200, tokens("a2", Some("r2"), 3600))]).await;
+    let closed = network.gate.write().await;
+    let waiting = {
+        let connector = connector.clone();
+        tokio::spawn(async move { token(&connector, &ada()).await })
+    };
+    while network.sent(TOKEN).len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let leaving = {
+        let connector = connector.clone();
+        tokio::spawn(async move { connector.disconnect(&ada()).await })
+    };
+    while connector.is_connected(&ada()) {
+        tokio::task::yield_now().await;
+    }
+    drop(closed);
+    assert_eq!(waiting.await.unwrap().unwrap_err(), BackendError::Unconnected);
+    leaving.await.unwrap().unwrap();
+    assert!(!connector.is_connected(&ada()));
+    let revoked = network.sent("https://as.example/revoke");
+    assert!(
+        revoked.iter().any(|body| form(body)["token"] == "r2"),
+        "what came too late is revoked: {revoked:?}"
+    );
+}
+
+#[tokio::test]
+async fn more_is_asked_for_once() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", None, 3600));
+    let connector = connector(&network, weir_config::Oauth::default());
+    connect(&connector, &ada()).await.unwrap();
+    let lacks = |scopes: &[&str]| {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        connector.lacks(&connector.holder(&ada()), &Challenge { scopes, ..Challenge::default() })
+    };
+    assert_eq!(lacks(&["write"]), BackendError::Unconnected);
+    assert!(connector.is_connected(&ada()), "what was granted still serves other calls");
+    assert_eq!(connector.outline(&ada()).await.unwrap().scopes, ["read", "write"]);
+    connect(&connector, &ada()).await.unwrap();
+    // What was asked for is not asked for again and again.
+    assert!(matches!(lacks(&["write"]), BackendError::Credential(_)));
+    assert!(matches!(lacks(&[]), BackendError::Credential(_)));
+}

@@ -1,0 +1,185 @@
+//! The pages on which users connect backends: who is at the browser, what is granted, and the way to the authorization server
+//! and back.
+//!
+//! S: MCP 2026-07-28 `client/elicitation` "Phishing": whoever grants must be the user whose calls it is for.
+
+mod base;
+mod browser;
+mod link;
+mod login;
+mod page;
+mod pending;
+mod required;
+mod visit;
+
+pub(crate) use base::Base;
+pub(crate) use required::required;
+
+use crate::client::{Gone, Http};
+use crate::endpoint::Endpoint;
+use crate::gateway::Core;
+use crate::snapshot::Snapshot;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use http::{HeaderName, HeaderValue, Method};
+use pending::Steps;
+use std::sync::Arc;
+use visit::Visit;
+use weir_backends::{Outbound, Way, document};
+use weir_policies::Fetch;
+
+/// Where the pages are.
+const ROOT: &str = "/connect";
+/// Where authorization servers, and the issuers of endpoints, send browsers back to; and weir's document as a client.
+const CALLBACK: &str = "/connect/-/callback";
+const LOGIN: &str = "/connect/-/login";
+const DOCUMENT: &str = "/connect/-/client.json";
+/// The longest query that is read, in bytes.
+const LONGEST_QUERY: usize = 16 << 10;
+
+/// What the pages need and no reload takes away.
+#[derive(Debug)]
+pub(crate) struct Pages {
+    steps: Steps,
+    fetch: Arc<dyn Fetch>,
+    /// Browsers can come at all.
+    listens: bool,
+}
+
+impl Pages {
+    /// For a gateway that `listens` or not.
+    pub(crate) fn new(listens: bool) -> Self {
+        Self { steps: Steps::default(), fetch: Arc::new(Outbound::new()), listens }
+    }
+}
+
+/// The path of an endpoint's page. Names of endpoints have no characters that mean something in a path.
+fn path(endpoint: &str) -> String {
+    format!("{ROOT}/{endpoint}")
+}
+
+/// Where users come back to.
+fn way(snapshot: &Snapshot, base: &Base) -> Way {
+    let public = snapshot.config.listener.public_url.is_some() && base.is_secure();
+    Way { redirect: base.url(CALLBACK), document: public.then(|| base.url(DOCUMENT)) }
+}
+
+/// Whether a path is one of the pages'.
+pub(crate) fn is_page(path: &str) -> bool {
+    path.strip_prefix(ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether users can connect something at an endpoint.
+fn connects(endpoint: &Endpoint) -> bool {
+    endpoint.backends.iter().any(|backend| backend.connector().is_some())
+}
+
+/// What a browser is answered.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    html: String,
+    /// Where forms may lead beside weir and `https`.
+    server: Option<String>,
+    cookie: Option<HeaderValue>,
+    location: Option<String>,
+}
+
+impl Reply {
+    fn page(status: u16, html: String) -> Self {
+        Self { status, html, server: None, cookie: None, location: None }
+    }
+
+    /// A page that says why it does not go on.
+    fn told(status: u16, title: &str, text: &str) -> Self {
+        Self::page(status, page::document(title, &page::paragraph(text)))
+    }
+
+    /// Leads elsewhere.
+    fn to(location: String) -> Self {
+        Self { location: Some(location), ..Self::page(303, String::new()) }
+    }
+
+    fn with(self, cookie: HeaderValue) -> Self {
+        Self { cookie: Some(cookie), ..self }
+    }
+
+    async fn send(self, http: &mut Http<'_>) -> Result<(), Gone> {
+        let policy = HeaderValue::try_from(page::policy(self.server.as_deref())).map_err(|_| Gone)?;
+        let mut headers: Vec<(HeaderName, HeaderValue)> = vec![
+            (CONTENT_SECURITY_POLICY, policy),
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+            (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            // Not `no-referrer`: browsers would then not say either where a form comes from.
+            (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+        ];
+        headers.extend(self.cookie.map(|cookie| (SET_COOKIE, cookie)));
+        if let Some(location) = self.location {
+            headers.push((LOCATION, HeaderValue::try_from(location).map_err(|_| Gone)?));
+        }
+        http.page(self.status, headers, Bytes::from(self.html)).await
+    }
+}
+
+/// Answers a browser at one of the pages.
+pub(crate) async fn answer(
+    core: &Arc<Core>,
+    snapshot: Arc<Snapshot>,
+    mut http: Http<'_>,
+) -> Result<(), Gone> {
+    if *http.method() == Method::GET
+        && http.uri().path() == DOCUMENT
+        && let Some(base) = &snapshot.base
+    {
+        let Way { redirect, document: Some(id) } = way(&snapshot, base) else {
+            return missing().send(&mut http).await;
+        };
+        let document = document(&id, &redirect).to_string();
+        return http.document(document.into(), 3600).await;
+    }
+    let limit = snapshot.config.limits.requests;
+    let Some(_admitted) = core.drain.admit(limit) else {
+        return Reply::told(503, "Busy", "weir has too much to do, try again later.").send(&mut http).await;
+    };
+    let reply = reply(core, &snapshot, &mut http).await;
+    reply.send(&mut http).await
+}
+
+fn missing() -> Reply {
+    Reply::told(404, "Nothing here", "There is nothing to connect at this address.")
+}
+
+async fn reply(core: &Arc<Core>, snapshot: &Arc<Snapshot>, http: &mut Http<'_>) -> Reply {
+    let Some(base) = snapshot.base.as_ref().filter(|_| core.pages.listens) else {
+        return missing();
+    };
+    let path = http.uri().path().to_owned();
+    let query = http.uri().query().unwrap_or_default().to_owned();
+    if query.len() > LONGEST_QUERY {
+        return Reply::told(414, "Too long", "The address is too long.");
+    }
+    let visit = Visit { core, snapshot, base };
+    let method = http.method().clone();
+    // By another name of this machine a browser would be another one when it comes back.
+    if method == Method::GET && snapshot.config.listener.public_url.is_none() && !visit.is_at_home(http) {
+        let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+        return Reply::to(base.url(&format!("{path}{query}")));
+    }
+    match (method, &*path) {
+        (Method::GET, CALLBACK) => visit.come_back(http, &query).await,
+        (Method::GET, LOGIN) => visit.log_in(http, &query).await,
+        (Method::GET, ROOT) => visit.find(),
+        (method @ (Method::GET | Method::POST), path) => {
+            let name = path.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('/'));
+            let endpoint = name.and_then(|name| snapshot.named(name)).filter(|endpoint| connects(endpoint));
+            match endpoint {
+                None => missing(),
+                Some(endpoint) if method == Method::GET => visit.show(http, endpoint, &query).await,
+                Some(endpoint) => visit.act(http, endpoint).await,
+            }
+        }
+        _ => Reply::told(405, "Not so", "This address is for browsers."),
+    }
+}

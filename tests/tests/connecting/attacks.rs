@@ -1,0 +1,176 @@
+//! Everybody who wants a grant that is not theirs.
+
+use super::*;
+
+/// What every attempt that goes nowhere leaves behind.
+fn nothing_came_of_it(bench: &Bench, account: &str) {
+    wanted(&call(&bench.modern(account)));
+}
+
+/// Alice has connected it, so that there is something to call.
+fn prepared() -> Bench {
+    let bench = Bench::start();
+    bench.connect("alice");
+    bench.listed("alice");
+    bench
+}
+
+#[test]
+fn a_link_that_somebody_else_sent_leads_nowhere() {
+    let bench = prepared();
+    let (url, _) = wanted(&call(&bench.modern("bob")));
+    let mut carol = bench.browser("carol");
+    let refused = carol.open(&url);
+    assert_eq!(refused.response.status, 403, "{}", refused.text());
+    assert!(refused.text().contains("made for another user") && refused.field("consent").is_none());
+    // Neither when she is already logged in, nor with the link changed.
+    assert_eq!(carol.open(&url).response.status, 403);
+    for changed in [format!("{url}x"), url.replace("ticket=", "ticket=A"), format!("{url}&ticket=x")] {
+        assert!(matches!(carol.open(&changed).response.status, 400 | 403), "{changed}");
+    }
+    nothing_came_of_it(&bench, "carol");
+    nothing_came_of_it(&bench, "bob");
+}
+
+#[test]
+fn what_a_browser_brings_back_is_its_own_and_counts_once() {
+    let bench = prepared();
+    let mut bob = bench.browser("bob");
+    let asked = bob.open(&format!("{}?backend=inner", bench.page()));
+    let back = |url: &str| url.contains("/connect/-/callback?");
+    let mut replayed = bob.clone();
+    let callback = bob.send_until(&asked, "consent", back);
+    // The form was for once.
+    let again = replayed.submit(&asked, "consent");
+    assert_eq!(again.response.status, 400, "{}", again.text());
+    // Another browser, be it the victim's, be it without any cookie.
+    let before = bench.provider.requests("/token");
+    for mut other in [bench.connect("carol"), Browser::new()] {
+        let before = bench.provider.requests("/token");
+        assert_eq!(other.open(&callback).response.status, 400);
+        assert_eq!(bench.provider.requests("/token"), before, "no code is redeemed");
+    }
+    // Changed on the way.
+    let state = callback.split("state=").nth(1).and_then(|rest| rest.split('&').next()).expect("a state");
+    for changed in [
+        callback.replace("state=", "state=A"),
+        callback.replace(&format!("state={state}"), "x=y"),
+        format!("{callback}&state={state}"),
+        format!("{callback}&code=other"),
+        format!("{callback}&iss=https://evil.test"),
+    ] {
+        assert_eq!(bob.open(&changed).response.status, 400, "{changed}");
+    }
+    assert!(bench.provider.requests("/token") <= before + 2, "only carol's login and grant");
+    let done = bob.open(&callback);
+    assert!(done.text().contains("inner is connected"), "{}", done.text());
+    assert_eq!(bob.open(&callback).response.status, 400, "it counted once");
+    assert!(arrived(&call(&bench.modern("bob"))));
+}
+
+#[test]
+fn another_issuer_in_the_answer_ends_it() {
+    let bench = prepared();
+    for (from, to) in [("iss=http", "iss=https"), ("iss=", "is=")] {
+        let mut bob = bench.browser("bob");
+        let asked = bob.open(&format!("{}?backend=inner", bench.page()));
+        let callback = bob.send_until(&asked, "consent", |url| url.contains("/connect/-/callback?"));
+        assert!(callback.contains(from), "{callback}");
+        let before = bench.provider.requests("/token");
+        let refused = bob.open(&callback.replace(from, to));
+        assert_eq!(refused.response.status, 400, "{}", refused.text());
+        assert_eq!(bench.provider.requests("/token"), before, "no code is redeemed");
+        assert_eq!(bob.open(&callback).response.status, 400, "nor is there another attempt");
+    }
+    nothing_came_of_it(&bench, "bob");
+}
+
+#[test]
+fn a_form_of_another_site_is_not_taken() {
+    let bench = prepared();
+    let mut bob = bench.browser("bob");
+    let asked = bob.open(&format!("{}?backend=inner", bench.page()));
+    let (token, _) = asked.field("consent").expect("a form");
+    let post = |origin: Option<&str>, body: &str| {
+        let request = Request::new("POST").header("content-type", "application/x-www-form-urlencoded");
+        let request = origin.map_or(request.clone(), |origin| request.header("origin", origin));
+        request.body(body)
+    };
+    let own = asked.origin();
+    let consent = format!("consent={token}");
+    for origin in [
+        None,
+        Some("null"),
+        Some("https://evil.test"),
+        Some("http://localhost:1"),
+        Some("http://127.0.0.1:1"),
+    ] {
+        let status = bob.clone().step(post(origin, &consent), &bench.page()).response.status;
+        assert_eq!(status, 403, "{origin:?}");
+    }
+    // Without the cookie, with another's, and with what is no such form.
+    assert_eq!(Browser::new().step(post(Some(&own), &consent), &bench.page()).response.status, 403);
+    assert_eq!(bench.connect("carol").step(post(Some(&own), &consent), &bench.page()).response.status, 400);
+    for body in
+        ["", "consent=x", "consent=a&consent=b", &format!("{consent}&disconnect=x"), &"x".repeat(20_000)]
+    {
+        let status = bob.clone().step(post(Some(&own), body), &bench.page()).response.status;
+        assert_eq!(status, 400, "{body:.40}");
+    }
+    nothing_came_of_it(&bench, "bob");
+    let done = bob.send(&asked, "consent");
+    assert!(done.text().contains("inner is connected"));
+}
+
+#[test]
+fn a_login_that_somebody_else_began_logs_nobody_in() {
+    let bench = prepared();
+    // The attacker's login, in the victim's browser: the victim would connect for the attacker.
+    let mut attacker = bench.browser("carol");
+    let login = attacker.open_until(&bench.page(), |url| url.contains("/connect/-/login?"));
+    let mut victim = bench.browser("bob");
+    victim.open(&bench.page());
+    assert_eq!(victim.open(&login).response.status, 400);
+    assert!(victim.open(&bench.page()).text().contains("logged in as bob"));
+    assert!(attacker.open(&login).text().contains("logged in as carol"));
+    assert_eq!(attacker.open(&login).response.status, 400, "it counted once");
+}
+
+#[test]
+fn strangers_learn_nothing_and_break_nothing() {
+    let bench = prepared();
+    let at = |path: &str| bench.outer.endpoint().at(path).url();
+    let mut browser = Browser::new();
+    for path in [
+        "/connect/other",
+        "/connect/-/client.json",
+        "/connect/main/x",
+        "/connect/-/callback",
+        "/connect/-/login?state=x&code=y",
+        "/connect/-/callback?state=AAAA&code=y",
+    ] {
+        let status = browser.open(&at(path)).response.status;
+        assert!(matches!(status, 400 | 404), "{path}: {status}");
+    }
+    let long = at(&format!("/connect/main?ticket={}", "A".repeat(17 << 10)));
+    assert!(matches!(browser.open(&long).response.status, 414 | 431));
+    for method in ["PUT", "DELETE", "PATCH"] {
+        assert_eq!(browser.step(Request::new(method), &bench.page()).response.status, 405);
+    }
+    let log = bench.outer.log();
+    for secret in ["pages-secret", "access_token", "refresh_token"] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}
+
+#[test]
+fn a_user_who_refuses_grants_nothing() {
+    let bench = prepared();
+    let mut bob = bench.browser("bob");
+    let asked = bob.open(&format!("{}?backend=inner", bench.page()));
+    bench.provider.set(json!({"refuse": true}));
+    let refused = bob.send(&asked, "consent");
+    assert_eq!(refused.response.status, 400);
+    assert!(refused.text().contains("access_denied"), "{}", refused.text());
+    nothing_came_of_it(&bench, "bob");
+}
