@@ -200,7 +200,6 @@ fn every_key_reaches_the_model() {
     let main = Endpoint {
         policies: Some(policies),
         auth: super::auth::every_key(&at),
-        policies: None,
         name: "main".to_owned(),
         path: "/mcp".to_owned(),
         backends: vec!["github".to_owned(), "time".to_owned()],
