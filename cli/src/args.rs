@@ -2,7 +2,7 @@
 
 mod policy;
 
-pub(crate) use policy::{Explain, Policy};
+pub(crate) use policy::{Explain, Policy, WhatCan, WhoCan};
 
 use crate::demo::Demo;
 use clap::{Parser, Subcommand, ValueEnum};

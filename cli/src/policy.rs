@@ -1,5 +1,6 @@
 //! `weir policy`: what callers may do, checked, explained and tried.
 
+mod access;
 mod explain;
 mod subject;
 mod test;
@@ -23,6 +24,8 @@ pub(crate) fn run(command: Policy) -> anyhow::Result<ExitCode> {
         Policy::Schema { config, endpoint } => schema(config, endpoint.as_deref()),
         Policy::Explain(explain) => explain::run(explain),
         Policy::Test { file } => test::run(&file),
+        Policy::WhoCan(who) => access::who_can(who),
+        Policy::WhatCan(what) => access::what_can(what),
     }
 }
 

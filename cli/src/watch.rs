@@ -69,9 +69,15 @@ fn mark(path: &Path) -> Mark {
     Some((metadata.dev(), metadata.ino(), metadata.size(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
-/// A hash of what the file holds. One that cannot be read is like no other.
+/// A hash of what the file holds, or of the names in a folder. One that cannot be read is like no other.
 fn content(path: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
+    if let Ok(entries) = fs::read_dir(path) {
+        let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        names.hash(&mut hasher);
+        return hasher.finish();
+    }
     fs::read(path).map_err(|error| error.kind()).hash(&mut hasher);
     hasher.finish()
 }
@@ -127,6 +133,21 @@ mod tests {
         settle(&mut watch);
         symlink("..2", at("..new")).unwrap();
         fs::rename(at("..new"), at("..data")).unwrap();
+        assert!(settle(&mut watch));
+    }
+
+    #[test]
+    fn files_that_come_and_go_change_their_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watch = Watch::default();
+        watch.follow(&[folder.path().to_owned()]);
+        settle(&mut watch);
+        let file = folder.path().join("a.cedar");
+        fs::write(&file, "1").unwrap();
+        assert!(settle(&mut watch));
+        fs::write(&file, "2").unwrap();
+        assert!(!settle(&mut watch), "the names are the same");
+        fs::remove_file(&file).unwrap();
         assert!(settle(&mut watch));
     }
 

@@ -66,10 +66,9 @@ pub(crate) fn item<'a>(spec: &'a Spec, kind: ItemKind, entry: &'a Entry) -> Item
     Item { hints: entry.hints, tags: &entry.tags, ..item }
 }
 
-/// A template of resources.
-fn template<'a>(spec: &'a Spec, entry: &'a Entry) -> Item<'a> {
-    let item = Item::of(ItemKind::Resource, &entry.exposed, &entry.original, owner(spec, entry.backend));
-    Item { template: true, uri: Some(&entry.original), ..item }
+/// A template of resources, as what its identity is: policies know its URI in the form in which they know those of resources.
+fn template<'a>(spec: &'a Spec, identity: &'a Identity<'a>) -> Item<'a> {
+    Item { template: true, ..identity.item(spec) }
 }
 
 /// Whether a list shows an entry to a caller: whether it could be used under some circumstances.
@@ -85,19 +84,30 @@ pub(crate) fn sees(
         List::Tools => may(Action::CallTool, &item(spec, ItemKind::Tool, entry)),
         List::Prompts => may(Action::GetPrompt, &item(spec, ItemKind::Prompt, entry)),
         List::Resources => may(Action::ReadResource, &catalog.identity_of(entry).item(spec)),
-        List::Templates => may(Action::ReadResource, &template(spec, entry)),
+        List::Templates => may(Action::ReadResource, &template(spec, &catalog.identity_of(entry))),
     }
 }
 
 /// What callers may do at an endpoint.
 pub(crate) fn policies(spec: &Spec) -> Result<Policies, GatewayError> {
     let Some(policies) = &spec.policies else {
-        return Ok(if spec.auth.is_anonymous() { Policies::anonymous() } else { Policies::nobody() });
+        if spec.auth.is_anonymous() {
+            return Ok(Policies::anonymous());
+        }
+        tracing::warn!(
+            endpoint = spec.name,
+            "callers are asked who they are, and without policies may do nothing"
+        );
+        return Ok(Policies::nobody());
     };
-    Policies::new(policies, &spec.name, &[]).map_err(|problems| GatewayError::Policies {
+    let policies = Policies::new(policies, &spec.name, &[]).map_err(|problems| GatewayError::Policies {
         endpoint: spec.name.clone(),
         problems: problems.iter().map(ToString::to_string).collect(),
-    })
+    })?;
+    for problem in policies.warnings() {
+        tracing::warn!(endpoint = spec.name, %problem, "a policy is odd");
+    }
+    Ok(policies)
 }
 
 /// Tells policies of the tools of `catalog`, whose arguments they may read. Answers what is odd about the two together.
@@ -162,7 +172,7 @@ impl Wanted<'_> {
 
     /// Decides about a template of resources.
     pub(crate) fn template(&self, action: Action, entry: &Entry) -> Result<Permit, Denied> {
-        self.decide(action, &template(&self.endpoint.spec, entry), None)
+        self.decide(action, &template(&self.endpoint.spec, &self.catalog.identity_of(entry)), None)
     }
 
     fn decide(&self, action: Action, item: &Item<'_>, sent: Option<&str>) -> Result<Permit, Denied> {

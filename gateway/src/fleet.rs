@@ -263,7 +263,7 @@ impl Fleet {
         let ended = self.core.sessions.end_unless(|session| match snapshot.numbered(session.endpoint) {
             // Who opened a connection is looked at by whoever writes to it.
             Some(endpoint) => {
-                session.is_connection() || endpoint.entrance.authenticator.vouches(&session.principal)
+                session.is_connection() || endpoint.entrance.authenticator.vouches(&session.principal())
             }
             None => !gone.contains(&session.endpoint),
         });

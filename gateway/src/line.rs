@@ -53,7 +53,7 @@ impl Line {
     /// Tells a client that opened the session with `initialize` what changes, until the endpoint is removed or weir stops.
     pub(crate) async fn announce(&self) {
         let session = &self.visit.session;
-        let outlook = Outlook::now(&self.core, session.endpoint, &session.principal);
+        let outlook = Outlook::now(&self.core, session.endpoint, &session.principal());
         let mut subscription = self.hub.subscribe(Some(outlook));
         // Open before the session is, so that nothing is missed.
         let reader = session.inbox.read();

@@ -27,8 +27,8 @@ pub(crate) struct Session {
     pub(crate) number: u128,
     /// Number of its endpoint.
     pub(crate) endpoint: usize,
-    /// Who opened it. For others it does not exist.
-    pub(crate) principal: Arc<Principal>,
+    /// Who opened it, as the newest token says. For others it does not exist.
+    principal: ArcSwap<Principal>,
     /// What `initialize` agreed on: the revision, and what the client can be asked.
     agreement: OnceLock<(Revision, ClientCapabilities)>,
     /// The connection that this session is, where one connection carries all its messages.
@@ -124,6 +124,21 @@ impl Session {
     /// What the client said that it can be asked.
     pub(crate) fn capabilities(&self) -> ClientCapabilities {
         self.agreement.get().map(|(_, capabilities)| *capabilities).unwrap_or_default()
+    }
+
+    /// Who opened it, as the newest token says.
+    pub(crate) fn principal(&self) -> Arc<Principal> {
+        self.principal.load_full()
+    }
+
+    /// Takes what a newer token of its principal says; answers whether this is one. Which is newer is told by their ends.
+    pub(crate) fn renew(&self, principal: &Arc<Principal>) -> bool {
+        let known = self.principal.load();
+        let newer = !Arc::ptr_eq(&known, principal) && principal.until() > known.until();
+        if newer {
+            self.principal.store(principal.clone());
+        }
+        newer
     }
 
     /// Whether the session is a connection, and known by no header.
@@ -281,7 +296,7 @@ impl Sessions {
         let session = Arc::new(Session {
             number: u128::from_be_bytes(random),
             endpoint,
-            principal: principal.clone(),
+            principal: ArcSwap::new(principal.clone()),
             agreement: OnceLock::new(),
             connection: outbox
                 .map(|outbox| Box::new(Connection { outbox, agreed: Notify::new(), idle: Notify::new() })),
@@ -309,7 +324,9 @@ impl Sessions {
     pub(crate) fn visit(&self, endpoint: usize, principal: &Principal, id: &str) -> Option<Visit> {
         let number = number_of(id)?;
         let shard = self.shard(number).lock();
-        let own = |session: &&Arc<Session>| session.endpoint == endpoint && *session.principal == *principal;
+        let own = |session: &&Arc<Session>| {
+            session.endpoint == endpoint && **session.principal.load() == *principal
+        };
         shard.get(&number).filter(own).map(|session| self.enter(session))
     }
 

@@ -142,7 +142,7 @@ async fn take(core: &Arc<Core>, session: &Arc<Session>, body: Bytes) {
     }
     let snapshot = core.snapshot.load_full();
     let limit = snapshot.config.limits.requests;
-    match line::read(core, snapshot, session, &session.principal, body) {
+    match line::read(core, snapshot, session, &session.principal(), body) {
         Ok(mail) if mail.asks() && core.drain.phase() > Phase::Serving => {
             line::refuse(session, mail, &rescue::stopping()).await;
         }

@@ -193,6 +193,14 @@ impl Watches {
         self.0.lock().keys().map(|uri| uri.as_str().into()).collect()
     }
 
+    /// Judges everything that the session watches by what is known of its principal now.
+    pub(crate) fn renew(&self, endpoint: &Endpoint, principal: &Arc<Principal>) {
+        let numbers: Vec<u64> = self.0.lock().values().map(|watch| watch.number).collect();
+        if !numbers.is_empty() {
+            endpoint.watchers.renew(endpoint, principal, &numbers);
+        }
+    }
+
     /// The client no longer watches this resource.
     pub(crate) fn end(&self, uri: &str) {
         let gone = self.0.lock().remove(uri);
@@ -263,20 +271,32 @@ impl Watchers {
     /// Judges every watch by what `endpoint` shows since a reload: it stays, goes to the backend that has its resource now,
     /// or waits where nobody has it or the client may not see it any more.
     pub(crate) fn revise(self: &Arc<Self>, endpoint: &Endpoint) {
-        self.judge(endpoint, false);
+        self.judge(endpoint, |_, _| true);
     }
 
     /// Sends the watches that wait to the backends that have their resources now.
     pub(crate) fn resume(self: &Arc<Self>, endpoint: &Endpoint) {
-        self.judge(endpoint, true);
+        self.judge(endpoint, |_, wish| wish.place.is_none());
     }
 
-    fn judge(self: &Arc<Self>, endpoint: &Endpoint, only_waiting: bool) {
+    /// Judges the watches of these numbers by what is known of their principal now.
+    fn renew(self: &Arc<Self>, endpoint: &Endpoint, principal: &Arc<Principal>, numbers: &[u64]) {
+        let mut state = self.0.lock();
+        for number in numbers {
+            if let Some(wish) = state.wishes.get_mut(number) {
+                wish.principal = principal.clone();
+            }
+        }
+        drop(state);
+        self.judge(endpoint, |number, _| numbers.contains(&number));
+    }
+
+    fn judge(self: &Arc<Self>, endpoint: &Endpoint, which: impl Fn(u64, &Wish) -> bool) {
         let (mut ended, mut moved) = (Vec::new(), Vec::new());
         let mut state = self.0.lock();
         let numbers: Vec<u64> = state.wishes.keys().copied().collect();
         for number in numbers {
-            let wish = state.wishes.get(&number).filter(|wish| !only_waiting || wish.place.is_none());
+            let wish = state.wishes.get(&number).filter(|wish| which(number, wish));
             let Some(wish) = wish else {
                 continue;
             };

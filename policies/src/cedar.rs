@@ -16,19 +16,23 @@ mod schema;
 mod shadow;
 mod source;
 mod templates;
+mod verdict;
 mod wanted;
 
 pub use explanation::{Explained, Explanation, Outcome};
 
 use crate::{Action, Context, Denied, Item, Mentions, PolicyProblem, Principal, Tool};
-use decider::{Decider, Failure, Verdict};
+use decider::Decider;
 use entities::Types;
 use kind::Record;
 use parking_lot::Mutex;
 use shadow::Shadow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use verdict::Verdict;
 
+/// How much of a name is shown, in characters.
+const LONGEST_SHOWN: usize = 128;
 /// Most findings about tools that are remembered, so that each is told once.
 const MOST_TOLD: usize = 10_000;
 
@@ -133,7 +137,7 @@ impl Cedar {
                 endpoint = self.endpoint,
                 policy,
                 action = action.name(),
-                item = item.name,
+                item = brief(item.name),
                 "a policy cannot be evaluated, so the call is denied: {failure}"
             );
         }
@@ -201,18 +205,9 @@ impl Cedar {
     }
 }
 
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Evaluation => f.write_str("its evaluation failed"),
-            Self::Argument(name) if name.is_empty() => {
-                f.write_str("the arguments are not what the tool takes")
-            }
-            Self::Argument(name) => write!(f, "the argument `{name}` is not what the tool says it is"),
-            Self::Claim(name) => write!(f, "the claim `{name}` is not what the configuration says it is"),
-            Self::UnknownTool => f.write_str("it is not known what the tool takes"),
-        }
-    }
+/// A name in the log: a URI may be as long as a caller likes, and hold anything.
+fn brief(name: &str) -> String {
+    name.chars().take(LONGEST_SHOWN).flat_map(char::escape_debug).collect()
 }
 
 /// The schema of an endpoint's policies, as text.

@@ -66,6 +66,15 @@ impl Request {
         self
     }
 
+    /// Writes `to` in place of `from` wherever it stands in a header's value.
+    #[must_use]
+    pub fn reheader(mut self, from: &str, to: &str) -> Self {
+        for (_, value) in &mut self.headers {
+            *value = value.replace(from, to);
+        }
+        self
+    }
+
     /// Sends it on a connection of its own and reads the whole answer.
     pub fn send(&self, to: &Endpoint) -> Response {
         self.open(to).finish()

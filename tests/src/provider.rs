@@ -56,6 +56,12 @@ impl Provider {
         token(&self.control("sign", &request))
     }
 
+    /// A token of the texts `header`, in which `$KID` stands for the name of a key that is shown, and `claims`, signed by `alg`
+    /// with the `key` of an algorithm and a `generation`, under the name of that of `named`; HMAC takes the public key in a `form`.
+    pub fn forge(&self, request: Value) -> String {
+        token(&self.control("forge", &request))
+    }
+
     /// Changes settings while it runs.
     pub fn set(&self, settings: Value) {
         self.control("settings", &settings);

@@ -65,12 +65,14 @@ impl std::fmt::Display for Check {
     }
 }
 
-/// All checks of the runs whose results lie below a directory.
+/// All checks of the runs whose results lie below a directory: a run's has the path of its scenario's name.
 fn checks(results: &Path) -> Vec<Check> {
-    let runs = std::fs::read_dir(results).expect("the results can be read").flatten();
-    let texts = runs.filter_map(|run| std::fs::read(run.path().join("checks.json")).ok());
-    let parsed = texts.map(|text| serde_json::from_slice::<Vec<Value>>(&text).expect("checks are a list"));
-    parsed.flatten().map(Check).collect()
+    if let Ok(text) = std::fs::read(results.join("checks.json")) {
+        let checks = serde_json::from_slice::<Vec<Value>>(&text).expect("checks are a list");
+        return checks.into_iter().map(Check).collect();
+    }
+    let entries = std::fs::read_dir(results).expect("the results can be read").flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).flat_map(|path| checks(&path)).collect()
 }
 
 fn command() -> Command {

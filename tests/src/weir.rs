@@ -33,6 +33,13 @@ impl Weir {
         Self::start(command().arg("serve").arg("--config").arg(&file).args(arguments), directory)
     }
 
+    /// As [`serve`](Self::serve), with this level of the log.
+    pub fn serve_logging(config: Value, level: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let file = write_config(directory.path(), &complete(config).to_string());
+        Self::start(command().arg("serve").arg("--config").arg(&file).env("WEIR_LOG", level), directory)
+    }
+
     /// Serves a configuration that lies in a file of the test's.
     pub fn serve_file(file: &Path) -> Self {
         let directory = tempfile::tempdir().expect("a directory can be made");

@@ -157,3 +157,104 @@ fn without_a_configuration_the_demo_is_served() {
     let exit = weir::run(&["tools", "--url", &weir.url()]);
     assert!(tools.iter().all(|tool| exit.stdout.contains(tool)), "{}", exit.stdout);
 }
+
+/// A file of the repository's examples.
+fn example(name: &str) -> String {
+    format!("{}/../examples/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn policies_are_checked_with_the_configuration() {
+    let text = |policy: &str| {
+        GOOD.replace("backends: [time]}", &format!("backends: [time], policies: {{inline: '{policy}'}}}}"))
+    };
+    for command in ["check", "serve"] {
+        let exit =
+            with_config(command, &text("permit(principal, action, resource) when { resource.nam == 1 };"));
+        assert_eq!(exit.status.code(), Some(USAGE), "{command}: {}", exit.stderr);
+        assert!(
+            exit.stderr.contains("weir.yaml:5:") && exit.stderr.contains("nam"),
+            "{command}: {}",
+            exit.stderr
+        );
+    }
+    let exit = with_config("check", &text("permit(principal, action, resource);"));
+    assert_eq!(exit.status.code(), Some(0), "{}", exit.stderr);
+}
+
+#[test]
+fn the_example_of_policies_does_what_it_says() {
+    let (config, tools) = (example("policies.yaml"), example("policies/tools.json"));
+    let exit = weir::run(&["policy", "check", &config, "--tools", &tools]);
+    assert_eq!((exit.status.code(), exit.stderr.as_str()), (Some(0), ""), "{}", exit.stdout);
+    assert!(exit.stdout.contains("in order (4 policies)"), "{}", exit.stdout);
+    let exit = weir::run(&["policy", "test", &example("policies/cases.yaml")]);
+    assert_eq!(exit.status.code(), Some(0), "{}{}", exit.stdout, exit.stderr);
+    assert!(exit.stdout.contains("6 of 6 as expected"), "{}", exit.stdout);
+    let exit = weir::run(&["policy", "schema", &config]);
+    assert!(exit.status.success() && exit.stdout.contains("action \"call_tool\""), "{}", exit.stdout);
+}
+
+#[test]
+fn a_case_that_turns_out_otherwise_is_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cases = folder.path().join("cases.yaml");
+    let text = format!(
+        "config: {}\ncases:\n  - {{name: wrong, tool: git_git_commit, expect: allow, by: [x], visible: true}}\n",
+        example("policies.yaml")
+    );
+    std::fs::write(&cases, text).expect("a file");
+    let exit = weir::run(&["policy", "test", cases.to_str().expect("a path")]);
+    assert_eq!(exit.status.code(), Some(1), "{}{}", exit.stdout, exit.stderr);
+    for line in
+        ["cases.yaml:3: wrong", "- expected allow", "+ found    deny", "- expected visible: true", "0 of 1"]
+    {
+        assert!(exit.stdout.contains(line), "{line}: {}", exit.stdout);
+    }
+    std::fs::write(&cases, "cases: [{expect: maybe}]").expect("a file");
+    let exit = weir::run(&["policy", "test", cases.to_str().expect("a path")]);
+    assert_eq!(exit.status.code(), Some(USAGE), "{}{}", exit.stdout, exit.stderr);
+}
+
+#[test]
+fn a_decision_is_explained() {
+    let (config, tools) = (example("policies.yaml"), example("policies/tools.json"));
+    let ask = |caller: &str, arguments: &str| {
+        let call = ["--tool", "git_git_log", "--args", arguments, "--tools", &tools, "--json"];
+        let exit = weir::run(&[&["policy", "explain", &config, "--as", caller][..], &call].concat());
+        assert_eq!(exit.status.code(), Some(0), "{}", exit.stderr);
+        serde_json::from_str::<Value>(&exit.stdout).expect("JSON")
+    };
+    let found = ask(r#"{"sub": "ada"}"#, r#"{"repo_path": "/srv/secret/x"}"#);
+    assert_eq!((&found["allowed"], &found["visible"]), (&json!(false), &json!(true)));
+    let outcomes: Vec<_> =
+        found["policies"].as_array().expect("policies").iter().map(|policy| &policy["outcome"]).collect();
+    assert_eq!(outcomes, ["applies", "applies"]);
+    assert_eq!(ask("anonymous", r#"{"repo_path": "/srv/weir"}"#)["allowed"], true);
+    let found = ask("anonymous", r#"{"repo_path": 7}"#);
+    assert_eq!(found["allowed"], false);
+    assert!(
+        found["policies"][1]["reason"].as_str().is_some_and(|text| text.contains("`repo_path`")),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_key_that_weir_makes_opens_the_endpoint_that_has_its_digest() {
+    let exit = weir::run(&["key", "ci", "--group", "builders", "--json"]);
+    assert_eq!(exit.status.code(), Some(0), "{}", exit.stderr);
+    let made: Value = serde_json::from_str(&exit.stdout).expect("it prints JSON");
+    let known = json!({"name": made["name"], "sha256": made["sha256"]});
+    let endpoint = json!({
+        "auth": {"api_keys": [known]},
+        "policies": {"inline": "permit(principal, action, resource);"},
+        "conflicts": "none",
+    });
+    let weir = Weir::serve(weir::config(json!({"time": peers::time()}), endpoint));
+    let key = made["key"].as_str().expect("a key");
+    assert!(!Modern::new(weir.endpoint().bearing(key)).tool_names().is_empty());
+    // For people, the line and the key stand apart.
+    let exit = weir::run(&["key", "ci"]);
+    let said = exit.stdout;
+    assert!(said.contains("  weir_") && said.contains("  - {name: \"ci\", sha256: "), "{said}");
+}

@@ -21,6 +21,8 @@ const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 const MARGIN: Duration = Duration::from_secs(10);
 /// So much of an authorization server's words goes to the log, in characters.
 const WORDS: usize = 300;
+/// Longest word of a server's that the log repeats, in bytes.
+const LONGEST_WORD: usize = 20;
 
 /// A token that a backend is shown.
 #[derive(Debug, Clone)]
@@ -134,12 +136,11 @@ fn whole(number: f64) -> Option<u64> {
 /// What a refusal means. Only what RFC 6749 and its like define is repeated to callers.
 fn refusal(status: StatusCode, body: &[u8]) -> CredentialError {
     let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
-    let words = |text: &str| -> String { text.chars().take(WORDS).flat_map(char::escape_debug).collect() };
     let detail = format!(
         "status {}: {} {}",
         status.as_u16(),
-        words(&refusal.error),
-        words(&refusal.error_description)
+        words(&refusal.error, usize::MAX),
+        words(&refusal.error_description, LONGEST_WORD)
     );
     let text = match refusal.error.as_str() {
         _ if status.is_redirection() => {
@@ -157,6 +158,14 @@ fn refusal(status: StatusCode, body: &[u8]) -> CredentialError {
         _ => "a credential",
     };
     CredentialError::Refused(Cause::private(text, detail))
+}
+
+/// What a server says of its refusal, for the log. Some repeat what they were sent, be it the caller's token or weir's own
+/// secret: no word of a language is as long.
+fn words(text: &str, longest: usize) -> String {
+    let shown = text.chars().take(WORDS).collect::<String>();
+    let words = shown.split_whitespace().map(|word| if word.len() > longest { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ").escape_debug().to_string()
 }
 
 #[cfg(test)]
@@ -250,6 +259,8 @@ mod tests {
         for status in [302, 307, 429, 500, 503] {
             assert!(matches!(refused(status, "{}"), CredentialError::Unavailable(_)), "{status}");
         }
+        let echo = format!(r#"{{"error":"invalid_grant","error_description":"no good: {}"}}"#, "eyJ0".repeat(50));
+        assert!(refused(400, &echo).detail().unwrap().ends_with("no good: …"));
         let long = format!(r#"{{"error":"{}"}}"#, "e".repeat(100_000));
         assert!(refused(400, &long).detail().unwrap().len() < 2 * WORDS);
     }

@@ -46,6 +46,59 @@ pub(crate) enum Policy {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Say who may use an item, over what the backends offer right now.
+    ///
+    /// Every backend is started or connected and asked for its lists. The answer is about the groups, roles, scopes and callers
+    /// that the policies name, and about those named with --as: `yes`, `no`, or `sometimes` where it depends on the arguments or
+    /// the circumstances. The exit code is 1 when no endpoint offers the item.
+    WhoCan(WhoCan),
+    /// Say what somebody may use, over what the backends offer right now.
+    ///
+    /// Every backend is started or connected and asked for its lists.
+    WhatCan(WhatCan),
+}
+
+/// `weir policy who-can`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WhoCan {
+    /// The configuration.
+    #[command(flatten)]
+    pub(crate) config: RequiredConfig,
+    /// What it is about.
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// Somebody to be told of too: a file of claims as JSON, the JSON itself, a signed token, or `anonymous`.
+    #[arg(long = "as", value_name = "CLAIMS")]
+    pub(crate) callers: Vec<String>,
+    /// Only this endpoint.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) endpoint: Option<String>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// What to log meanwhile, as for `weir serve`.
+    #[arg(long, value_name = "LEVEL", default_value = "off")]
+    pub(crate) log: String,
+}
+
+/// `weir policy what-can`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WhatCan {
+    /// The configuration.
+    #[command(flatten)]
+    pub(crate) config: RequiredConfig,
+    /// Who calls: a file of claims as JSON, the JSON itself, a signed token, or `anonymous`.
+    #[arg(long = "as", value_name = "CLAIMS")]
+    pub(crate) caller: String,
+    /// Only this endpoint.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) endpoint: Option<String>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// What to log meanwhile, as for `weir serve`.
+    #[arg(long, value_name = "LEVEL", default_value = "off")]
+    pub(crate) log: String,
 }
 
 /// `weir policy explain`.

@@ -45,15 +45,20 @@ impl Subject {
             (None, Some(known)) => known,
             (None, None) => bail!("which backend has `{name}` cannot be told: name it"),
         };
-        let (hints, tags) = toolbox.says(name);
+        let overrides = match kind {
+            ItemKind::Tool => Some(&endpoint.tool_overrides),
+            ItemKind::Prompt => Some(&endpoint.prompt_overrides),
+            ItemKind::Resource => None,
+        };
+        let change = overrides.and_then(|overrides| overrides.get(owned.0)?.get(owned.1));
         Ok(Self {
             action,
             kind,
             name: name.clone(),
             original: owned.1.to_owned(),
             backend: owned.0.to_owned(),
-            hints,
-            tags: tags.to_vec(),
+            hints: toolbox.hints(name),
+            tags: change.map(|change| change.tags.clone()).unwrap_or_default(),
         })
     }
 

@@ -18,7 +18,6 @@ pub(crate) struct Toolbox {
 struct Described {
     input_schema: String,
     hints: Hints,
-    tags: Vec<String>,
 }
 
 impl Toolbox {
@@ -34,10 +33,8 @@ impl Toolbox {
             let name = tool.get("name")?.as_str()?.to_owned();
             let none = Map::new();
             let annotations = tool.get("annotations").and_then(Value::as_object).unwrap_or(&none);
-            let tags = tool.pointer("/_meta/tags").and_then(Value::as_array).into_iter().flatten();
-            let tags = tags.filter_map(Value::as_str).map(str::to_owned).collect();
             let input_schema = tool.get("inputSchema").map_or_else(|| "{}".to_owned(), Value::to_string);
-            Some((name, Described { input_schema, hints: hints(annotations), tags }))
+            Some((name, Described { input_schema, hints: hints(annotations) }))
         };
         Ok(Self { tools: tools.iter().filter_map(described).collect() })
     }
@@ -51,9 +48,9 @@ impl Toolbox {
         self.tools.iter().filter_map(tool).collect()
     }
 
-    /// What a tool says of itself, and its tags.
-    pub(crate) fn says(&self, name: &str) -> (Hints, &[String]) {
-        self.tools.get(name).map_or((Hints::default(), &[]), |described| (described.hints, &described.tags))
+    /// What a tool says of itself.
+    pub(crate) fn hints(&self, name: &str) -> Hints {
+        self.tools.get(name).map_or_else(Hints::default, |described| described.hints)
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Policies {
 }
 
 /// A text of policies, and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PolicySource {
     /// The file; for text in the configuration, the configuration.
     pub file: PathBuf,

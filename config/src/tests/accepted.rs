@@ -47,13 +47,35 @@ fn every_key_reaches_the_model() {
         fs::write(folder.path().join(file), "").unwrap();
     }
     fs::write(folder.path().join("token"), "Bearer abc\r\n").unwrap();
+    fs::create_dir(folder.path().join("rules")).unwrap();
+    for file in ["two.cedar", "one.cedar", "notes.md"] {
+        fs::write(folder.path().join("rules").join(file), file).unwrap();
+    }
     let file = folder.path().join("weir.yaml");
     fs::write(&file, include_str!("every_key.yaml")).unwrap();
+    let inline =
+        include_str!("every_key.yaml").lines().position(|line| line.ends_with("inline: |")).unwrap() + 1;
+    let source =
+        |file: PathBuf, text: &str| PolicySource { file, text: text.to_owned(), ..PolicySource::default() };
     let Loaded { config, warnings, watched } =
         load(&file, &super::Variables).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(warnings, []);
     let at = |name: &str| folder.path().join(name);
-    assert_eq!(watched, ["ca.pem", "cert.pem", "clients.pem", "key.pem", "token", "weir.yaml"].map(at));
+    assert_eq!(
+        watched,
+        [
+            "ca.pem",
+            "cert.pem",
+            "clients.pem",
+            "key.pem",
+            "rules",
+            "rules/one.cedar",
+            "rules/two.cedar",
+            "token",
+            "weir.yaml",
+        ]
+        .map(at)
+    );
 
     let seconds = Duration::from_secs;
     assert_eq!(
@@ -148,9 +170,36 @@ fn every_key_reaches_the_model() {
     let parameters = [("q".to_owned(), q), ("r".to_owned(), r)].into();
     let change = Override { parameters, ..change };
     let of = |name: &str, change| [("github".to_owned(), [(name.to_owned(), change)].into())].into();
+    let policies = Policies {
+        sources: vec![
+            source(at("rules/one.cedar"), "one.cedar"),
+            source(at("rules/two.cedar"), "two.cedar"),
+            PolicySource {
+                lines_before: inline,
+                indented: 8,
+                ..source(at("weir.yaml"), "permit(principal, action, resource);\n")
+            },
+        ],
+        shadow: Some(vec![
+            source(at("rules/one.cedar"), "one.cedar"),
+            PolicySource {
+                lines_before: inline + 3,
+                indented: 17,
+                ..source(at("weir.yaml"), "forbid(principal, action, resource);")
+            },
+        ]),
+        claims: [
+            ("tier", ClaimKind::String),
+            ("level", ClaimKind::Integer),
+            ("on_call", ClaimKind::Boolean),
+            ("teams", ClaimKind::Strings),
+        ]
+        .map(|(name, kind)| (name.to_owned(), kind))
+        .into(),
+    };
     let main = Endpoint {
+        policies: Some(policies),
         auth: super::auth::every_key(&at),
-        policies: None,
         name: "main".to_owned(),
         path: "/mcp".to_owned(),
         backends: vec!["github".to_owned(), "time".to_owned()],

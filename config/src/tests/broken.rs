@@ -144,7 +144,7 @@ fn what_does_not_fit_the_schema_is_refused() {
         (
             endpoint("prompts: {overrides: {a: {p: {annotations: {}}}}}"),
             &["2:60 endpoints.main.prompts.overrides.a.p.annotations: unknown field `annotations` \
-               (known fields are `arguments`, `description`, `hide`, `name`, `title`)"],
+               (known fields are `arguments`, `description`, `hide`, `name`, `tags`, `title`)"],
         ),
     ]);
 }

@@ -25,6 +25,19 @@ fn the_reference_is_what_the_schema_says() {
 }
 
 #[test]
+fn the_example_of_policies_is_in_order() {
+    let loaded =
+        load(&file("examples/policies.yaml"), &|_: &str| None).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(loaded.warnings, []);
+    let cases = crate::policy_cases(&file("examples/policies/cases.yaml"), &|_: &str| None);
+    let cases = cases.unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(cases.cases.len(), 6);
+    let first = &cases.cases[0];
+    assert_eq!((first.line, first.allowed, first.claims.as_ref()), (5, true, None));
+    assert_eq!(cases.cases[3].arguments, Some(serde_json::json!({"repo_path": ["/srv/secret/plans"]})));
+}
+
+#[test]
 fn the_examples_are_in_order() {
     let unset = |_: &str| None;
     for (name, endpoints) in [("examples/weir.yaml", 2), ("examples/mcp.json", 1)] {

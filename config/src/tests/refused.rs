@@ -271,3 +271,18 @@ fn backends_that_cannot_be_told_apart_are_refused() {
         assert!(super::read(&text).is_ok(), "{text}");
     }
 }
+
+#[test]
+fn policies_that_cannot_be_read_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display();
+    check(&[(
+        endpoint("policies: {files: [/nowhere/a.cedar]}"),
+        &["2:49 endpoints.main.policies.files[0]: cannot read `/nowhere/a.cedar`: it does not exist"],
+    )]);
+    let wrong = messages(&endpoint("policies: {claims: {tier: text}}"));
+    assert!(wrong[0].contains("endpoints.main.policies.claims.tier"), "{wrong:?}");
+    let text = endpoint(&format!("policies: {{files: [{at}]}}"));
+    assert!(super::warnings(&text).contains("there is no file in it whose name ends in `.cedar`"));
+    assert!(super::warnings(&endpoint("policies: {}")).contains("nobody may do anything"));
+}

@@ -190,6 +190,48 @@ fn every_page_size_shows_every_item_once() {
     }
 }
 
+proptest::proptest! {
+    /// Whoever sees some of a list gets just that, in its order, page by page; and from any place on what is left of it.
+    #[test]
+    fn pages_of_what_is_visible_hold_it_once(
+        seen in proptest::collection::vec(proptest::bool::ANY, 0..40),
+        page_size in 1usize..9,
+        from in 0usize..45,
+    ) {
+        let names: Vec<String> = (0..seen.len()).map(|at| format!("t{at}")).collect();
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        let spec = Endpoint { page_size, ..endpoint(Conflicts::Priority) };
+        let (catalog, _) = build(&spec, &[stock("a", &all, &[], &[])], 1).unwrap();
+        let shelf = catalog.shelf(List::Tools);
+        let visible = Visible::of(seen.len(), |at| seen[at]);
+        let wanted = |from: usize| -> Vec<&str> {
+            all.iter().enumerate().filter(|(at, _)| *at >= from && seen[*at]).map(|(_, name)| *name).collect()
+        };
+        let read = |page: &Page| -> Vec<String> {
+            let body = format!("{}}}", std::str::from_utf8(page.body(Era::Modern)).unwrap());
+            let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+            let tools = body["tools"].as_array().unwrap();
+            assert!(tools.len() <= page_size);
+            tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let pages = shelf.pages_of(&visible);
+        let (mut whole, mut at) = (Vec::new(), Some(0));
+        while let Some(first) = at {
+            let page = pages.at(first).expect("each page leads to one");
+            whole.extend(read(page));
+            at = page.next;
+        }
+        proptest::prop_assert_eq!(&whole, &wanted(0));
+        let (mut rest, mut at) = (Vec::new(), Some(from).filter(|from| *from < seen.len()));
+        while let Some(first) = at {
+            let page = shelf.page_from(&visible, first).expect("there is something");
+            rest.extend(read(&page));
+            at = page.next;
+        }
+        proptest::prop_assert_eq!(&rest, &wanted(from.min(seen.len())));
+    }
+}
+
 #[test]
 fn only_real_differences_count() {
     let spec = endpoint(Conflicts::Priority);

@@ -110,7 +110,7 @@ pub(crate) fn open(
 pub(crate) fn visit(
     core: &Core,
     endpoint: &Endpoint,
-    principal: &Principal,
+    principal: &Arc<Principal>,
     headers: &HeaderMap,
 ) -> Result<Visit, Fault> {
     let mut ids = headers.get_all(headers::SESSION_ID).iter();
@@ -122,6 +122,10 @@ pub(crate) fn visit(
     let visit = visited.filter(|visit| !visit.session.is_connection()).ok_or_else(|| {
         Fault::new(404, code::SERVER_ERROR - 1, "session not found; open a new one with `initialize`")
     })?;
+    // What a former token said of the caller's groups counts no more, for what is watched either.
+    if visit.session.renew(principal) {
+        visit.session.watches.renew(endpoint, principal);
+    }
     // Before 2025-06-18 there was no such header; since then a revision that was not agreed on is refused.
     match headers.get(headers::PROTOCOL_VERSION).and_then(|named| named.to_str().ok()) {
         Some(named) if Revision::parse(named).is_none_or(|revision| revision.era() != Era::Legacy) => {
@@ -212,7 +216,7 @@ async fn refuse(mut http: Http<'_>, fault: &Fault) -> Result<(), Gone> {
 pub(crate) async fn delete(
     core: &Core,
     endpoint: &Endpoint,
-    principal: &Principal,
+    principal: &Arc<Principal>,
     mut http: Http<'_>,
 ) -> Result<(), Gone> {
     match visit(core, endpoint, principal, http.headers()) {

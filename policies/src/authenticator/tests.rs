@@ -6,6 +6,7 @@ mod introspection;
 mod keys;
 mod reload;
 
+use crate::identity::issuer::REMEMBERED;
 use crate::{CertificateName, ClientCertificate, Evidence, Principal, RejectionKind};
 use idp::{Bench, ISSUER, Key, with};
 use ring::digest::{SHA256, digest};
@@ -79,7 +80,13 @@ async fn a_good_token_is_recalled_until_it_ends() {
     let principal = bench.authenticator.authenticate(&evidence).await.unwrap();
     assert_eq!(recall().as_ref(), Some(&principal));
     assert!(std::sync::Arc::ptr_eq(&principal, &bench.authenticator.authenticate(&evidence).await.unwrap()));
-    bench.clock.pass(Duration::from_secs(599));
+    // It is verified again from time to time, while its issuer still has the key.
+    bench.clock.pass(REMEMBERED - Duration::from_secs(1));
+    assert!(recall().is_some());
+    bench.clock.pass(Duration::from_secs(1));
+    assert_eq!(recall(), None);
+    assert_eq!(bench.authenticator.authenticate(&evidence).await.as_ref(), Ok(&principal));
+    bench.clock.pass(Duration::from_secs(600) - REMEMBERED - Duration::from_secs(1));
     assert!(recall().is_some());
     bench.clock.pass(Duration::from_secs(1));
     assert_eq!(recall(), None);

@@ -8,16 +8,17 @@ use super::class::{self, Class};
 use super::entities::{Types, Unfit, circumstances};
 use super::index::Index;
 use super::kind::Record;
-use super::learning::Tools;
+use super::learning::{Judgements, Tools};
 use super::load::Rule;
 use super::reads::{Names, Reads};
+use super::verdict::{Failure, MOST_NAMED, Verdict};
 use super::wanted::Wanted;
 use crate::{Action, Context, Hints, Item, ItemKind, Principal};
 use cedar_policy::{
     Authorizer, Context as Circumstances, Decision, Entities, EntityUid, Policy, PolicySet, Request,
 };
 use moka::sync::Cache;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use weir_config::ClaimKind;
@@ -30,48 +31,8 @@ const LONGEST_KEY: usize = 8 << 10;
 const SLICES: u64 = 4096;
 /// Most answers about templates that are kept.
 const TEMPLATES: u64 = 16_384;
-/// Most policies that a decision names.
-const MOST_NAMED: usize = 8;
 /// Most policies whose scopes are tried on a call that was denied.
 const MOST_TRIED: usize = 8;
-
-/// Why a policy could not be evaluated, without anything of the caller's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// Cedar reported an error.
-    Evaluation,
-    /// This argument is not what the tool says it is.
-    Argument(String),
-    /// This claim is not what the configuration says it is.
-    Claim(String),
-    /// What arguments the tool has is not known.
-    UnknownTool,
-}
-
-/// A decision, by numbers of policies.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Verdict {
-    pub(crate) permits: Vec<u32>,
-    pub(crate) forbids: Vec<u32>,
-    pub(crate) failed: Vec<(u32, Failure)>,
-}
-
-impl Verdict {
-    pub(crate) fn allows(&self) -> bool {
-        !self.permits.is_empty() && !self.denies()
-    }
-
-    fn denies(&self) -> bool {
-        !self.forbids.is_empty() || !self.failed.is_empty()
-    }
-
-    fn add(&mut self, number: u32, rule: &Rule) {
-        let list = if rule.permits { &mut self.permits } else { &mut self.forbids };
-        if list.len() < MOST_NAMED {
-            list.push(number);
-        }
-    }
-}
 
 /// What does not depend on the context, of one class of callers, action and item.
 #[derive(Debug)]
@@ -108,6 +69,7 @@ pub(crate) struct Decider {
     pub(super) claims: BTreeMap<String, ClaimKind>,
     pub(super) types: Types,
     pub(super) tools: RwLock<Arc<Tools>>,
+    pub(super) judged: Mutex<Judgements>,
     index: Index,
     authorizer: Authorizer,
     prepared: Cache<Box<[u8]>, Arc<Prepared>>,
@@ -125,16 +87,16 @@ impl Decider {
                 reads.join(&rule.reads);
             }
         }
-        let weigh = |key: &Box<[u8]>, prepared: &Arc<Prepared>| {
-            let entities = if prepared.contextual.is_some() { 8 << 10 } else { 256 };
-            u32::try_from(key.len() + entities).unwrap_or(u32::MAX)
-        };
         Self {
-            prepared: Cache::builder().max_capacity(KEPT).weigher(weigh).build(),
+            prepared: Cache::<Box<[u8]>, Arc<Prepared>>::builder()
+                .max_capacity(KEPT)
+                .weigher(|key, prepared| weigh(key, prepared))
+                .build(),
             slices: Cache::new(SLICES),
             templates: Cache::new(TEMPLATES),
             authorizer: Authorizer::new(),
             tools: RwLock::default(),
+            judged: Mutex::default(),
             rules,
             reads,
             claims,
@@ -438,6 +400,12 @@ impl Decider {
         verdict.failed.sort_by_key(|(number, _)| *number);
         verdict.failed.truncate(MOST_NAMED);
     }
+}
+
+/// What keeping it costs, in bytes, roughly.
+fn weigh(key: &[u8], prepared: &Prepared) -> u32 {
+    let entities = if prepared.contextual.is_some() { 8 << 10 } else { 256 };
+    u32::try_from(key.len() + entities).unwrap_or(u32::MAX)
 }
 
 /// What a decision is kept under: everything that an entity is made of.

@@ -43,7 +43,7 @@ fn texts<'t>(texts: impl IntoIterator<Item = &'t str>) -> RestrictedExpression {
 
 impl Types {
     /// Those of an endpoint.
-    pub(crate) fn new(endpoint: &str) -> Result<Self, ParseErrors> {
+    pub(crate) fn new(endpoint: &str) -> Result<Self, Box<ParseErrors>> {
         let name = EntityTypeName::from_str;
         let uid = |kind: EntityTypeName, id: &str| EntityUid::from_type_name_and_id(kind, EntityId::new(id));
         let action = name("Action")?;

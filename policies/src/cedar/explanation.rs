@@ -1,9 +1,11 @@
 //! Why a call is allowed or denied, for operators.
 
 use super::class::Class;
-use super::decider::{Decider, Failure};
+use super::decider::Decider;
 use super::entities::circumstances;
 use super::kind::Record;
+use super::reads::Reads;
+use super::verdict::Failure;
 use super::wanted::Wanted;
 use crate::{Action, Context, Item, Principal};
 use cedar_policy::{Authorizer, Context as Circumstances, Decision, Entities, PolicySet, Request};
@@ -66,7 +68,7 @@ impl Decider {
             false => self.missing_scopes(&class, principal.scopes(), action, item, context),
         };
         let numbers = self.slice(&class, action, item);
-        let (given, saw) = self.given(&class, action, item, context);
+        let (given, saw) = self.given(principal, action, item, context);
         let explained = numbers.iter().filter_map(|number| {
             let rule = self.rule(*number)?;
             let known = verdict
@@ -100,13 +102,14 @@ impl Decider {
     /// What Cedar is given, and the same to be read.
     fn given(
         &self,
-        class: &Class<'_>,
+        principal: &Principal,
         action: Action,
         item: &Item<'_>,
         context: &Context<'_>,
     ) -> (Option<(Request, Entities)>, Value) {
+        let class = self.class(principal);
         let mut pairs = circumstances(context, &self.reads.circumstances);
-        let wanted = self.slice(class, action, item).into_iter().filter_map(|number| self.rule(number));
+        let wanted = self.slice(&class, action, item).into_iter().filter_map(|number| self.rule(number));
         let wanted = wanted.filter_map(|rule| rule.reads.arguments.as_ref()).fold(None, |all, wanted| {
             let mut all: Wanted = all.unwrap_or_default();
             all.join(wanted);
@@ -122,7 +125,9 @@ impl Decider {
                 values.and_then(|values| cedar_policy::RestrictedExpression::new_record(values).ok());
             pairs.extend(values.map(|values| ("arguments".to_owned(), values)));
         }
-        let (Ok(client), Ok(entity)) = (self.types.client(class), self.types.item(item)) else {
+        // People want to see the caller, and not what makes one like others.
+        let whole = Class::of(&Reads::whole_caller(), &self.claims, principal);
+        let (Ok(client), Ok(entity)) = (self.types.client(&whole), self.types.item(item)) else {
             return (None, Value::Null);
         };
         let (client_uid, item_uid) = (client.uid(), entity.uid());

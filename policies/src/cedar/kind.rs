@@ -11,6 +11,8 @@ use weir_protocol::{Span, json};
 const DEEPEST: usize = 8;
 /// Most elements of a list that a policy reads.
 const MOST_ELEMENTS: usize = 10_000;
+/// Most members of an object that a policy reads as a whole.
+const MOST_MEMBERS: usize = 256;
 
 /// A type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +149,7 @@ impl Record {
 
     /// Only what is wanted of it.
     pub(crate) fn narrowed(&self, wanted: &Wanted) -> Self {
-        let mut narrow = Self::default();
+        let mut narrow = Self { fields: BTreeMap::new(), rest: self.rest.clone().filter(|_| wanted.whole) };
         let named = wanted.fields.keys().cloned();
         let all = self.fields.keys().filter(|_| wanted.whole).cloned();
         for name in named.chain(all) {
@@ -185,6 +187,9 @@ impl Record {
     ) -> Result<Vec<(String, RestrictedExpression)>, Misfit> {
         let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         let object = Object::read(raw, Span::new(0, raw.len())).map_err(|_| Misfit(path.to_owned()))?;
+        if wanted.whole && object.fields().len() > MOST_MEMBERS {
+            return Err(Misfit(path.to_owned()));
+        }
         let guised = |name: &str| object.fields().iter().any(|field| is_guise(&field.name, name));
         let names: BTreeSet<&str> = match wanted.whole {
             true => object
@@ -302,7 +307,8 @@ fn decimal(raw: &str) -> Option<String> {
 
 /// Whether a key that is not `known` is the same to readers without regard to case.
 fn is_guise(key: &str, known: &str) -> bool {
-    json::is_guise(key, known) || (key != known && key.to_lowercase() == known.to_lowercase())
+    json::is_guise(key, known)
+        || (key != known && !known.is_ascii() && key.to_lowercase() == known.to_lowercase())
 }
 
 /// A string as Cedar writes it.

@@ -4,12 +4,18 @@ use super::decider::Decider;
 use super::kind::{Kind, Record};
 use super::load::{Rule, findings, named_resource};
 use super::schema;
+use super::wanted::Wanted;
 use crate::{Action, Item, ItemKind, PolicyProblem, Tool};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Most tools that a finding names.
 const MOST_NAMED: usize = 3;
+/// Most judgements that are kept.
+const MOST_JUDGED: usize = 20_000;
+
+/// What was found about a policy, by its id, and arguments of some types.
+pub(super) type Judgements = HashMap<(Arc<str>, String), Vec<PolicyProblem>>;
 
 /// The tools, by the names that clients see.
 #[derive(Debug, Default)]
@@ -96,11 +102,7 @@ impl Decider {
         }
         let mut told: BTreeMap<(usize, usize, String), (PolicyProblem, Vec<&str>)> = BTreeMap::new();
         for (record, names) in by_record.into_values() {
-            let Ok(schema) = schema::read(&self.claims, &record, &Record::of_prompt().narrowed(wanted))
-            else {
-                continue;
-            };
-            for problem in findings(schema, &[rule]).0 {
+            for problem in self.judged(rule, wanted, &record) {
                 let found = &problem.diagnostic;
                 let key = (found.line, found.column, found.message.clone());
                 told.entry(key).or_insert_with(|| (problem, Vec::new())).1.extend(names.iter().copied());
@@ -112,6 +114,23 @@ impl Decider {
             problem
         }));
         problems
+    }
+
+    /// What Cedar says of a policy and arguments of these types. Lists are fetched again and again, and rarely say anything
+    /// new, so it is kept.
+    fn judged(&self, rule: &Rule, wanted: &Wanted, record: &Record) -> Vec<PolicyProblem> {
+        let key = (rule.id.clone(), record.cedar());
+        if let Some(known) = self.judged.lock().get(&key) {
+            return known.clone();
+        }
+        let schema = schema::read(&self.claims, record, &Record::of_prompt().narrowed(wanted));
+        let found = schema.map(|schema| findings(schema, &[rule]).0).unwrap_or_default();
+        let mut judged = self.judged.lock();
+        if judged.len() >= MOST_JUDGED {
+            judged.clear();
+        }
+        judged.insert(key, found.clone());
+        found
     }
 
     /// Arguments that none of the tools has which the policy is about.

@@ -4,7 +4,7 @@ use super::index::Scope;
 use super::inference::Inference;
 use super::kind::Record;
 use super::possible::without_context;
-use super::reads::Reads;
+use super::reads::{Names, Reads};
 use super::source::{Piece, Place, parse_problems};
 use super::{expression, schema};
 use crate::PolicyProblem;
@@ -84,6 +84,10 @@ pub(crate) fn load(
                 message,
                 Some("give each an `@id` of its own".to_owned()),
             ));
+        }
+        if matches!(&rule.reads.subjects, Names::Some(names) if names.contains("")) {
+            // Callers whom no policy names go by no id.
+            problems.push(rule.place.problem(Some(&rule.id), 0, "no caller has an empty id", None));
         }
         if rule.reads.arguments.is_some() {
             let mut inference = Inference::new(claims);
@@ -200,7 +204,7 @@ fn validate(
     rules: &[Rule],
     claims: &BTreeMap<String, ClaimKind>,
     inferred: &[(usize, Record)],
-) -> Result<Findings, cedar_policy::CedarSchemaError> {
+) -> Result<Findings, Box<cedar_policy::CedarSchemaError>> {
     let plain = Record::default();
     let mut groups: HashMap<String, (Record, Vec<&Rule>)> = HashMap::new();
     for (number, rule) in rules.iter().enumerate() {

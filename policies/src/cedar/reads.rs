@@ -70,6 +70,19 @@ pub(crate) struct Reads {
 }
 
 impl Reads {
+    /// Everything of the caller.
+    pub(crate) fn whole_caller() -> Self {
+        Self {
+            groups: Names::All,
+            roles: Names::All,
+            scopes: Names::All,
+            subjects: Names::All,
+            claims: Names::All,
+            attributes: ["sub", "iss", "email", "client"].map(str::to_owned).into(),
+            ..Self::default()
+        }
+    }
+
     /// Those of a condition.
     pub(crate) fn of(&mut self, expression: &Value) {
         if let Some((variable, names)) = path(expression) {
@@ -142,7 +155,7 @@ impl Reads {
         match (variable, names) {
             ("principal", []) => {
                 // Somebody looks at the caller as a whole.
-                (self.groups, self.subjects) = (Names::All, Names::All);
+                self.join(&Self::whole_caller());
             }
             ("principal", [CLAIMS]) => self.claims = Names::All,
             ("principal", [CLAIMS, name, ..]) => self.claims.add([*name]),

@@ -27,8 +27,8 @@ pub(crate) fn read(
     claims: &BTreeMap<String, ClaimKind>,
     tool: &Record,
     prompt: &Record,
-) -> Result<Schema, cedar_policy::CedarSchemaError> {
-    Schema::from_str(&text(claims, tool, prompt))
+) -> Result<Schema, Box<cedar_policy::CedarSchemaError>> {
+    Ok(Schema::from_str(&text(claims, tool, prompt))?)
 }
 
 /// Claims that may be missing, each.

@@ -57,7 +57,7 @@ impl Shadow {
         tracing::info!(
             endpoint = self.endpoint,
             action = action.name(),
-            item = item.name,
+            item = super::brief(item.name),
             policies = by.join(", "),
             differences = number,
             "a call is {now} that the shadow policies would have {then}"

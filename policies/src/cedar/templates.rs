@@ -4,11 +4,12 @@
 //! is taken as what it says of the context: a `permit` could hold, and a `forbid` does not have to.
 
 use super::class::Class;
-use super::decider::{Decider, Verdict};
+use super::decider::Decider;
 use super::expression::{children, entities, is_variable, operand, operation, path, string};
 use super::index::{What, Who};
 use super::load::Rule;
 use super::possible::{Known, without};
+use super::verdict::Verdict;
 use crate::{Action, Item};
 use cedar_policy::{Context as Circumstances, Entities, Policy, PolicySet, Request};
 use serde_json::{Value, json};
@@ -135,7 +136,8 @@ fn like(fixed: &str, pattern: &Value) -> Known {
         elements.next();
     }
     let open = elements.peek().is_some();
-    if !head.starts_with(fixed) && !(open && fixed.starts_with(&head)) {
+    let fits = head.starts_with(fixed) || (open && fixed.starts_with(&head));
+    if !fits {
         return Known::As(false);
     }
     let anything = open && elements.all(|element| element.as_str() == Some("Wildcard"));

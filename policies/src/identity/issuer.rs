@@ -16,6 +16,9 @@ use weir_config::Issuer;
 /// For how long a token is good at least whose issuer says that it is and does not say until when.
 const SHORTEST: Duration = Duration::from_secs(60);
 
+/// How long a verified token is not verified again. Its key may be taken back before it ends.
+pub(crate) const REMEMBERED: Duration = Duration::from_secs(300);
+
 /// One issuer whose tokens are good, with its keys.
 #[derive(Debug)]
 pub(crate) struct Trusted {
@@ -94,7 +97,7 @@ impl Trusted {
             ask = self.provider.clock.steady().checked_add(every);
             asking.ask(mark, text).await?;
         }
-        let until = profiled.profile.until;
+        let until = profiled.profile.until.min(self.provider.clock.now().checked_add(REMEMBERED));
         Ok(Good { bound: profiled.bound, principal: self.holder(profiled, text), until, ask })
     }
 

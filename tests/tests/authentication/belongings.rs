@@ -228,3 +228,32 @@ fn the_same_name_at_another_issuer_is_another_caller() {
     assert_eq!(session.within(Request::post(PING)).send(&of(&second)).status, 404);
     assert_eq!(session.within(Request::post(PING)).send(&of(&first)).status, 200);
 }
+
+#[test]
+fn what_a_former_token_said_counts_no_more() {
+    let provider = Provider::start();
+    let watched = json!({"watched": peers::fixture("watched.py", &["legacy"])});
+    let mut config = config(watched, auth(&provider, json!({})));
+    let policy = r#"permit(principal, action, resource) when { principal.groups.contains("developers") };"#;
+    config["endpoints"]["main"]["policies"] = json!({"inline": policy});
+    let weir = Weir::serve(config);
+    let of = |account: &str, groups: Value, ttl: u64| {
+        let claims = json!({"groups": groups});
+        let request = json!({"account": account, "resource": crate::RESOURCE, "ttl": ttl, "claims": claims});
+        weir.endpoint().bearing(&provider.mint(request))
+    };
+    let alice = Legacy::new(of("alice", json!(["developers"]), 600));
+    let bob = Legacy::new(of("bob", json!(["developers"]), 600));
+    let asked = || -> Value { serde_json::from_str(bob.call("asked", json!({})).text()).expect("JSON") };
+    let _stream = alice.listen();
+    alice.ask("resources/subscribe", json!({"uri": "doc:///a"})).result();
+    assert_eq!(asked(), json!([["subscribe", "doc:///a"]]));
+    // She comes with a newer token, and is in no group any more.
+    let request = alice.within(Request::post(PING));
+    assert_eq!(request.send(&of("alice", json!([]), 3600)).status, 200);
+    let mut seen = Vec::new();
+    wait::until_true("her watch ends", || {
+        seen.extend(asked().as_array().cloned().unwrap_or_default());
+        seen.contains(&json!(["unsubscribe", "doc:///a"]))
+    });
+}

@@ -1,7 +1,6 @@
 //! Everybody who wants a grant that is not theirs.
 
 use super::*;
-use weir_tests::Request;
 
 /// What every attempt that goes nowhere leaves behind.
 fn nothing_came_of_it(bench: &Bench, account: &str) {

@@ -5,7 +5,9 @@ mod lasting;
 
 use serde_json::{Value, json};
 use weir_tests::http::Events;
-use weir_tests::{Answer, Browser, Endpoint, Legacy, Modern, Provider, Speak, Weir, peers, wait, weir};
+use weir_tests::{
+    Answer, Browser, Endpoint, Legacy, Modern, Provider, Request, Speak, Weir, peers, wait, weir,
+};
 
 /// The canonical URI of the endpoint before users.
 const RESOURCE: &str = "https://weir.test/mcp";
@@ -239,4 +241,35 @@ fn who_is_nobody_is_everybody_on_this_machine() {
     });
     assert!(arrived(&call(&client)));
     assert_eq!(provider.requests("/reg"), 1);
+}
+
+#[test]
+fn behind_a_public_address_weir_is_known_by_it() {
+    let provider = provider(json!({}));
+    let inner = protected(&provider);
+    let mut config = config(&provider, &inner, json!({}));
+    config["listener"]["public_url"] = json!("https://weir.test");
+    let outer = Weir::serve(config);
+    let get = |path: &str| Request::new("GET").header("host", "weir.test").send(&outer.endpoint().at(path));
+    let document = get("/connect/-/client.json").json();
+    assert_eq!(document["client_id"], "https://weir.test/connect/-/client.json");
+    assert_eq!(document["redirect_uris"], json!(["https://weir.test/connect/-/callback"]));
+    let first = get("/connect/main");
+    let location = first.header("location").unwrap_or_default();
+    assert!(first.status == 303 && location.starts_with(provider.issuer()), "{} {location}", first.status);
+    assert!(location.contains("redirect_uri=https%3A%2F%2Fweir.test%2Fconnect%2F-%2Flogin"), "{location}");
+    let cookie = first.header("set-cookie").unwrap_or_default();
+    assert!(cookie.starts_with("__Host-weir-connect="), "{cookie}");
+    for attribute in ["; Secure", "; HttpOnly", "; SameSite=Lax", "; Path=/;"] {
+        assert!(cookie.contains(attribute), "{attribute}: {cookie}");
+    }
+    // What a request says of hosts leads nobody elsewhere.
+    let lured = Request::new("GET")
+        .header("host", "weir.test")
+        .header("x-forwarded-host", "evil.test")
+        .header("forwarded", "host=evil.test")
+        .send(&outer.endpoint().at("/connect/main"));
+    assert!(!lured.header("location").unwrap_or_default().contains("evil.test"));
+    let strange = Request::new("GET").header("host", "evil.test").send(&outer.endpoint().at("/connect/main"));
+    assert_eq!(strange.status, 403);
 }

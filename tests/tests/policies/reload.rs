@@ -2,7 +2,7 @@
 
 use super::{ALICE, BOB, ERAS, clients, guarded, legacy, modern, seen};
 use serde_json::json;
-use weir_tests::{Modern, Speak, Weir, wait};
+use weir_tests::{Modern, Speak, Weir, peers, wait};
 
 const LOOK: &str = r#"permit(principal in Group::"readers", action, resource == Tool::"one_look");"#;
 const SPEND: &str = r#"permit(principal in Group::"readers", action, resource == Tool::"one_spend");"#;
@@ -85,5 +85,38 @@ fn shadow_policies_are_never_enforced() {
         assert_eq!(client.tool_names(), ["one_look"]);
         assert_eq!(client.call("one_look", json!({"path": "x"})).text(), "looked at x");
         assert_eq!(client.call("one_delete", json!({"path": "x"})).error(), -32602);
+    }
+}
+
+#[test]
+fn a_task_lasts_as_long_as_its_tool_may_be_called() {
+    const TASKS: &str = "io.modelcontextprotocol/tasks";
+    let config = |policies: &str| {
+        let mut config = guarded("modern", policies, json!({"conflicts": "none"}));
+        config["backends"]["one"] = peers::fixture("tasks.py", &["stdio"]);
+        config
+    };
+    let some = r#"permit(principal in Group::"readers", action, resource == Tool::"slow_compute")
+        when { context.arguments.seconds < 10 };"#;
+    let weir = Weir::serve(config(some));
+    let client = |key: &str| {
+        let capabilities = json!({"elicitation": {}, "extensions": {TASKS: {}}});
+        Modern::with_capabilities(weir.endpoint().bearing(key), capabilities)
+    };
+    let (alice, bob) = (client(ALICE), client(BOB));
+    assert_eq!(
+        alice.call("slow_compute", json!({"seconds": 10})).message["error"]["message"],
+        "unknown tool: slow_compute"
+    );
+    let made = alice.call("slow_compute", json!({"seconds": 1}));
+    let id = made.result()["taskId"].as_str().unwrap_or_else(|| panic!("{}", made.message)).to_owned();
+    let get = |client: &Modern| client.ask("tasks/get", json!({"taskId": id}));
+    assert_eq!(get(&alice).result()["taskId"], *id, "its arguments are not decided about again");
+    assert_eq!(get(&bob).message["error"]["message"], "unknown task");
+    weir.reconfigure(config(LOOK));
+    wait::until_true("the policies are taken", || alice.tool_names().is_empty());
+    for method in ["tasks/get", "tasks/cancel", "tasks/update"] {
+        let answer = alice.ask(method, json!({"taskId": id, "inputResponses": {}}));
+        assert_eq!(answer.message["error"]["message"], "unknown task", "{method}");
     }
 }

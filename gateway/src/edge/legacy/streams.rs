@@ -83,7 +83,7 @@ impl Standing<'_> {
     }
 
     fn subscribe(&self) -> Subscription {
-        let outlook = Outlook::now(self.core, self.session.endpoint, &self.session.principal);
+        let outlook = Outlook::now(self.core, self.session.endpoint, &self.session.principal());
         self.hub.subscribe(Some(outlook))
     }
 

@@ -2,6 +2,7 @@
 
 use super::idp::{Bench, ISSUER, Key};
 use crate::RejectionKind;
+use crate::identity::issuer::REMEMBERED;
 use crate::identity::keys::{LONGEST_AGE, REFRESH};
 use serde_json::json;
 use std::time::Duration;
@@ -37,6 +38,22 @@ async fn a_new_key_is_found_at_once_and_an_old_one_goes() {
     assert_eq!(bench.asked("/keys"), 2);
     let kind = bench.bearer(&again(&bench, &old, "old")).await.unwrap_err().kind;
     assert_eq!(kind, RejectionKind::Invalid);
+}
+
+#[tokio::test]
+async fn a_token_does_not_outlive_its_key_for_long() {
+    let (old, new) = (Key::p256(), Key::p256());
+    let bench = Bench::new(&[old.public("old")], |_| {});
+    let long = super::idp::with(bench.claims(), "exp", json!(bench.clock.seconds() + 100_000));
+    let token = old.token(r#"{"alg":"ES256","kid":"old"}"#, &long.to_string());
+    assert!(bench.bearer(&token).await.is_ok());
+    bench.publish(&[new.public("new")]);
+    bench.clock.pass(REFRESH);
+    // Whoever comes first has the keys fetched, and does not wait for them.
+    assert!(bench.bearer(&token).await.is_ok());
+    settle().await;
+    bench.clock.pass(REMEMBERED);
+    assert_eq!(bench.bearer(&token).await.unwrap_err().kind, RejectionKind::Invalid);
 }
 
 #[tokio::test]

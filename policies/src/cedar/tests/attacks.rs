@@ -102,6 +102,21 @@ fn a_group_is_not_what_is_named_like_it() {
     }
 }
 
+/// Callers whom no policy names go by the empty id.
+#[test]
+fn nobody_has_an_empty_id() {
+    for text in [
+        r#"permit(principal == Client::"", action, resource);"#,
+        r#"permit(principal, action, resource) when { principal in [Client::"", Group::"a"] };"#,
+    ] {
+        let problems = Policies::new(&spec(text), "main", &[]).unwrap_err();
+        assert!(problems[0].to_string().contains("empty id"), "{problems:?}");
+    }
+    let policies =
+        policies(r#"permit(principal, action, resource) when { [Client::""].contains(principal) };"#);
+    assert!(call(&policies, &caller("ada", &[]), &tool("github_a")).is_err());
+}
+
 /// `Principal`s are equal by issuer and subject: nothing may be kept by that alone.
 #[test]
 fn a_newer_token_is_judged_by_what_it_says() {
