@@ -259,7 +259,8 @@ mod tests {
         for status in [302, 307, 429, 500, 503] {
             assert!(matches!(refused(status, "{}"), CredentialError::Unavailable(_)), "{status}");
         }
-        let echo = format!(r#"{{"error":"invalid_grant","error_description":"no good: {}"}}"#, "eyJ0".repeat(50));
+        let echo =
+            format!(r#"{{"error":"invalid_grant","error_description":"no good: {}"}}"#, "eyJ0".repeat(50));
         assert!(refused(400, &echo).detail().unwrap().ends_with("no good: …"));
         let long = format!(r#"{{"error":"{}"}}"#, "e".repeat(100_000));
         assert!(refused(400, &long).detail().unwrap().len() < 2 * WORDS);
