@@ -23,7 +23,6 @@ pub use registration::{Client, Method as ClientMethod, document};
 
 use crate::flight::Flight;
 use crate::{BackendError, message};
-use bytes::Bytes;
 use challenge::union;
 use moka::sync::Cache;
 use parking_lot::Mutex;
@@ -257,7 +256,7 @@ impl Connector {
             .header(http::header::ACCEPT, "application/json, text/event-stream")
             .header(headers::PROTOCOL_VERSION, Revision::LATEST.as_str())
             .header(headers::METHOD, McpMethod::Discover.as_str())
-            .body(Bytes::from(body))
+            .body(body)
             .map_err(|_| OauthError::discovery("it cannot be asked"))?;
         // The operator chose this address; what it names is somebody else's choice.
         let reach = Reach { private: true, ca: self.ca.clone(), deadline: DEADLINE };

@@ -124,7 +124,9 @@ pub(super) fn metadata(redirect: &str, method: Method) -> Value {
 /// weir's document as a client whose id is the URL that it lies at.
 pub fn document(id: &str, redirect: &str) -> Value {
     let mut document = metadata(redirect, Method::None);
-    document["client_id"] = Value::from(id);
+    if let Some(members) = document.as_object_mut() {
+        members.insert("client_id".to_owned(), Value::from(id));
+    }
     document
 }
 

@@ -354,7 +354,7 @@ impl Visit<'_> {
     /// Tells a client that its user is done (2025-11-25 `client/elicitation` "Completion Notifications").
     fn tell(&self, session: u128, principal: &Principal, id: &str) {
         let session = self.core.sessions.find(session);
-        if let Some(session) = session.filter(|session| *session.principal() == *principal) {
+        if let Some(session) = session.filter(|session| session.principal().as_ref() == principal) {
             let id = String::from_utf8_lossy(&weir_protocol::json::string(id)).into_owned();
             let message = format!(
                 r#"{{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{{"elicitationId":{id}}}}}"#

@@ -5,6 +5,7 @@ use crate::stage::{
     ALICE, ALICE_DIGEST, ALL, LATE, MALLORY, RESOURCE, Stage, by, call, keys, plain, wait_for_lists,
 };
 use serde_json::json;
+use std::io::Read;
 use weir_tests::{Provider, Request};
 
 /// `alice:` and her key, as Basic writes them.
@@ -137,6 +138,14 @@ fn credentials_that_are_not_in_order_are_refused() {
         cases.push(case(method, open().header(method, "OPTIONS"), Fate::Challenged));
     }
     run(&stage, &cases, 70);
+    // More than any head may hold: refused before all of it is there, or the connection ends.
+    let before = stage.executed();
+    let mut connection = by(&"x".repeat(1 << 20), open()).begin(&to);
+    let mut answer = Vec::new();
+    let _ = connection.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert_eq!(stage.executed(), before);
     let log = stage.weir.log();
     for secret in [ALICE, LATE, MALLORY, &token[token.len() - 40..], BASIC] {
         assert!(!log.contains(secret), "a credential stands in the log");

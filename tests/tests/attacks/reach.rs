@@ -1,18 +1,24 @@
 //! Addresses that weir must not be led to: by an operator's slip, by a provider's answer, or by a token.
 
 use crate::attack::{Attack, Fate, attack, run};
-use crate::stage::{ALICE, ALL, RESOURCE, Stage, by, call, keys, wait_for_lists};
+use crate::stage::{ALICE, ALL, RESOURCE, Stage, by, call, keys, plain, wait_for_lists};
 use crate::trap::Trap;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use weir_tests::scripted::{Received, Reply};
-use weir_tests::{Scripted, weir};
+use weir_tests::{Request, Scripted, weir};
 
-/// The header and claims of an unsigned token whose issuer is `https://idp.test` and whose audience is the resource.
-const TOKEN: &str = concat!(
-    "eyJhbGciOiJSUzI1NiIsImtpZCI6ImsiLCJ0eXAiOiJhdCtqd3QifQ.",
-    "eyJpc3MiOiJodHRwczovL2lkcC50ZXN0IiwiYXVkIjoiaHR0cHM6Ly93ZWlyLnRlc3QvbWNwIiwic3ViIjoiYWxpY2UiLCJleHAiOjk5OTk5OTk5OTl9.",
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-);
+/// A call with a token of an issuer, with a signature that nobody made.
+fn open(issuer: &str) -> Request {
+    let header = json!({"alg": "RS256", "kid": "k", "typ": "at+jwt"});
+    let claims = json!({"iss": issuer, "aud": RESOURCE, "sub": "alice", "exp": 9_999_999_999_u64});
+    let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+    by(&format!("{header}.{claims}.{}", "A".repeat(342)), call("open", json!({})))
+}
+
+fn name(place: usize) -> String {
+    format!("https://idp{place}.test")
+}
 
 /// Spellings of addresses of this machine and its surroundings.
 fn hosts(port: u16) -> Vec<String> {
@@ -55,109 +61,103 @@ fn hosts(port: u16) -> Vec<String> {
     hosts.into_iter().map(|host| format!("https://{host}:{port}/jwks")).collect()
 }
 
+/// Which of these addresses of keys weir does not even let an operator write.
+fn refused(urls: &[String]) -> Vec<usize> {
+    let issuer = |(at, url): (usize, &String)| json!({"issuer": name(at), "jwks": url}).to_string();
+    let issuers: Vec<String> = urls.iter().enumerate().map(issuer).collect();
+    // Issuer 0 stands in the second line.
+    let auth = format!("{{\"resource\":\"{RESOURCE}\",\"issuers\":[\n{}\n]}}", issuers.join(",\n"));
+    let endpoints = format!("{{\"main\":{{\"path\":\"/mcp\",\"auth\":{auth}}}}}");
+    let text = format!("{{\"backends\":{{\"main\":{{\"command\":\"true\"}}}},\"endpoints\":{endpoints}}}");
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    let file = weir::write_config(directory.path(), &text);
+    let file = file.to_str().expect("a path");
+    let told = weir::run(&["check", file]);
+    let told = told.stdout + &told.stderr;
+    let line = |text: &str| text.strip_prefix(&format!("{file}:"))?.split(':').next()?.parse().ok();
+    told.lines().filter_map(line).filter(|line| *line > 1).map(|line: usize| line - 2).collect()
+}
+
+fn stage(issuers: Vec<Value>) -> Stage {
+    let stage = Stage::new(plain(json!({
+        "auth": {"resource": RESOURCE, "api_keys": keys(), "issuers": issuers},
+        "policies": {"inline": ALL},
+    })));
+    wait_for_lists(&stage.weir.endpoint(), ALICE);
+    stage
+}
+
 #[test]
 fn keys_are_not_fetched_from_within() {
     let trap = Trap::new();
-    let mut endpoints = json!({});
     let urls = hosts(trap.port);
-    let mut taken = Vec::new();
-    for (place, url) in urls.iter().enumerate() {
-        let endpoint = json!({
-            "path": format!("/at{place}"), "conflicts": "priority",
-            "auth": {"resource": RESOURCE, "api_keys": keys(), "issuers": [{"issuer": "https://idp.test", "jwks": url}]},
-            "policies": {"inline": ALL},
-        });
-        // What weir refuses to be told is not even tried.
-        let alone =
-            json!({"backends": {"main": {"url": "http://127.0.0.1:1/mcp"}}, "endpoints": {"at": endpoint}});
-        let directory = tempfile::tempdir().expect("a directory can be made");
-        let file = weir::write_config(directory.path(), &alone.to_string());
-        if weir::run(&["check", file.to_str().expect("a path")]).status.success() {
-            endpoints[format!("at{place}")] = endpoint;
-            taken.push((place, url));
-        }
-    }
-    assert!(taken.len() > 15, "most are well written: {taken:?}");
-    let stage = Stage::of(endpoints);
-    let to = |place: usize| stage.weir.endpoint().at(&format!("/at{place}"));
-    wait_for_lists(&to(taken[0].0), ALICE);
-    let mut cases: Vec<Attack> = taken
-        .iter()
-        .map(|(place, url)| {
-            attack(
-                format!("keys at {url}"),
-                &to(*place),
-                by(TOKEN, call("open", json!({}))),
-                Fate::Refused(503, None),
-            )
-        })
-        .collect();
-    cases.push(attack("a key", &to(taken[0].0), by(ALICE, call("open", json!({}))), Fate::Passes));
+    let refused = refused(&urls);
+    let taken = || urls.iter().enumerate().filter(|(at, _)| !refused.contains(at));
+    let stage = stage(taken().map(|(at, url)| json!({"issuer": name(at), "jwks": url})).collect());
+    let to = stage.weir.endpoint();
+    let unavailable = |(at, url): (usize, &String)| {
+        attack(format!("keys at {url}"), &to, open(&name(at)), Fate::Refused(503, None))
+    };
+    let mut cases: Vec<Attack> = taken().map(unavailable).collect();
+    cases.push(attack("a key", &to, by(ALICE, call("open", json!({}))), Fate::Passes));
     run(&stage, &cases, 15);
     assert_eq!(trap.count(), 0, "weir connected to where it must not");
 }
 
-/// An issuer whose metadata and keys are `answer`'s.
-fn issuer(answer: impl Fn(&Received, &mut Reply<'_>) + Send + Sync + 'static) -> Scripted {
-    Scripted::start(answer)
+/// A server that answers everything with a redirect.
+fn redirecting(status: u16, to: String) -> Scripted {
+    Scripted::start(move |_, reply| {
+        reply.raw(format!("HTTP/1.1 {status} X\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n"));
+    })
 }
 
-fn redirect(reply: &mut Reply<'_>, status: u16, to: &str) {
-    reply.raw(format!("HTTP/1.1 {status} X\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n"));
-}
-
-#[test]
-fn providers_lead_nowhere_else() {
-    let trap = Scripted::start(|_, reply| reply.json(r#"{"keys":[]}"#));
-    let mut endpoints = json!({});
-    let mut cases: Vec<(String, String, u16)> = Vec::new();
-    let mut servers = Vec::new();
-    let mut add = |name: String, server: Scripted, spec: Value, status: u16| {
-        let path = format!("/at{}", servers.len());
-        let mut spec = spec;
-        spec["issuer"] = json!("https://idp.test");
-        spec["private"] = json!(true);
-        endpoints[format!("at{}", servers.len())] = json!({
-            "path": path, "conflicts": "priority",
-            "auth": {"resource": RESOURCE, "api_keys": keys(), "issuers": [spec]},
-            "policies": {"inline": ALL},
-        });
-        cases.push((name, path, status));
-        servers.push(server);
-    };
-    for status in [301, 302, 303, 307, 308] {
-        let to = trap.url();
-        let server = issuer(move |_, reply| redirect(reply, status, &to));
-        let url = server.url();
-        add(format!("keys behind a {status}"), server, json!({"jwks": url}), 503);
-    }
+/// What providers answer that want weir to go on elsewhere, or to take what is no key, and what becomes of a token.
+fn answers(trap: &str) -> Vec<(String, Scripted, Fate)> {
+    let unavailable = || Fate::Refused(503, None);
+    let mut servers: Vec<(String, Scripted, Fate)> = [301, 302, 303, 307, 308]
+        .map(|status| {
+            (format!("keys behind a {status}"), redirecting(status, trap.to_owned()), unavailable())
+        })
+        .into();
     let bodies: [(&str, Vec<u8>); 5] = [
         ("keys that never end", vec![b' '; 4 << 20]),
         ("keys that are no JSON", b"<html>".to_vec()),
         ("a list of no keys", br#"{"keys":[]}"#.to_vec()),
         ("a shared secret", br#"{"keys":[{"kty":"oct","kid":"k","alg":"HS256","k":"AAAA"}]}"#.to_vec()),
         (
-            "a key of 512 bits",
+            "a key of 24 bits",
             br#"{"keys":[{"kty":"RSA","kid":"k","alg":"RS256","e":"AQAB","n":"AQAB"}]}"#.to_vec(),
         ),
     ];
-    for (name, body) in bodies {
-        let server = issuer(move |_, reply| reply.json(&body));
-        let url = server.url();
-        add(name.to_owned(), server, json!({"jwks": url}), 0);
-    }
-    let stage = Stage::of(endpoints);
-    let to = |path: &str| stage.weir.endpoint().at(path);
-    wait_for_lists(&to("/at0"), ALICE);
-    let mut attacks: Vec<Attack> = cases
+    servers.extend(bodies.into_iter().map(|(name, body)| {
+        (name.to_owned(), Scripted::start(move |_, reply| reply.json(&body)), Fate::Failed)
+    }));
+    servers
+}
+
+#[test]
+fn providers_lead_nowhere_else() {
+    let trap = Scripted::start(|_, reply| reply.json(r#"{"keys":[]}"#));
+    let servers = answers(&trap.url());
+    // Where keys are is told, or looked up in what the provider says of itself.
+    let told = |(at, (_, server, _)): (usize, &(String, Scripted, Fate))| json!({"issuer": name(at), "jwks": server.url(), "private": true});
+    let mut issuers: Vec<Value> = servers.iter().enumerate().map(told).collect();
+    let elsewhere = json!({"issuer": "https://evil.test", "jwks_uri": trap.url()}).to_string();
+    let leading = [redirecting(302, trap.url()), Scripted::start(move |_, reply| reply.json(&elsewhere))];
+    let lost = leading.each_ref().map(|server| server.url().trim_end_matches("/mcp").to_owned());
+    issuers.extend(lost.iter().map(|issuer| json!({"issuer": issuer, "private": true})));
+    let stage = stage(issuers);
+    let to = stage.weir.endpoint();
+    let mut cases: Vec<Attack> = servers
         .iter()
-        .map(|(name, path, status)| {
-            let fate = if *status == 0 { Fate::Failed } else { Fate::Refused(*status, None) };
-            attack(name, &to(path), by(TOKEN, call("open", json!({}))), fate)
-        })
+        .enumerate()
+        .map(|(at, (what, _, fate))| attack(what, &to, open(&name(at)), fate.clone()))
         .collect();
-    attacks.push(attack("a key", &to("/at0"), by(ALICE, call("open", json!({}))), Fate::Passes));
-    run(&stage, &attacks, 10);
+    cases.extend(lost.iter().zip(["a redirect", "another name"]).map(|(issuer, what)| {
+        attack(format!("metadata with {what}"), &to, open(issuer), Fate::Refused(503, None))
+    }));
+    cases.push(attack("a key", &to, by(ALICE, call("open", json!({}))), Fate::Passes));
+    run(&stage, &cases, 12);
     assert!(trap.received().is_empty(), "weir went where it was sent: {:?}", trap.received());
-    assert!(servers.iter().take(5).all(|server| !server.received().is_empty()), "the providers were asked");
+    assert!(servers.iter().all(|(_, server, _)| !server.received().is_empty()), "the providers were asked");
 }
