@@ -12,8 +12,7 @@ fn call(to: &Endpoint, headers: &[&str]) -> u16 {
     let open = json!({"name": "open", "arguments": {}});
     let exit = Process::run(&mut curl::request(&Modern::new(to.clone()), "tools/call", open, &options), "");
     let told = exit.stdout.rsplit_once('\n').and_then(|(_, told)| told.strip_suffix(" 2"));
-    told.and_then(|status| status.parse().ok())
-        .unwrap_or_else(|| panic!("{headers:?}: {exit:?}"))
+    told.and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{headers:?}: {exit:?}"))
 }
 
 #[test]
