@@ -22,14 +22,14 @@ pub(crate) use events::HttpEvents;
 
 use crate::changes::Announcer;
 use crate::credentials::{Credentials, Party};
-use crate::exchange::{Event, Exchange, Held};
+use crate::exchange::{Exchange, Held};
 use crate::inventory::Lists;
 use crate::message::Roots;
 use crate::pool::Pool;
 use crate::subscriptions::Subscriptions;
 use crate::{
-    Backend, BackendError, Call, Changes, Connector, Grants, IconError, Inventory, Message, Notice,
-    SessionKey, Subject, Subscribed, Transport, message,
+    Backend, BackendError, Call, Changes, Connector, Grants, IconError, Inventory, Notice, SessionKey,
+    Subject, Subscribed, Transport, message,
 };
 use async_trait::async_trait;
 use client::Client;
@@ -455,27 +455,6 @@ impl Backend for HttpBackend {
             listener.task.abort();
         }
         self.shared.sessions.close(&self.shared).await;
-    }
-}
-
-impl Attempt {
-    /// The response, whatever events come before it.
-    async fn into_message(self) -> Result<Message, BackendError> {
-        let outcome = match self {
-            Self::Done(outcome) => outcome,
-            Self::Unplaced(own) => own?,
-            Self::Stream(mut events) => loop {
-                if let Event::Outcome(outcome) = events.next().await? {
-                    break outcome;
-                }
-            },
-            Self::Pending(mut call) => loop {
-                if let Event::Outcome(outcome) = call.next().await? {
-                    break outcome;
-                }
-            },
-        };
-        Ok(outcome.into_message())
     }
 }
 

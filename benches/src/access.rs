@@ -172,7 +172,8 @@ async fn stop(weirs: Vec<Weir>, echo: Program) -> Result<(), BenchError> {
 /// all but one group, a fifth forbid what reaches out under some circumstances, and the rest permit single tools.
 fn policies(count: usize) -> String {
     let mut text = String::from(
-        "permit(principal in Group::\"engineering\", action, resource) when { resource.read_only };\n",
+        "permit(principal in Group::\"engineering\", action == Action::\"call_tool\", resource) \
+         when { resource.read_only };\n",
     );
     for index in 1..count {
         // Writing to a `String` cannot fail.

@@ -6,7 +6,7 @@ use crate::identity::claims::invalid;
 use crate::identity::credential::Credential;
 use crate::identity::issuer::{Refusal, Trusted};
 use crate::identity::token::{Token, looks_signed};
-use crate::identity::verdicts::{Good, Kind, Mark, Verdicts};
+use crate::identity::verdicts::{Good, Mark, Verdicts};
 use crate::{Clock, Evidence, Fetch, Principal, Rejection, RejectionKind, SystemClock};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -108,8 +108,8 @@ impl Authenticator {
         if self.anonymous.is_some() {
             return self.anonymous.clone();
         }
-        let credential = self.credential(evidence).ok()?;
-        self.recalled(&self.mark(&credential), evidence)
+        let (kind, bytes) = Credential::glance(evidence, self.takes_api_keys())?;
+        self.recalled(&self.verdicts.mark(kind, bytes), evidence)
     }
 
     /// Who calls.
@@ -120,8 +120,9 @@ impl Authenticator {
         if let Some(anonymous) = &self.anonymous {
             return Ok(anonymous.clone());
         }
-        let credential = self.credential(evidence)?;
-        let mark = self.mark(&credential);
+        let credential = Credential::of(evidence, self.takes_api_keys())?;
+        let (kind, bytes) = credential.bytes();
+        let mark = self.verdicts.mark(kind, bytes);
         if let Some(principal) = self.recalled(&mark, evidence) {
             return Ok(principal);
         }
@@ -180,18 +181,8 @@ impl Authenticator {
         }
     }
 
-    fn credential<'e>(&self, evidence: &Evidence<'e>) -> Result<Credential<'e>, Rejection> {
-        Credential::of(evidence, !self.auth.api_keys.is_empty())
-    }
-
-    fn mark(&self, credential: &Credential<'_>) -> Mark {
-        match credential {
-            Credential::Bearer(token) => self.verdicts.mark(Kind::Bearer, token.as_bytes()),
-            Credential::ApiKey(key) => self.verdicts.mark(Kind::ApiKey, key),
-            Credential::Certificate(certificate) => {
-                self.verdicts.mark(Kind::Certificate, &certificate.fingerprint)
-            }
-        }
+    fn takes_api_keys(&self) -> bool {
+        !self.auth.api_keys.is_empty()
     }
 
     fn recalled(&self, mark: &Mark, evidence: &Evidence<'_>) -> Option<Arc<Principal>> {

@@ -9,6 +9,7 @@ use super::session::UpstreamSession;
 use super::sse;
 use crate::credentials::Party;
 use crate::deadlines::Deadlines;
+use crate::exchange::Event;
 use crate::pending::PendingCall;
 use crate::{BackendError, Call, Message, Outcome, message};
 use bytes::Bytes;
@@ -34,6 +35,27 @@ pub(crate) enum Attempt {
     /// With a refusal whose words are those of servers that miss or do not know the session, which is no proof: a tool
     /// may have been run and have used the same words.
     Unplaced(Result<Outcome, BackendError>),
+}
+
+impl Attempt {
+    /// The response, whatever events come before it.
+    pub(super) async fn into_message(self) -> Result<Message, BackendError> {
+        let outcome = match self {
+            Self::Done(outcome) => outcome,
+            Self::Unplaced(own) => own?,
+            Self::Stream(mut events) => loop {
+                if let Event::Outcome(outcome) = events.next().await? {
+                    break outcome;
+                }
+            },
+            Self::Pending(mut call) => loop {
+                if let Event::Outcome(outcome) = call.next().await? {
+                    break outcome;
+                }
+            },
+        };
+        Ok(outcome.into_message())
+    }
 }
 
 /// Sends a modern request. Dropping the future, or the stream, closes the connection or resets its stream, which is what

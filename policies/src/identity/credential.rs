@@ -2,6 +2,7 @@
 
 use super::api_keys::PREFIX;
 use super::token::LONGEST;
+use super::verdicts::Kind;
 use crate::{ClientCertificate, Evidence, Rejection, RejectionKind};
 
 /// The one credential of a request.
@@ -33,12 +34,10 @@ impl<'e> Credential<'e> {
 
     /// What stands in `Authorization`, which must be a bearer's.
     fn of_authorization(value: &'e [u8]) -> Result<Self, Rejection> {
-        let (scheme, rest) = value.split_at_checked(6).unwrap_or((value, &[]));
-        if !scheme.eq_ignore_ascii_case(b"bearer") || rest.first().is_some_and(|byte| *byte != b' ') {
+        let Some(token) = bearer(value) else {
             let reason = "`Authorization` of a scheme that is not taken";
             return Err(Rejection::new(RejectionKind::Missing, reason));
-        }
-        let token = rest.trim_ascii();
+        };
         if token.len() > LONGEST {
             return Err(Rejection::new(RejectionKind::Invalid, "the token is longer than 16 KiB"));
         }
@@ -47,11 +46,45 @@ impl<'e> Credential<'e> {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
         match std::str::from_utf8(token) {
             Ok(text) if !letters.is_empty() && letters.iter().all(plain) => {
-                Ok(if text.starts_with(PREFIX) { Self::ApiKey(token) } else { Self::Bearer(text) })
+                Ok(if is_api_key(token) { Self::ApiKey(token) } else { Self::Bearer(text) })
             }
             _ => Err(malformed("`Authorization: Bearer` without a token")),
         }
     }
+
+    /// Its kind and its bytes.
+    pub(crate) fn bytes(&self) -> (Kind, &'e [u8]) {
+        match self {
+            Self::Bearer(token) => (Kind::Bearer, token.as_bytes()),
+            Self::ApiKey(key) => (Kind::ApiKey, key),
+            Self::Certificate(certificate) => (Kind::Certificate, &certificate.fingerprint),
+        }
+    }
+
+    /// Kind and bytes of what [`Self::of`] would find, without a look at every byte: enough to see whether just these were
+    /// found good before.
+    pub(crate) fn glance(evidence: &Evidence<'e>, api_keys: bool) -> Option<(Kind, &'e [u8])> {
+        match (evidence.authorization, evidence.api_key.filter(|_| api_keys), evidence.certificate) {
+            (Some(value), None, _) => {
+                let token = bearer(value).filter(|token| token.len() <= LONGEST)?;
+                Some((if is_api_key(token) { Kind::ApiKey } else { Kind::Bearer }, token))
+            }
+            (None, Some(key), _) => Some((Kind::ApiKey, key)),
+            (None, None, Some(certificate)) => Some((Kind::Certificate, &certificate.fingerprint)),
+            (Some(_), Some(_), _) | (None, None, None) => None,
+        }
+    }
+}
+
+/// What stands behind the scheme of a bearer.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(6).unwrap_or((value, &[]));
+    let bearer = scheme.eq_ignore_ascii_case(b"bearer") && rest.first().is_none_or(|byte| *byte == b' ');
+    bearer.then(|| rest.trim_ascii())
+}
+
+fn is_api_key(token: &[u8]) -> bool {
+    token.starts_with(PREFIX.as_bytes())
 }
 
 fn malformed(reason: &str) -> Rejection {

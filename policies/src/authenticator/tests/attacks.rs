@@ -342,3 +342,28 @@ proptest! {
         });
     }
 }
+
+proptest! {
+    /// Whatever is read as a token was written in the only way in which it can be, and says the same to a plain reader.
+    #[test]
+    fn what_is_read_has_one_spelling_and_one_meaning(
+        header in r#"\{"alg":"(ES256|none)"(,"(kid|typ|alg|crit|enc)":("a"|1|\[\]))?[ }]{1,2}"#,
+        claims in r#"\{("(a|b|\\u0061)":("x"|[0-9]{1,3}|-1e[0-9]|\[\{"c":1,"(c|d)":2\}\]|null),?){0,3}"?\}"#,
+        signature in "[A-Za-z0-9_=-]{0,6}",
+        padded in any::<bool>(),
+    ) {
+        let encode = |text: &str| if padded { URL_SAFE.encode(text) } else { URL_SAFE_NO_PAD.encode(text) };
+        let text = format!("{}.{}.{signature}", encode(&header), encode(&claims));
+        if let Ok(token) = Token::read(&text) {
+            for part in text.split('.') {
+                let bytes = URL_SAFE_NO_PAD.decode(part).unwrap();
+                prop_assert_eq!(URL_SAFE_NO_PAD.encode(bytes), part);
+            }
+            prop_assert_eq!(serde_json::from_str::<Value>(&claims).unwrap(), Value::Object(token.claims));
+            let head: Value = serde_json::from_str(&header).unwrap();
+            prop_assert_eq!(head["alg"].as_str(), Some(token.algorithm.as_str()));
+            prop_assert!(head.get("crit").is_none() && head.get("enc").is_none());
+            prop_assert_eq!(header.matches("\"alg\"").count(), 1);
+        }
+    }
+}
