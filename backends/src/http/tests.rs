@@ -8,6 +8,7 @@ mod server;
 mod sse;
 
 use super::*;
+use crate::Event;
 use crate::trial::{CLIENT, call, call_tool, retry};
 use server::{Answer, Request, Server, error, event_stream, json, refusal};
 
