@@ -48,6 +48,8 @@ impl Login {
         let mut url = Url::parse(resource).ok()?;
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{WELL_KNOWN}{path}"));
+        // RFC 9728 section 3.2: what has no value is left out.
+        let scopes = (!challenge.scopes.is_empty()).then_some(&challenge.scopes);
         let mut document = json!({
             "resource": resource,
             "authorization_servers": challenge.issuers,
