@@ -48,18 +48,16 @@ impl Login {
         let mut url = Url::parse(resource).ok()?;
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{WELL_KNOWN}{path}"));
-        // RFC 9728 section 3.2: what has no value is left out.
-        let scopes = (!challenge.scopes.is_empty()).then_some(&challenge.scopes);
-        let mut document = json!({
-            "resource": resource,
-            "authorization_servers": challenge.issuers,
-            "bearer_methods_supported": ["header"],
-            "resource_name": format!("weir: {name}"),
-        });
+        let mut document = serde_json::Map::new();
+        let mut say = |name: &str, value| document.insert(name.to_owned(), value);
+        say("resource", json!(resource));
+        say("authorization_servers", json!(challenge.issuers));
+        say("bearer_methods_supported", json!(["header"]));
+        say("resource_name", json!(format!("weir: {name}")));
         if !challenge.scopes.is_empty() {
-            document["scopes_supported"] = json!(challenge.scopes);
+            say("scopes_supported", json!(challenge.scopes));
         }
-        let document = document.to_string().into();
+        let document = serde_json::Value::Object(document).to_string().into();
         Some(Self { url: url.into(), path, scopes: challenge.scopes.clone(), document })
     }
 }

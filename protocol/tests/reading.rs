@@ -180,11 +180,12 @@ proptest! {
     ) {
         let codec = CursorCodec::default();
         let cursor = Cursor { list, generation, offset };
-        let mut text = codec.encode(cursor);
-        prop_assert_eq!(codec.decode(&text), Some(cursor));
-        prop_assert_eq!(CursorCodec::default().decode(&text), None);
+        let mut text = codec.encode(cursor, b"owner");
+        prop_assert_eq!(codec.decode(&text, b"owner"), Some(cursor));
+        prop_assert_eq!(codec.decode(&text, b"other"), None);
+        prop_assert_eq!(CursorCodec::default().decode(&text, b"owner"), None);
         let changed = text[at..=at] != letter;
         text.replace_range(at..=at, &letter);
-        prop_assert_eq!(codec.decode(&text).is_none(), changed);
+        prop_assert_eq!(codec.decode(&text, b"owner").is_none(), changed);
     }
 }
