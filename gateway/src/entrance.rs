@@ -54,8 +54,8 @@ impl Login {
             "bearer_methods_supported": ["header"],
             "resource_name": format!("weir: {name}"),
         });
-        if !challenge.scopes.is_empty() {
-            document["scopes_supported"] = json!(challenge.scopes);
+        if let Some(members) = document.as_object_mut().filter(|_| !challenge.scopes.is_empty()) {
+            members.insert("scopes_supported".to_owned(), json!(challenge.scopes));
         }
         let document = document.to_string().into();
         Some(Self { url: url.into(), path, scopes: challenge.scopes.clone(), document })
