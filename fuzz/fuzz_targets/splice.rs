@@ -8,8 +8,13 @@ use weir_fuzz::{Dice, Tree};
 use weir_protocol::{Envelope, Meta, Params, Splice, json, meta};
 
 /// What a hop declares of itself.
-const HOP: [&str; 5] =
-    [meta::PROTOCOL_VERSION, meta::CLIENT_CAPABILITIES, meta::CLIENT_INFO, meta::LOG_LEVEL, meta::RELATED_TASK];
+const HOP: [&str; 5] = [
+    meta::PROTOCOL_VERSION,
+    meta::CLIENT_CAPABILITIES,
+    meta::CLIENT_INFO,
+    meta::LOG_LEVEL,
+    meta::RELATED_TASK,
+];
 const SERVER_INFO: &str = r#"{"name":"weir"}"#;
 
 fuzz_target!(|body: &[u8]| {
