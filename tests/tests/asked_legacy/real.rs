@@ -23,7 +23,9 @@ fn check(report: &Report) {
     assert!(block(3).contains("sampled: Resource trigger-sampling-request context: hi"), "{}", block(3));
     for (step, method) in ["elicitation/create"; 3].into_iter().chain(["sampling/createMessage"]).enumerate()
     {
-        let asked = report.asked(step);
+        // Soon after its start the server asks for roots as well, during whichever call is under way then.
+        let asked: Vec<_> =
+            report.asked(step).into_iter().filter(|(method, _)| method != "roots/list").collect();
         assert_eq!(asked.iter().map(|(method, _)| method.as_str()).collect::<Vec<_>>(), [method]);
         let untouched = "Please provide inputs for the following fields:";
         assert!(method.starts_with("sampling") || asked[0].1 == untouched, "{asked:?}");

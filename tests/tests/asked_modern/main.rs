@@ -81,9 +81,11 @@ fn questions_at_once_are_asked_together() {
         "roots-3": {"roots": []},
         "unknown": 7,
     });
-    let done = client.ask("tools/call", retry(&params, &asked, responses));
-    let told = r#"[{"action":"decline"},{"content":{"text":"hi","type":"text"},"model":"none","role":"assistant"},{"roots":[]}]"#;
-    assert_eq!(done.text(), told);
+    let done = client.ask("tools/call", retry(&params, &asked, responses.clone()));
+    let told: serde_json::Value = serde_json::from_str(done.text()).expect("JSON");
+    let [declined, sampled, rooted] =
+        ["elicitation-1", "sampling-2", "roots-3"].map(|key| responses[key].clone());
+    assert_eq!(told, json!([declined, sampled, rooted]));
 }
 
 #[test]
