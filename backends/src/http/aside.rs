@@ -67,12 +67,8 @@ impl Drop for Beside {
         for refusal in self.waiting.refusals() {
             self.session.reply(refusal);
         }
-        let pending = &self.session.aside.pending;
-        if self.ended.load(Ordering::Relaxed) {
-            pending.answer(self.id, Err(BackendError::Stopping));
-        } else {
-            pending.remove(self.id);
-        }
+        let ended = self.ended.load(Ordering::Relaxed);
+        self.session.aside.pending.leave(self.id, &self.waiting, ended);
     }
 }
 
@@ -202,8 +198,8 @@ impl Aside {
             // It may tell there of the task.
             aside.listen(shared, session);
         }
-        let (capabilities, task) = (call.askable(), call.legacy_task());
-        let waiting = aside.pending.insert_call(id, progress, call.logs, capabilities, task);
+        let (capabilities, topic) = (call.askable(), call.topic());
+        let waiting = aside.pending.insert_call(id, progress, call.logs, capabilities, topic);
         let (session, ended) = (session.clone(), AtomicBool::new(false));
         Some(Arc::new(Beside { session, id, waiting: waiting.ok()?, ended }))
     }
