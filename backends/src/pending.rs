@@ -1,11 +1,15 @@
 //! Requests whose answers come on one stream with many others: the output of a child process, or a server's event stream.
 
+mod call;
 mod mailbox;
 mod tasks;
+mod waiter;
 
-use crate::deadlines::Deadlines;
+pub(crate) use call::{Debtor, PendingCall};
+pub(crate) use waiter::Topic;
+
 use crate::errand::TaskState;
-use crate::exchange::{Event, Message, Outcome};
+use crate::exchange::{Event, Message};
 use crate::{BackendError, SessionKey};
 use bytes::Bytes;
 use mailbox::Mailbox;
@@ -16,77 +20,11 @@ use std::time::Duration;
 use tasks::Tasks;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+use waiter::Waiter;
 use weir_protocol::{ClientCapabilities, Logs, Method};
 
 /// So many calls that were given up are known by their ids. Beyond that nobody can tell any more when the last has ended.
 const GIVEN_UP: usize = 64;
-
-#[derive(Debug)]
-struct Waiter {
-    mailbox: Arc<Mailbox>,
-    progress: bool,
-    logs: Logs,
-    /// It is a client's call, none of weir's own requests.
-    call: bool,
-    /// What its client can be asked.
-    capabilities: ClientCapabilities,
-    /// What it has to do with a legacy task.
-    topic: Option<Topic>,
-}
-
-/// What a call has to do with a task of a legacy server.
-#[derive(Debug, Clone)]
-pub(crate) enum Topic {
-    /// It is about the one of this id.
-    About(Arc<str>),
-    /// It asks for the result of the one of this id.
-    Result(Arc<str>),
-    /// It may become one of its client's.
-    Offered,
-    /// weir has it become one, and listens to what is said of that from then on.
-    Becoming,
-}
-
-impl Topic {
-    /// The id of the task, once there is one.
-    pub(crate) fn task(&self) -> Option<&Arc<str>> {
-        match self {
-            Self::About(task) | Self::Result(task) => Some(task),
-            Self::Offered | Self::Becoming => None,
-        }
-    }
-}
-
-impl Waiter {
-    /// Whoever waits for something of weir's own.
-    fn own() -> Self {
-        let (mailbox, capabilities) = (Arc::default(), ClientCapabilities::NONE);
-        Self { mailbox, progress: false, logs: Logs::Unwanted, call: false, capabilities, topic: None }
-    }
-
-    /// The task that it is about.
-    fn task(&self) -> Option<&Arc<str>> {
-        self.topic.as_ref().and_then(Topic::task)
-    }
-
-    /// Whether it is a client's call that what the server says without a task may belong to.
-    fn is_plain(&self) -> bool {
-        self.call && self.task().is_none()
-    }
-}
-
-/// Whoever owes the answer to a request.
-pub(crate) trait Debtor: std::fmt::Debug + Send + Sync {
-    /// Nobody waits for the answer to `id` any longer.
-    fn release(self: Arc<Self>, id: u64);
-
-    /// Sends the answer of the client of the call `id` to a request of its own. Where that does not reach it, the call has
-    /// failed: it would wait for good.
-    fn reply(self: Arc<Self>, id: u64, body: Bytes);
-
-    /// A call has become this task, and was given up before anybody read that.
-    fn end_task(self: Arc<Self>, id: Arc<str>);
-}
 
 /// All requests under way on one stream.
 #[derive(Debug)]
@@ -126,7 +64,8 @@ impl Open {
         {
             let Waiter { progress, logs, capabilities, .. } = *waiter;
             let topic = Some(Topic::About(state.id));
-            let follower = Waiter { mailbox: Arc::default(), progress, logs, call: true, capabilities, topic };
+            let follower =
+                Waiter { mailbox: Arc::default(), progress, logs, call: true, capabilities, topic };
             self.waiters.insert(id, follower);
         }
     }
@@ -475,72 +414,6 @@ impl Waiting {
             if let Err(answer) = self.0.next().await {
                 return answer;
             }
-        }
-    }
-}
-
-/// A client's call under way. Dropped before its end, it is cancelled.
-#[derive(Debug)]
-pub(crate) struct PendingCall {
-    debtor: Arc<dyn Debtor>,
-    id: u64,
-    waiting: Waiting,
-    deadlines: Deadlines,
-    /// An event that was taken and put back.
-    first: Option<Event>,
-    ended: bool,
-}
-
-impl PendingCall {
-    pub(crate) fn new(debtor: Arc<dyn Debtor>, id: u64, waiting: Waiting, deadlines: Deadlines) -> Self {
-        Self { debtor, id, waiting, deadlines, first: None, ended: false }
-    }
-
-    /// Puts an event back: it is the next one again.
-    pub(crate) fn put_back(&mut self, event: Event) {
-        self.first = Some(event);
-    }
-
-    /// Sends the answer of the call's client to a request of the server, where that waits for one.
-    pub(crate) fn reply(&mut self, body: Bytes) {
-        if self.waiting.0.settle(&body) {
-            self.deadlines.answered();
-            self.debtor.clone().reply(self.id, body);
-        }
-    }
-
-    /// The next event of the call. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Result<Event, BackendError> {
-        if let Some(event) = self.first.take() {
-            return Ok(event);
-        }
-        match self.deadlines.watch(self.waiting.0.next()).await? {
-            Ok(event) => {
-                self.deadlines.heard(&event);
-                Ok(event)
-            }
-            Err(answer) => {
-                self.ended = true;
-                answer.and_then(Outcome::of).map(Event::Outcome)
-            }
-        }
-    }
-}
-
-impl Drop for PendingCall {
-    fn drop(&mut self) {
-        // Before the cancellation: what the server still says of the call then shows that it has ended.
-        for refusal in self.waiting.0.refusals() {
-            self.debtor.clone().reply(self.id, refusal);
-        }
-        if !self.ended {
-            if let Some(Ok(answer)) = self.waiting.0.unread()
-                && answer.is_task()
-                && let Some(state) = TaskState::begun(&answer)
-            {
-                self.debtor.clone().end_task(state.id);
-            }
-            self.debtor.clone().release(self.id);
         }
     }
 }

@@ -149,7 +149,10 @@ impl Aside {
     /// A request of the server came on the session's stream. One that no call's client can be asked is answered here.
     pub(crate) fn take(shared: &Shared, session: &Arc<UpstreamSession>, message: Message) {
         let aside = &session.aside;
-        if matches!(message.envelope.method(&message.body), Method::Elicit | Method::CreateMessage) {
+        // What names a task says whose it is.
+        if matches!(message.envelope.method(&message.body), Method::Elicit | Method::CreateMessage)
+            && message.related_task().is_none()
+        {
             shared.asks_aside.store(true, Ordering::Relaxed);
         }
         let left = match session.answers_for_all(&message) {
@@ -161,13 +164,14 @@ impl Aside {
         }
     }
 
-    /// A notification came on the session's stream. Where clients share the session, nobody can tell whose log it is.
+    /// A notification came on the session's stream. Where clients share the session, nobody can tell whose log
+    /// it is that names no task.
     fn note(shared: &Shared, session: &UpstreamSession, message: Message) {
         let aside = &session.aside;
         match (message.envelope.method(&message.body), aside.client) {
             (Method::Progress, _) => session.progress(message),
-            (Method::Message, SessionKey::Client(_)) => {
-                shared.subscriptions.log(&aside.pending, aside.client, message);
+            (Method::Message, key) if key != SessionKey::Shared || message.related_task().is_some() => {
+                shared.subscriptions.log(&aside.pending, key, message);
             }
             _ => session.announce(message),
         }

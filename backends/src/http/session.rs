@@ -2,8 +2,8 @@
 
 use super::Shared;
 use super::aside::Aside;
-use super::lasting::Lasting;
 use super::client::{Incoming, Outgoing, Verb};
+use super::lasting::Lasting;
 use super::post;
 use super::sse::{self, Failure, Line};
 use crate::credentials::{Mark, Party};

@@ -281,5 +281,12 @@ mod tests {
         assert_eq!(about.restored(answer(&id)).unwrap().body, answer("inner").body);
         let bare = message(r#""id":1,"result":{"_meta":{}}"#).body;
         assert_eq!(about.restored(answer("inner")).unwrap().body, bare, "no client knows that id");
+        // Where no task is known, the server's id is nobody's to read or to write.
+        let call = ids(&seal);
+        assert_eq!(call.restored(answer("inner")).unwrap().body, bare);
+        let bare = message(r#""method":"notifications/message","params":{"_meta":{"a":1}}"#).body;
+        for event in [call.related(Event::Log(log("inner"))), unrelated(Event::Log(log("inner")))] {
+            assert!(matches!(event, Ok(Event::Log(told)) if told.body == bare));
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{Failure, opening};
 use crate::credentials::Party;
+use crate::errand::{TaskState, members};
 use crate::http::Shared;
 use crate::http::client::{Body, Media, Outgoing, Verb};
-use crate::errand::{TaskState, members};
 use crate::pending::Pending;
 use crate::{BackendError, Message, SessionKey, message, oversize};
 use bytes::Bytes;
