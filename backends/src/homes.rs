@@ -51,9 +51,12 @@ impl<T> Homes<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Owners(Mutex<Owned>);
 
+/// A task, and where it lives.
+type Begun = (Weak<dyn Home>, Arc<str>);
+
 #[derive(Debug, Default)]
 struct Owned {
-    of: HashMap<SessionKey, VecDeque<(Weak<dyn Home>, Arc<str>)>>,
+    of: HashMap<SessionKey, VecDeque<Begun>>,
     /// A late call of theirs may still become a task.
     departed: Departed,
 }
