@@ -1,6 +1,7 @@
 //! The seam: what the core asks of any backend.
 
 use crate::http::HttpBackend;
+use crate::pending::Topic;
 use crate::stdio::StdioBackend;
 use crate::{
     BackendError, Changes, Connector, Exchange, Grants, IconError, Inventory, Notice, Subject, Subscribed,
@@ -9,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderValue;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, watch};
 use weir_config::Transport;
@@ -71,8 +73,9 @@ pub enum Augment {
     No,
     /// The client asks for it, and for what comes of it later.
     Client,
-    /// weir asks for it, and the client, which knows nothing of a task, gets what comes of it.
-    Gateway,
+    /// weir asks for it, and the client, which knows nothing of a task, gets what comes of it. The server is asked to keep the
+    /// task for so long.
+    Gateway(Duration),
 }
 
 /// The answers to what a modern backend asked for (2026-07-28 `basic/patterns/mrtr`).
@@ -101,6 +104,19 @@ impl Call {
     /// The legacy task that it is about, by the id that the backend knows.
     pub(crate) fn legacy_task(&self) -> Option<Arc<str>> {
         self.target.clone().filter(|_| self.home.is_some())
+    }
+
+    /// What it has to do with a legacy task, for whoever hears what is said of that.
+    pub(crate) fn topic(&self) -> Option<Topic> {
+        match (self.legacy_task(), self.method) {
+            (Some(task), Method::TasksResult) => Some(Topic::Result(task)),
+            (Some(task), _) => Some(Topic::About(task)),
+            (None, _) => match self.augment {
+                Augment::No => None,
+                Augment::Client => Some(Topic::Offered),
+                Augment::Gateway(_) => Some(Topic::Becoming),
+            },
+        }
     }
 
     /// Whether a server of `era` may be sent it.

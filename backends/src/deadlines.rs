@@ -39,7 +39,7 @@ impl Deadlines {
     /// of the whole.
     pub(crate) fn of(call: &Call, timeouts: &BackendTimeouts) -> Self {
         match (call.method, call.augment) {
-            (Method::TasksResult, Augment::Gateway) => Self::endless(),
+            (Method::TasksResult, Augment::Gateway(_)) => Self::endless(),
             _ => Self::start(timeouts),
         }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
-use weir_protocol::{Envelope, Kind, Meta, Method, ResultType, Span, json};
+use weir_protocol::{Envelope, Kind, Meta, Method, ResultType, Span, Splice, json};
 
 /// A message of a backend, as it came.
 #[derive(Debug, Clone)]
@@ -51,14 +51,36 @@ impl Message {
 
     /// What weir reads of `_meta`, be it that of a request, of a notification or of a result.
     pub fn meta(&self) -> Option<Meta> {
+        Meta::parse(&self.body, self.metadata()?).ok()
+    }
+
+    /// Where `_meta` stands.
+    fn metadata(&self) -> Option<Span> {
         let params = self.envelope.params.as_ref().and_then(|params| params.meta);
-        let result = || Some(self.envelope.result.as_ref()?.meta?.value);
-        Meta::parse(&self.body, params.or_else(result)?).ok()
+        params.or_else(|| Some(self.envelope.result.as_ref()?.meta?.value))
     }
 
     /// The id of the legacy task that it says to belong to (2025-11-25 `basic/utilities/tasks` "Related Task Metadata").
     pub fn related_task(&self) -> Option<Cow<'_, str>> {
         json::as_str(self.meta()?.related_task(&self.body)?.of(&self.body))
+    }
+
+    /// The message without a word of which legacy task it belongs to: whoever reads it does not know the task by that id.
+    ///
+    /// # Errors
+    /// It is no message any more.
+    pub fn unrelated(self) -> Result<Self, BackendError> {
+        // Most metadata says nothing of a task, and need not be read for that.
+        let may_say = |text: &str| text.contains("related-task") || text.contains('\\');
+        let Some(meta) = self.metadata().filter(|span| may_say(span.text(&self.body))) else {
+            return Ok(self);
+        };
+        let Some(meta) = Meta::parse(&self.body, meta).ok().filter(Meta::is_related) else {
+            return Ok(self);
+        };
+        let mut splice = Splice::new(&self.body);
+        meta.strip_related(&mut splice, &self.body);
+        Self::parse(splice.finish())
     }
 
     /// The raw id of the request that this notification cancels; `None` on any other message.
@@ -153,14 +175,23 @@ impl Outcome {
 #[derive(Debug)]
 pub struct Exchange {
     source: Source,
-    /// Where the legacy task lives that the call is about, or is to become.
-    home: Option<Arc<dyn Home>>,
-    /// For a call that is to become a task.
-    becoming: Option<Becoming>,
+    /// What the call has to do with a legacy task, and where that lives.
+    task: Option<(Arc<dyn Home>, Part)>,
     /// Frees the backend's place for this call when the exchange ends.
     _place: Option<OwnedSemaphorePermit>,
     /// What the call has to itself; freed behind the source, which still says how the call ended.
     _held: Option<Box<dyn Held>>,
+}
+
+/// What a call has to do with a task of a legacy server.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// It is to become one of its client's.
+    Becoming(Becoming),
+    /// It is about the one of this id.
+    About(Arc<str>, Method),
+    /// It becomes one, or asks for the result of one, which somebody else sees to.
+    Watched,
 }
 
 /// What a call has to itself until it ends.
@@ -180,7 +211,7 @@ enum Source {
 
 impl Exchange {
     fn new(source: Source) -> Self {
-        Self { source, home: None, becoming: None, _place: None, _held: None }
+        Self { source, task: None, _place: None, _held: None }
     }
 
     /// The exchange, with the place that its call takes among those of the backend.
@@ -206,9 +237,14 @@ impl Exchange {
         Self::new(Source::Errand(errand)).placed(place)
     }
 
-    /// The exchange, whose call is about a task at `home`, or is `becoming` one that lives there.
-    pub(crate) fn at(self, home: Arc<dyn Home>, becoming: Option<Becoming>) -> Self {
-        Self { home: Some(home), becoming, ..self }
+    /// The exchange, whose call has this `part` in a task that lives at `home`.
+    pub(crate) fn at(self, home: Arc<dyn Home>, part: Part) -> Self {
+        Self { task: Some((home, part)), ..self }
+    }
+
+    /// Whether what it brings is taken in before it is fetched here, as far as it says how a task is.
+    fn is_heard(&self) -> bool {
+        matches!(self.source, Source::Pending(_) | Source::Errand(_))
     }
 
     /// The exchange, with what its call has to itself.
@@ -245,18 +281,38 @@ impl Exchange {
             // Boxed, so that what is rare does not make the future of every call larger.
             Source::Errand(errand) => Box::pin(errand.next()).await,
         };
-        let (Some(home), Ok(Event::Outcome(Outcome::Complete(message)))) = (&self.home, &next) else {
-            return next;
+        match next {
+            Ok(Event::Outcome(outcome)) => self.ended(outcome).map(Event::Outcome),
+            next => next,
+        }
+    }
+
+    /// What the end of the call means for a task.
+    fn ended(&self, outcome: Outcome) -> Result<Outcome, BackendError> {
+        let Some((home, part)) = &self.task else {
+            return match &outcome {
+                Outcome::Complete(message) if message.is_task() && TaskState::begun(message).is_some() => {
+                    Err(BackendError::Protocol("it made a task that nobody asked for".to_owned()))
+                }
+                _ => Ok(outcome),
+            };
         };
-        home.pending().hear_of_task(message);
-        match (&self.becoming, next) {
-            (Some(becoming), Ok(Event::Outcome(Outcome::Complete(message)))) if message.is_task() => {
+        if !self.is_heard() {
+            match part {
+                Part::About(task, method) => {
+                    home.pending().hear_about(task, outcome.message(), *method == Method::TasksResult);
+                }
+                Part::Becoming(_) | Part::Watched => home.pending().hear_of_task(outcome.message()),
+            }
+        }
+        match (part, outcome) {
+            (Part::Becoming(becoming), Outcome::Complete(message)) if message.is_task() => {
                 if let Some(state) = TaskState::begun(&message) {
                     becoming.begun(home, state.id);
                 }
-                Ok(Event::Outcome(Outcome::Begun(message, becoming.number)))
+                Ok(Outcome::Begun(message, becoming.number))
             }
-            (_, next) => next,
+            (_, outcome) => Ok(outcome),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! carry in their ids.
 
 use crate::SessionKey;
+use crate::departed::Departed;
 use crate::errand::Home;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -48,24 +49,43 @@ impl<T> Homes<T> {
 /// Which tasks client sessions have begun where they share a process or an upstream session: nobody reaches them any more once
 /// their session has ended.
 #[derive(Debug, Default)]
-pub(crate) struct Owners(Mutex<HashMap<SessionKey, VecDeque<Owned>>>);
+pub(crate) struct Owners(Mutex<Owned>);
 
-type Owned = (Weak<dyn Home>, Arc<str>);
+/// A task, and where it lives.
+type Begun = (Weak<dyn Home>, Arc<str>);
+
+#[derive(Debug, Default)]
+struct Owned {
+    of: HashMap<SessionKey, VecDeque<Begun>>,
+    /// A late call of theirs may still become a task.
+    departed: Departed,
+}
 
 impl Owners {
+    /// A task was begun. Whose session has ended meanwhile does not need it any more.
     fn add(&self, session: SessionKey, home: &Arc<dyn Home>, id: Arc<str>) {
-        let mut owners = self.0.lock();
-        let owned = owners.entry(session).or_default();
-        owned.push_back((Arc::downgrade(home), id));
-        if owned.len() > MOST {
-            owned.pop_front();
+        {
+            let mut owned = self.0.lock();
+            if !owned.departed.contains(session) {
+                let own = owned.of.entry(session).or_default();
+                own.push_back((Arc::downgrade(home), id));
+                if own.len() > MOST {
+                    own.pop_front();
+                }
+                return;
+            }
         }
+        home.clone().end_task(id);
     }
 
     /// A client session has ended: its tasks that are under way are ended too.
     pub(crate) fn end(&self, session: SessionKey) {
-        let owned = self.0.lock().remove(&session).unwrap_or_default();
-        for (home, id) in owned {
+        let own = {
+            let mut owned = self.0.lock();
+            owned.departed.add(session);
+            owned.of.remove(&session).unwrap_or_default()
+        };
+        for (home, id) in own {
             if let Some(home) = home.upgrade().filter(|home| home.pending().has_task(&id)) {
                 home.end_task(id);
             }

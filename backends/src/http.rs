@@ -8,6 +8,7 @@ mod era;
 mod events;
 mod icon;
 mod lasting;
+mod late;
 mod listen;
 mod lister;
 mod mirroring;
@@ -76,6 +77,8 @@ pub(crate) struct Shared {
     owners: Arc<Owners>,
     /// Places for sessions that are being ended.
     endings: Semaphore,
+    /// Places for answers that come too late for their calls.
+    late: Semaphore,
     /// Places for answers to the server's own requests.
     replies: Arc<Semaphore>,
     /// What it is told of roots where no client says which.
@@ -179,6 +182,7 @@ impl HttpBackend {
             homes: Homes::default(),
             owners: Arc::default(),
             endings: Semaphore::new(session::ENDINGS),
+            late: Semaphore::new(late::PLACES),
             replies: Arc::new(Semaphore::new(session::REPLIES)),
             roots: Roots::new(&spec.roots),
             streams: Arc::new(Semaphore::new(spec.limits.calls)),
@@ -362,7 +366,7 @@ impl Backend for HttpBackend {
         call.suits(era)?;
         let party = self.shared.credentials.party(permit.principal());
         if let Some(home) = call.home {
-            return Lasting::find(&self.shared, home)?.call(&call, place, &party).await;
+            return Lasting::find(&self.shared, home, &party)?.call(&call, place, &party).await;
         }
         let (key, held) = self.key(&call, &party, era).await?;
         let (begun, mut used) = (Instant::now(), None);
@@ -464,9 +468,9 @@ impl Backend for HttpBackend {
             for session in self.shared.sessions.take_for_good(key) {
                 self.shared.end(session);
             }
-        } else {
-            self.shared.owners.end(key);
         }
+        // A server without sessions serves everybody in one, whatever the scope.
+        self.shared.owners.end(key);
     }
 
     async fn close(&self) {

@@ -2,15 +2,10 @@
 
 use crate::{Augment, Call, Input, Message, SessionKey};
 use bytes::Bytes;
-use std::time::Duration;
 use weir_protocol::object::Object;
 use weir_protocol::{
     ClientCapabilities, Era, Logs, Method, Params, Revision, Span, Splice, code, json, meta,
 };
-
-/// How long a server is asked to keep a task of weir's own. Whoever is asked something meanwhile may take long, and a task
-/// that is forgotten somewhere is not to stay.
-const RETENTION: Duration = Duration::from_secs(86_400);
 
 /// What weir says of itself to backends.
 pub(crate) const CLIENT_INFO: &str =
@@ -93,7 +88,7 @@ pub(crate) fn of_call(call: &Call, id: u64, era: Era) -> Bytes {
 /// the backend's own again. Where there are none, what the client wrote is taken out: it was for weir.
 fn put_input(splice: &mut Splice<'_>, body: &[u8], params: &Params, input: Option<&Input>, augment: Augment) {
     if input.is_none()
-        && augment != Augment::Gateway
+        && !matches!(augment, Augment::Gateway(_))
         && params.input_responses.is_none()
         && params.request_state.is_none()
         && params.task.is_none()
@@ -106,7 +101,7 @@ fn put_input(splice: &mut Splice<'_>, body: &[u8], params: &Params, input: Optio
         // weir offers no task to this client, so that asking for one means nothing (2025-11-25 `basic/utilities/tasks`).
         Augment::No => None,
         Augment::Client => params.task.map(|span| Bytes::copy_from_slice(span.of(body))),
-        Augment::Gateway => Some(Bytes::from(format!(r#"{{"ttl":{}}}"#, RETENTION.as_millis()))),
+        Augment::Gateway(kept) => Some(Bytes::from(format!(r#"{{"ttl":{}}}"#, kept.as_millis()))),
     };
     for (key, present, wanted) in [
         ("inputResponses", params.input_responses, responses.and_then(Option::as_ref)),

@@ -1,10 +1,15 @@
 //! Requests whose answers come on one stream with many others: the output of a child process, or a server's event stream.
 
+mod call;
 mod mailbox;
 mod tasks;
+mod waiter;
 
-use crate::deadlines::Deadlines;
-use crate::exchange::{Event, Message, Outcome};
+pub(crate) use call::{Debtor, PendingCall};
+pub(crate) use waiter::Topic;
+
+use crate::errand::TaskState;
+use crate::exchange::{Event, Message};
 use crate::{BackendError, SessionKey};
 use bytes::Bytes;
 use mailbox::Mailbox;
@@ -15,46 +20,11 @@ use std::time::Duration;
 use tasks::Tasks;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+use waiter::Waiter;
 use weir_protocol::{ClientCapabilities, Logs, Method};
 
 /// So many calls that were given up are known by their ids. Beyond that nobody can tell any more when the last has ended.
 const GIVEN_UP: usize = 64;
-
-#[derive(Debug)]
-struct Waiter {
-    mailbox: Arc<Mailbox>,
-    progress: bool,
-    logs: Logs,
-    /// It is a client's call, none of weir's own requests.
-    call: bool,
-    /// What its client can be asked.
-    capabilities: ClientCapabilities,
-    /// The legacy task that it is about.
-    task: Option<Arc<str>>,
-}
-
-impl Waiter {
-    /// Whoever waits for something of weir's own.
-    fn own(progress: bool) -> Self {
-        let (mailbox, capabilities) = (Arc::default(), ClientCapabilities::NONE);
-        Self { mailbox, progress, logs: Logs::Unwanted, call: false, capabilities, task: None }
-    }
-
-    /// Whether it is a client's call that what the server says without a task may belong to.
-    fn is_plain(&self) -> bool {
-        self.call && self.task.is_none()
-    }
-}
-
-/// Whoever owes the answer to a request.
-pub(crate) trait Debtor: std::fmt::Debug + Send + Sync {
-    /// Nobody waits for the answer to `id` any longer.
-    fn release(self: Arc<Self>, id: u64);
-
-    /// Sends the answer of the client of the call `id` to a request of its own. Where that does not reach it, the call has
-    /// failed: it would wait for good.
-    fn reply(self: Arc<Self>, id: u64, body: Bytes);
-}
 
 /// All requests under way on one stream.
 #[derive(Debug)]
@@ -78,6 +48,26 @@ impl Open {
     /// Whether the server may still be busy with something that nobody waits for, so that what it says may belong to that.
     fn is_in_doubt(&self) -> bool {
         self.given_up.is_any() || self.tasks.is_any()
+    }
+
+    /// The answer to `id` is `message`, for which `waiter` waits.
+    fn answered(&mut self, id: u64, waiter: Option<&Waiter>, message: &Message) {
+        match waiter.and_then(|waiter| waiter.topic.as_ref()) {
+            Some(Topic::About(task)) => self.tasks.hear_about(task, message, false),
+            Some(Topic::Result(task)) => self.tasks.hear_about(task, message, true),
+            Some(Topic::Offered | Topic::Becoming) | None => self.tasks.hear(message),
+        }
+        // What is said of the task may follow at once.
+        if let Some(waiter) = waiter.filter(|waiter| matches!(waiter.topic, Some(Topic::Becoming)))
+            && message.is_task()
+            && let Some(state) = TaskState::begun(message)
+        {
+            let Waiter { progress, logs, capabilities, .. } = *waiter;
+            let topic = Some(Topic::About(state.id));
+            let follower =
+                Waiter { mailbox: Arc::default(), progress, logs, call: true, capabilities, topic };
+            self.waiters.insert(id, follower);
+        }
     }
 }
 
@@ -123,19 +113,31 @@ impl Pending {
     /// # Errors
     /// The stream has ended.
     pub(crate) fn insert(&self, id: u64) -> Result<Waiting, BackendError> {
-        self.wait(id, Waiter::own(false))
+        self.wait(id, Waiter::own())
     }
 
-    /// Waits for the progress of the call `id`, which was answered already: it goes on as a task.
+    /// Waits for whatever is said of `task`, which the call `id` has become, until that is [removed](Self::remove).
     ///
     /// # Errors
     /// The stream has ended.
-    pub(crate) fn insert_progress(&self, id: u64) -> Result<Waiting, BackendError> {
-        self.wait(id, Waiter::own(true))
+    pub(crate) fn follow(
+        &self,
+        id: u64,
+        progress: bool,
+        logs: Logs,
+        capabilities: ClientCapabilities,
+        task: Arc<str>,
+    ) -> Result<Waiting, BackendError> {
+        if let Ok(open) = self.open.lock().as_ref()
+            && let Some(waiter) = open.waiters.get(&id)
+            && waiter.task() == Some(&task)
+        {
+            return Ok(Waiting(waiter.mailbox.clone()));
+        }
+        self.insert_call(id, progress, logs, capabilities, Some(Topic::About(task)))
     }
 
-    /// Waits for the answer to `id`, a client's call, and for its progress and its log where these are wanted. `task` is the
-    /// legacy task that it is about, where it is about one.
+    /// Waits for the answer to `id`, a client's call, and for its progress and its log where these are wanted.
     ///
     /// # Errors
     /// The stream has ended.
@@ -145,9 +147,9 @@ impl Pending {
         progress: bool,
         logs: Logs,
         capabilities: ClientCapabilities,
-        task: Option<Arc<str>>,
+        topic: Option<Topic>,
     ) -> Result<Waiting, BackendError> {
-        self.wait(id, Waiter { mailbox: Arc::default(), progress, logs, call: true, capabilities, task })
+        self.wait(id, Waiter { mailbox: Arc::default(), progress, logs, call: true, capabilities, topic })
     }
 
     fn wait(&self, id: u64, waiter: Waiter) -> Result<Waiting, BackendError> {
@@ -170,16 +172,29 @@ impl Pending {
     /// Hands over the answer to `id`; `false` where nobody waits for it.
     pub(crate) fn answer(&self, id: u64, answer: Result<Message, BackendError>) -> bool {
         let waiter = self.open.lock().as_mut().ok().and_then(|open| {
-            if let Ok(message) = &answer {
-                open.tasks.hear(message);
-            }
             let waiter = open.waiters.remove(&id);
+            if let Ok(message) = &answer {
+                open.answered(id, waiter.as_ref(), message);
+            }
             if waiter.is_none() && open.given_up.ids.remove(&id) {
                 self.cleared.notify_waiters();
             }
             waiter
         });
         waiter.inspect(|waiter| waiter.mailbox.answer(answer)).is_some()
+    }
+
+    /// Whoever is `waiting` for `id` does so no longer, be it that the call has `ended` or that it was given up. Who waits under
+    /// the same number for what became of the call is another.
+    pub(crate) fn leave(&self, id: u64, waiting: &Waiting, ended: bool) {
+        let is_another = self.open.lock().as_ref().is_ok_and(|open| {
+            open.waiters.get(&id).is_some_and(|waiter| !Arc::ptr_eq(&waiter.mailbox, &waiting.0))
+        });
+        match ended {
+            _ if is_another => {}
+            true => drop(self.answer(id, Err(BackendError::Stopping))),
+            false => self.remove(id),
+        }
     }
 
     /// Tells whoever waits for `id` that `error` came in place of an answer.
@@ -218,12 +233,18 @@ impl Pending {
             return Some(message);
         };
         if let Some(task) = message.related_task() {
-            let mut about = open.waiters.values().filter(|waiter| waiter.task.as_deref() == Some(&*task));
-            // Of what belongs to a task nobody else hears.
-            if let Some(waiter) = about.find(|waiter| waiter.logs.level().is_some()) {
-                waiter.mailbox.event(Event::Log(message));
-            }
-            return None;
+            let is_about = |waiter: &&Waiter| waiter.task().is_some_and(|own| **own == *task);
+            let mut about = open.waiters.values().filter(is_about);
+            let taker = about.find(|waiter| waiter.logs.level().is_some());
+            return match (taker, key) {
+                (Some(waiter), _) => {
+                    waiter.mailbox.event(Event::Log(message));
+                    None
+                }
+                (None, SessionKey::Client(_)) => message.unrelated().ok(),
+                // Of what belongs to a task nobody else hears.
+                (None, SessionKey::Shared) => None,
+            };
         }
         if key == SessionKey::Shared && open.is_in_doubt() {
             return Some(message);
@@ -263,7 +284,7 @@ impl Pending {
         let is_shared = key == SessionKey::Shared;
         let task = message.related_task();
         let mut calls = open.waiters.iter().filter(|(_, waiter)| match &task {
-            Some(task) => waiter.task.as_deref() == Some(&**task),
+            Some(task) => waiter.task().is_some_and(|own| **own == **task),
             None => waiter.is_plain(),
         });
         let is_unclear = || open.is_in_doubt() || calls.clone().count() != 1;
@@ -321,7 +342,14 @@ impl Pending {
         self.open.lock().as_ref().is_ok_and(|open| open.tasks.has(id))
     }
 
-    /// Takes in what a notification says of a task.
+    /// Takes in an answer about the task `id`, to a call that `fetched` its result or asked something else.
+    pub(crate) fn hear_about(&self, id: &str, answer: &Message, fetched: bool) {
+        if let Ok(open) = self.open.lock().as_mut() {
+            open.tasks.hear_about(id, answer, fetched);
+        }
+    }
+
+    /// Takes in what a notification, or an answer to a call, says of a task.
     pub(crate) fn hear_of_task(&self, message: &Message) {
         if let Ok(open) = self.open.lock().as_mut() {
             open.tasks.hear(message);
@@ -361,6 +389,15 @@ impl Waiting {
         }
     }
 
+    /// The next event of a call that was answered, until something goes wrong. Cancel-safe.
+    pub(crate) async fn event_or_error(&self) -> Result<Event, BackendError> {
+        match self.0.next().await {
+            Ok(event) => Ok(event),
+            Err(Err(error)) => Err(error),
+            Err(Ok(_)) => std::future::pending().await,
+        }
+    }
+
     /// Whether `body` answers a question that is open; from now on it is not.
     pub(crate) fn settle(&self, body: &[u8]) -> bool {
         self.0.settle(body)
@@ -377,66 +414,6 @@ impl Waiting {
             if let Err(answer) = self.0.next().await {
                 return answer;
             }
-        }
-    }
-}
-
-/// A client's call under way. Dropped before its end, it is cancelled.
-#[derive(Debug)]
-pub(crate) struct PendingCall {
-    debtor: Arc<dyn Debtor>,
-    id: u64,
-    waiting: Waiting,
-    deadlines: Deadlines,
-    /// An event that was taken and put back.
-    first: Option<Event>,
-    ended: bool,
-}
-
-impl PendingCall {
-    pub(crate) fn new(debtor: Arc<dyn Debtor>, id: u64, waiting: Waiting, deadlines: Deadlines) -> Self {
-        Self { debtor, id, waiting, deadlines, first: None, ended: false }
-    }
-
-    /// Puts an event back: it is the next one again.
-    pub(crate) fn put_back(&mut self, event: Event) {
-        self.first = Some(event);
-    }
-
-    /// Sends the answer of the call's client to a request of the server, where that waits for one.
-    pub(crate) fn reply(&mut self, body: Bytes) {
-        if self.waiting.0.settle(&body) {
-            self.deadlines.answered();
-            self.debtor.clone().reply(self.id, body);
-        }
-    }
-
-    /// The next event of the call. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Result<Event, BackendError> {
-        if let Some(event) = self.first.take() {
-            return Ok(event);
-        }
-        match self.deadlines.watch(self.waiting.0.next()).await? {
-            Ok(event) => {
-                self.deadlines.heard(&event);
-                Ok(event)
-            }
-            Err(answer) => {
-                self.ended = true;
-                answer.and_then(Outcome::of).map(Event::Outcome)
-            }
-        }
-    }
-}
-
-impl Drop for PendingCall {
-    fn drop(&mut self) {
-        // Before the cancellation: what the server still says of the call then shows that it has ended.
-        for refusal in self.waiting.0.refusals() {
-            self.debtor.clone().reply(self.id, refusal);
-        }
-        if !self.ended {
-            self.debtor.clone().release(self.id);
         }
     }
 }

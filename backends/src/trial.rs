@@ -43,6 +43,36 @@ pub(crate) async fn begin(
     send(backend, tool_call(session, capabilities, tool, arguments)).await
 }
 
+/// As [`begin`] with the tool `t`, which becomes a task as `augment` says; it wants progress.
+pub(crate) async fn begin_task(
+    backend: &Arc<dyn Backend>,
+    session: SessionKey,
+    capabilities: ClientCapabilities,
+    augment: Augment,
+) -> Result<Exchange, BackendError> {
+    let mut call = tool_call(session, capabilities, "t", r#"{},"_meta":{"progressToken":"p"}"#);
+    call.meta = call.envelope.meta(&call.body).unwrap();
+    (call.augment, call.logs) = (augment, Logs::Unsaid);
+    send(backend, call).await
+}
+
+/// Asks with `method` about the task `id`, which lives at `home`.
+pub(crate) async fn about_task(
+    backend: &Arc<dyn Backend>,
+    method: Method,
+    id: &str,
+    home: u64,
+) -> Result<String, BackendError> {
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":"c","method":"{}","params":{{"taskId":"{id}"}}}}"#,
+        method.as_str()
+    );
+    let mut call = tool_call(CLIENT, ClientCapabilities::FORM, id, "{}");
+    call.envelope = Envelope::parse(body.as_bytes()).unwrap();
+    (call.body, call.method, call.home, call.repeatable) = (body.into(), method, Some(home), true);
+    finish(&mut send(backend, call).await?).await
+}
+
 /// Calls the tool `t` for a client that can be asked, and wants progress and the log.
 pub(crate) async fn begin_curious(backend: &Arc<dyn Backend>) -> Exchange {
     let mut call = tool_call(CLIENT, ClientCapabilities::FORM, "t", r#"{},"_meta":{"progressToken":"p"}"#);

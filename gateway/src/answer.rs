@@ -5,7 +5,7 @@ mod required;
 pub(crate) use required::may_ask;
 
 use crate::rescue::{self, Fault};
-use crate::tasks::{Begun, Ids};
+use crate::tasks::{self, Begun, Ids};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ impl Asker {
     pub(crate) fn related(&self, event: Event) -> Result<Event, BackendError> {
         match &self.tasks {
             Some(ids) => ids.related(event),
-            None => Ok(event),
+            None => tasks::unrelated(event),
         }
     }
 
@@ -94,7 +94,7 @@ impl Asker {
     pub(crate) fn restored(&self, response: Message) -> Result<Message, BackendError> {
         match &self.tasks {
             Some(ids) => ids.restored(response),
-            None => Ok(response),
+            None => response.unrelated(),
         }
     }
 

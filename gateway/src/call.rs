@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 use weir_backends::{Augment, Call, Input, SessionKey};
 use weir_policies::{Action, Denied, ItemKind, Permit, Principal};
 use weir_protocol::item::TaskSupport;
@@ -94,9 +95,14 @@ pub(crate) struct Request<'a> {
     pub(crate) circumstances: Circumstances,
     pub(crate) principal: &'a Arc<Principal>,
     pub(crate) manner: &'a Manner,
+    /// How long the client may take in all for what it is asked.
+    pub(crate) inputs: Duration,
     /// What a modern backend asked for, where the call is made again with it.
     pub(crate) input: Option<Box<Input>>,
 }
+
+/// A server is asked to keep what weir fetches for so much longer than the call may last.
+const MARGIN: Duration = Duration::from_secs(60);
 
 /// In what manner a client calls: what its era, its session and its connection make of a call.
 #[derive(Debug, Clone)]
@@ -228,7 +234,10 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         }
         None => None,
     };
-    let augment = augment(&catalog, params, &request, entry, &written.name)?;
+    let mut augment = augment(&catalog, params, &request, entry, &written.name)?;
+    if let Augment::Gateway(kept) = &mut augment {
+        *kept = backend.spec().timeouts.call + request.inputs + MARGIN;
+    }
     let becomes = augment == Augment::Client
         || tasks::may_become(circumstances.era, method, request.manner.capabilities);
     let tasks = becomes.then(|| {
@@ -284,7 +293,7 @@ fn augment(
             Some(task) if task.of(request.body).starts_with(b"{") => Ok(Augment::Client),
             _ => Err(rescue::invalid_params("`params.task` must be an object")),
         },
-        TaskSupport::Required => Ok(Augment::Gateway),
+        TaskSupport::Required => Ok(Augment::Gateway(MARGIN)),
         TaskSupport::Forbidden | TaskSupport::Optional => Ok(Augment::No),
     }
 }

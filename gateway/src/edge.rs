@@ -115,6 +115,7 @@ impl Post {
             circumstances: self.circumstances(manner.era(), input.is_some() || self.is_retry(manner)),
             principal: &self.principal,
             manner,
+            inputs: self.snapshot.config.timeouts.inputs,
             input,
         };
         let seal = &self.core.seal;

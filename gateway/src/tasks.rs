@@ -10,7 +10,7 @@
 mod ids;
 mod watchers;
 
-pub(crate) use ids::{Begun, Ids};
+pub(crate) use ids::{Begun, Ids, unrelated};
 pub(crate) use watchers::{TaskWatch, TaskWatchers, TaskWatches, follow, watch};
 
 use crate::attached::Attached;

@@ -67,12 +67,8 @@ impl Drop for Beside {
         for refusal in self.waiting.refusals() {
             self.session.reply(refusal);
         }
-        let pending = &self.session.aside.pending;
-        if self.ended.load(Ordering::Relaxed) {
-            pending.answer(self.id, Err(BackendError::Stopping));
-        } else {
-            pending.remove(self.id);
-        }
+        let ended = self.ended.load(Ordering::Relaxed);
+        self.session.aside.pending.leave(self.id, &self.waiting, ended);
     }
 }
 
@@ -153,7 +149,10 @@ impl Aside {
     /// A request of the server came on the session's stream. One that no call's client can be asked is answered here.
     pub(crate) fn take(shared: &Shared, session: &Arc<UpstreamSession>, message: Message) {
         let aside = &session.aside;
-        if matches!(message.envelope.method(&message.body), Method::Elicit | Method::CreateMessage) {
+        // What names a task says whose it is.
+        if matches!(message.envelope.method(&message.body), Method::Elicit | Method::CreateMessage)
+            && message.related_task().is_none()
+        {
             shared.asks_aside.store(true, Ordering::Relaxed);
         }
         let left = match session.answers_for_all(&message) {
@@ -165,13 +164,14 @@ impl Aside {
         }
     }
 
-    /// A notification came on the session's stream. Where clients share the session, nobody can tell whose log it is.
+    /// A notification came on the session's stream. Where clients share the session, nobody can tell whose log
+    /// it is that names no task.
     fn note(shared: &Shared, session: &UpstreamSession, message: Message) {
         let aside = &session.aside;
         match (message.envelope.method(&message.body), aside.client) {
             (Method::Progress, _) => session.progress(message),
-            (Method::Message, SessionKey::Client(_)) => {
-                shared.subscriptions.log(&aside.pending, aside.client, message);
+            (Method::Message, key) if key != SessionKey::Shared || message.related_task().is_some() => {
+                shared.subscriptions.log(&aside.pending, key, message);
             }
             _ => session.announce(message),
         }
@@ -202,8 +202,8 @@ impl Aside {
             // It may tell there of the task.
             aside.listen(shared, session);
         }
-        let (capabilities, task) = (call.askable(), call.legacy_task());
-        let waiting = aside.pending.insert_call(id, progress, call.logs, capabilities, task);
+        let (capabilities, topic) = (call.askable(), call.topic());
+        let waiting = aside.pending.insert_call(id, progress, call.logs, capabilities, topic);
         let (session, ended) = (session.clone(), AtomicBool::new(false));
         Some(Arc::new(Beside { session, id, waiting: waiting.ok()?, ended }))
     }

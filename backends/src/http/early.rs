@@ -4,6 +4,7 @@
 use super::Shared;
 use super::aside::Beside;
 use super::client::{Incoming, Outgoing};
+use super::late;
 use super::post::{self, Attempt, CancelGuard};
 use super::session::UpstreamSession;
 use crate::deadlines::Deadlines;
@@ -29,7 +30,10 @@ pub(crate) async fn send(
     let waiting = guard.beside().map(|beside| beside.waiting()).ok_or(BackendError::Stopping)?;
     let mut sending: Sending = {
         let own = own.clone();
-        async move { own.send(request).await }.boxed()
+        match guard.becomes_task() {
+            true => late::send(own, guard.session().clone(), guard.id(), request).boxed(),
+            false => async move { own.send(request).await }.boxed(),
+        }
     };
     let event = tokio::select! {
         biased;
@@ -103,9 +107,15 @@ impl Drop for Early {
 
 impl Debtor for Early {
     /// The call is cancelled with the reader.
-    fn release(self: Arc<Self>, _: u64) {}
+    fn release(self: Arc<Self>, id: u64) {
+        self.session.aside.pending().remove(id);
+    }
 
     fn reply(self: Arc<Self>, id: u64, body: Bytes) {
         Debtor::reply(self.session.clone(), id, body);
+    }
+
+    fn end_task(self: Arc<Self>, id: Arc<str>) {
+        Debtor::end_task(self.session.clone(), id);
     }
 }

@@ -1,7 +1,8 @@
 //! The event stream that answers one request.
 
-use super::aside::Beside;
+use super::aside::{Aside, Beside};
 use super::client::{Body, Media};
+use super::late;
 use super::post::CancelGuard;
 use super::resumption::Resumption;
 use crate::BackendError;
@@ -14,6 +15,7 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use weir_protocol::sse::Decoder;
 use weir_protocol::{Kind, Method};
@@ -69,6 +71,7 @@ impl Drop for HttpEvents {
         for refusal in self.questions.refusals() {
             self.send(refusal);
         }
+        self.end_late_task();
     }
 }
 
@@ -163,6 +166,9 @@ impl HttpEvents {
                     ));
                 }
                 Kind::Request => {
+                    let Some(message) = self.pass_to_task(message) else {
+                        continue;
+                    };
                     if self.may_ask(&message) && self.questions.add(&message) {
                         self.deadlines.asked();
                         return Ok(Event::Asked(message));
@@ -174,6 +180,9 @@ impl HttpEvents {
                         return Ok(Event::Progress(message));
                     }
                     if message.envelope.method(&message.body) == Method::Message {
+                        let Some(message) = self.pass_to_task(message) else {
+                            continue;
+                        };
                         return Ok(Event::Log(message));
                     }
                     if let Some(id) = message.cancels().filter(|id| self.questions.withdraw(id)) {
@@ -242,6 +251,32 @@ impl HttpEvents {
         }
     }
 
+    /// Hands `message`, which names a task, to whoever waits for that; it comes back where it is this call's. Servers may send
+    /// what belongs to a task on any stream of the session, whoever else shares that.
+    fn pass_to_task(&self, message: Message) -> Option<Message> {
+        let Some(guard) = &self.guard else {
+            return Some(message);
+        };
+        let is_ours = match message.related_task() {
+            None => true,
+            Some(task) => {
+                let is_question = message.envelope.kind == Kind::Request;
+                guard.is_about(&task) && (!is_question || guard.capabilities().can_be_asked())
+            }
+        };
+        if is_ours {
+            return Some(message);
+        }
+        let session = guard.session();
+        if let Some(shared) = session.shared() {
+            match message.envelope.kind {
+                Kind::Request => Aside::take(&shared, session, message),
+                _ => shared.subscriptions.log(session.aside.pending(), session.aside.client(), message),
+            }
+        }
+        None
+    }
+
     /// Legacy servers announce changes, and take back what they asked, on whichever stream is open.
     fn note(&self, message: Message) {
         let Some(guard) = &self.guard else {
@@ -263,6 +298,23 @@ impl HttpEvents {
         capabilities.can_be_asked()
             && capabilities.allows(&message.body, &message.envelope)
             && !guard.session().answers_for_all(message)
+    }
+
+    /// The call was given up, and may be a task by now of which nobody knows: reads on for a while, to end that.
+    fn end_late_task(&mut self) {
+        if let Some(guard) = self.guard.as_ref().filter(|guard| guard.becomes_task())
+            && let Some(body) = self.body.take()
+            && let Ok(handle) = Handle::try_current()
+        {
+            let mut events = Self::new(body, self.id, self.limit, Deadlines::endless(), None);
+            events.decoder = std::mem::replace(&mut self.decoder, Decoder::new(self.limit));
+            handle.spawn(late::read(guard.session().clone(), Box::new(events)));
+        }
+    }
+
+    /// The number of the call.
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Sends the answer of the call's client to a request of the server, where that waits for one.

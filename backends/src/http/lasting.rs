@@ -7,11 +7,12 @@ use super::session::UpstreamSession;
 use super::{Shared, post};
 use crate::credentials::Party;
 use crate::errand::{Errand, Home, members};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Part};
 use crate::homes::Becoming;
 use crate::inventory::Requester;
-use crate::pending::Pending;
+use crate::pending::{Debtor, Pending};
 use crate::{Augment, BackendError, Call, Message, SessionKey, message};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -26,11 +27,17 @@ pub(super) struct Lasting {
 }
 
 impl Lasting {
-    /// The session of the number `home`.
-    pub(super) fn find(shared: &Arc<Shared>, home: u64) -> Result<Arc<Self>, BackendError> {
+    pub(super) fn new(shared: Arc<Shared>, session: Arc<UpstreamSession>) -> Arc<Self> {
+        Arc::new(Self { shared, session })
+    }
+
+    /// The session of the number `home`, where it is that of `party`: a session that was opened with one caller's credential is
+    /// no other's.
+    pub(super) fn find(shared: &Arc<Shared>, home: u64, party: &Party) -> Result<Arc<Self>, BackendError> {
         let session = shared.homes.find(home).filter(|session| !session.has_ended());
+        let session = session.filter(|session| session.party().mark() == party.mark());
         let session = session.ok_or(BackendError::TaskGone)?;
-        Ok(Arc::new(Self { shared: shared.clone(), session }))
+        Ok(Self::new(shared.clone(), session))
     }
 
     async fn send(&self, call: &Call, party: Party) -> Result<Exchange, BackendError> {
@@ -64,7 +71,15 @@ impl Lasting {
         party: &Party,
     ) -> Result<Exchange, BackendError> {
         self.session.used_by(party);
-        Ok(self.send(call, party.clone()).await?.placed(place).at(self, None))
+        let sent = match self.send(call, party.clone()).await {
+            // A lost connection is made good once, as for any other call.
+            Err(BackendError::Gone(_)) if call.repeatable && !self.session.has_ended() => {
+                self.send(call, party.clone()).await
+            }
+            sent => sent,
+        };
+        let part = call.legacy_task().map(|task| Part::About(task, call.method)).unwrap_or(Part::Watched);
+        Ok(sent?.placed(place).at(self, part))
     }
 
     /// The exchange of a call that was sent in `session` and becomes a task there.
@@ -75,7 +90,7 @@ impl Lasting {
         begun: Exchange,
         place: OwnedSemaphorePermit,
     ) -> Exchange {
-        let home = Arc::new(Self { shared: shared.clone(), session });
+        let home = Self::new(shared.clone(), session);
         match call.augment {
             Augment::No => begun.placed(place),
             Augment::Client => {
@@ -83,9 +98,9 @@ impl Lasting {
                 // A session of its own ends with the client's anyway.
                 let is_shared = home.session.aside.client() == SessionKey::Shared;
                 let owner = is_shared.then(|| (call.session, shared.owners.clone()));
-                begun.placed(place).at(home, Some(Becoming { number, owner }))
+                begun.placed(place).at(home, Part::Becoming(Becoming { number, owner }))
             }
-            Augment::Gateway => {
+            Augment::Gateway(_) => {
                 let errand = Errand::new(home, call, begun, &shared.timeouts);
                 Exchange::errand(Box::new(errand), place)
             }
@@ -125,8 +140,20 @@ impl Home for Lasting {
     fn end_task(self: Arc<Self>, id: Arc<str>) {
         if self.session.features.legacy_tasks.cancel {
             let handle = self.shared.handle.clone();
-            handle.spawn(async move { self.ask(Method::TasksCancel, members(&id)).await });
+            handle.spawn(async move {
+                if let Ok(answer) = self.clone().ask(Method::TasksCancel, members(&id)).await {
+                    self.pending().hear_about(&id, &answer, false);
+                }
+            });
         }
+    }
+
+    fn say(self: Arc<Self>, call: u64, body: Bytes) {
+        Debtor::reply(self.session.clone(), call, body);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.session.has_ended()
     }
 
     fn pending(&self) -> &Pending {

@@ -5,12 +5,13 @@ use super::aside::{Aside, Beside};
 use super::client::{Incoming, Media, Outgoing, Verb};
 use super::early;
 use super::events::HttpEvents;
+use super::late;
 use super::session::UpstreamSession;
 use super::sse;
 use crate::credentials::Party;
 use crate::deadlines::Deadlines;
 use crate::exchange::Event;
-use crate::pending::PendingCall;
+use crate::pending::{PendingCall, Topic};
 use crate::{BackendError, Call, Message, Outcome, message};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -127,11 +128,20 @@ pub(crate) async fn legacy(
         }
         None => None,
     };
-    let guard = CancelGuard { armed: true, session: session.clone(), id, capabilities, beside };
+    let topic = call.and_then(Call::topic);
+    let guard = CancelGuard { armed: true, session: session.clone(), id, capabilities, topic, beside };
     if guard.beside.is_some() {
         return early::send(shared, request, deadlines, guard).await;
     }
-    let response = head(shared, request, &deadlines).await;
+    let response = match guard.becomes_task() {
+        true => {
+            let own = shared.myself.upgrade().ok_or(BackendError::Stopping)?;
+            let sending = late::send(own, session.clone(), id, request);
+            // Boxed, since hardly any call needs it.
+            deadlines.watch(Box::pin(sending)).await.unwrap_or_else(Err)
+        }
+        false => head(shared, request, &deadlines).await,
+    };
     in_session(shared, response, deadlines, guard).await
 }
 
@@ -338,6 +348,8 @@ pub(crate) struct CancelGuard {
     session: Arc<UpstreamSession>,
     id: u64,
     capabilities: ClientCapabilities,
+    /// What the call has to do with a legacy task.
+    topic: Option<Topic>,
     /// Where the server may ask something beside the call.
     beside: Option<Arc<Beside>>,
 }
@@ -369,6 +381,16 @@ impl CancelGuard {
     /// The same, to be listened to by somebody else.
     pub(crate) fn take_beside(&mut self) -> Option<Arc<Beside>> {
         self.beside.take()
+    }
+
+    /// Whether the call may become a task.
+    pub(crate) fn becomes_task(&self) -> bool {
+        self.armed && matches!(self.topic, Some(Topic::Offered | Topic::Becoming))
+    }
+
+    /// Whether it is about this task.
+    pub(crate) fn is_about(&self, task: &str) -> bool {
+        self.topic.as_ref().and_then(Topic::task).is_some_and(|own| **own == *task)
     }
 
     /// The number of the call.

@@ -3,9 +3,11 @@
 use super::Shared;
 use super::aside::Aside;
 use super::client::{Incoming, Outgoing, Verb};
+use super::lasting::Lasting;
 use super::post;
 use super::sse::{self, Failure, Line};
 use crate::credentials::{Mark, Party};
+use crate::errand::Home;
 use crate::pending::Debtor;
 use crate::verbosity::Verbosity;
 use crate::{BackendError, Features, Message, SessionKey, Transport, message};
@@ -250,6 +252,12 @@ impl Debtor for UpstreamSession {
                 pending.give_up(id, error);
             }
         });
+    }
+
+    fn end_task(self: Arc<Self>, id: Arc<str>) {
+        if let Some(shared) = self.shared.upgrade() {
+            Home::end_task(Lasting::new(shared, self), id);
+        }
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) async fn call(
 ) -> Result<Attempt, BackendError> {
     let pending = line.pending();
     let waiting = match client {
-        Some(call) => pending.insert_call(id, true, call.logs, call.askable(), call.legacy_task()),
+        Some(call) => pending.insert_call(id, true, call.logs, call.askable(), call.topic()),
         None => pending.insert(id),
     };
     // A stream that has ended means another session; nothing was sent in this one.

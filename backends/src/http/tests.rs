@@ -6,6 +6,7 @@ mod listen;
 mod loss;
 mod server;
 mod sse;
+mod tasks;
 
 use super::*;
 use crate::Event;

@@ -118,6 +118,11 @@ impl Mailbox {
         self.arrived.lock().questions.refusals()
     }
 
+    /// The answer, where it was not fetched.
+    pub(super) fn unread(&self) -> Option<Result<Message, BackendError>> {
+        self.arrived.lock().answer.take()
+    }
+
     /// What comes next: the events that came before the answer, then the answer. Cancel-safe.
     pub(super) async fn next(&self) -> Result<Event, Result<Message, BackendError>> {
         loop {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use weir_protocol::code;
 
 /// A task of which nothing was heard for so long counts no longer: servers forget them, and say so to nobody.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -47,6 +48,19 @@ impl Tasks {
         }
     }
 
+    /// Takes in an answer about the task `id`. Once its result was asked for and that was answered, be it with an error, it has
+    /// ended (2025-11-25 `basic/utilities/tasks` "Getting Task Results"); so it has where its server does not know it.
+    pub(super) fn hear_about(&mut self, id: &str, answer: &Message, fetched: bool) {
+        if self.0.is_empty() {
+            return;
+        }
+        if fetched || is_unknown(answer) {
+            self.0.remove(id);
+        } else {
+            self.hear(answer);
+        }
+    }
+
     fn make_room(&mut self) {
         self.0.retain(|_, heard| heard.elapsed() < KEPT);
         if self.0.len() >= MOST
@@ -65,4 +79,14 @@ impl Tasks {
     pub(super) fn is_any(&self) -> bool {
         self.0.values().any(|heard| heard.elapsed() < KEPT)
     }
+}
+
+/// Whether a server says that it knows no such task (2025-11-25 `basic/utilities/tasks` "Error Handling").
+fn is_unknown(answer: &Message) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Code {
+        code: i64,
+    }
+    let error = answer.envelope.error.and_then(|span| serde_json::from_slice(span.of(&answer.body)).ok());
+    error.is_some_and(|Code { code }| code == i64::from(code::INVALID_PARAMS))
 }

@@ -123,3 +123,52 @@ fn a_question_that_is_taken_back_is_found() {
     take_back("7");
     assert!(next().is_none() && call.refusals().is_empty());
 }
+
+#[test]
+fn a_task_has_ended_once_its_result_was_asked_for() {
+    let answer = |members: &str| Message::parse(format!(r#"{{"jsonrpc":"2.0",{members}}}"#).into()).unwrap();
+    let begun = || answer(r#""id":1,"result":{"task":{"taskId":"t","status":"working"}}"#);
+    let error = |code: i64| answer(&format!(r#""id":2,"error":{{"code":{code},"message":"m"}}"#));
+    let result = || answer(r#""id":2,"result":{"content":[]}"#);
+    let (about, fetch) = (|| Topic::About("t".into()), || Topic::Result("t".into()));
+    for (topic, message, stays) in [
+        (about(), error(-32603), true),
+        (about(), error(-32602), false),
+        (fetch(), error(-32007), false),
+        (fetch(), result(), false),
+        (Topic::Result("other".into()), result(), true),
+    ] {
+        let pending = Pending::default();
+        pending.hear_of_task(&begun());
+        let waiting =
+            pending.insert_call(2, false, Logs::Unwanted, ClientCapabilities::NONE, Some(topic.clone()));
+        assert!(pending.answer(2, Ok(message)));
+        assert_eq!(pending.has_task("t"), stays, "{topic:?}");
+        drop(waiting);
+    }
+}
+
+#[test]
+fn what_is_said_of_a_task_may_follow_at_once() {
+    let pending = Pending::default();
+    let asked = |meta: &str| {
+        let params = format!(r#"{{"message":"m","requestedSchema":{{}},"_meta":{{{meta}}}}}"#);
+        let body = format!(r#"{{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{params}}}"#);
+        Message::parse(body.into()).unwrap()
+    };
+    let form = ClientCapabilities::FORM;
+    let call = pending.insert_call(7, true, Logs::Unsaid, form, Some(Topic::Becoming)).unwrap();
+    let begun = r#"{"jsonrpc":"2.0","id":7,"result":{"task":{"taskId":"t","status":"working"}}}"#;
+    assert!(pending.answer(7, Ok(Message::parse(begun.into()).unwrap())));
+    let related = format!(r#""{}":{{"taskId":"t"}}"#, weir_protocol::meta::RELATED_TASK);
+    assert!(pending.ask(SessionKey::Shared, asked(&related)).is_none());
+    assert!(pending.ask(SessionKey::Shared, asked("")).is_some(), "it may be anybody's");
+    assert!(matches!(call.0.next().now_or_never(), Some(Err(Ok(_)))), "the answer alone");
+    let follower = pending.follow(7, true, Logs::Unsaid, form, "t".into()).unwrap();
+    assert!(matches!(follower.0.next().now_or_never(), Some(Ok(Event::Asked(_)))));
+    // Whoever waited for the answer does not end what follows.
+    pending.leave(7, &call, true);
+    assert!(pending.progress(7, log()).is_none());
+    pending.remove(7);
+    assert!(pending.progress(7, log()).is_some());
+}

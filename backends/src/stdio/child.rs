@@ -218,8 +218,8 @@ impl Child {
             // Boxed, since hardly any call needs it.
             Box::pin(self.verbosity.raise(&self.recipe.process.name, level, &**self)).await;
         }
-        let (capabilities, task) = (call.askable(), call.legacy_task());
-        let waiting = self.pending.insert_call(id, wants_progress, call.logs, capabilities, task)?;
+        let (capabilities, topic) = (call.askable(), call.topic());
+        let waiting = self.pending.insert_call(id, wants_progress, call.logs, capabilities, topic)?;
         let deadlines = Deadlines::of(call, &self.recipe.timeouts);
         let pending = PendingCall::new(self.clone(), id, waiting, deadlines);
         self.send(body).await?;
@@ -245,7 +245,7 @@ impl Child {
                 if !id.is_some_and(|id| self.pending.answer(id, Ok(message))) {
                     if let Some(task) = task {
                         // Its call was given up meanwhile.
-                        self.clone().end_task(task.id);
+                        Home::end_task(self.clone(), task.id);
                     }
                     tracing::debug!(backend = self.recipe.process.name, "an answer that nobody waits for");
                 }
@@ -295,6 +295,10 @@ impl Debtor for Child {
                 }
             });
         }
+    }
+
+    fn end_task(self: Arc<Self>, id: Arc<str>) {
+        Home::end_task(self, id);
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::child::Child;
 use crate::errand::{Errand, Home, members};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Part};
 use crate::homes::Becoming;
 use crate::inventory::Requester;
-use crate::pending::Pending;
+use crate::pending::{Debtor, Pending};
 use crate::{Augment, BackendError, Call, Message, SessionKey};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ impl Child {
     ) -> Result<Exchange, BackendError> {
         let begun = self.begin(&call).await?;
         match (call.augment, self.era()) {
-            (Augment::Gateway, Era::Legacy) => {
+            (Augment::Gateway(_), Era::Legacy) => {
                 let begun = Exchange::pending(begun);
                 let errand = Errand::new(self.clone(), call, begun, &self.recipe().timeouts);
                 Ok(Exchange::errand(Box::new(errand), place))
@@ -37,7 +38,7 @@ impl Child {
                 let owner =
                     (self.key == SessionKey::Shared).then(|| (call.session, self.recipe().owners.clone()));
                 let becoming = Becoming { number: self.number(), owner };
-                Ok(Exchange::pending(begun).placed(place).at(self.clone(), Some(becoming)))
+                Ok(Exchange::pending(begun).placed(place).at(self.clone(), Part::Becoming(becoming)))
             }
             _ => Ok(Exchange::pending(begun).placed(place)),
         }
@@ -60,8 +61,20 @@ impl Home for Child {
     fn end_task(self: Arc<Self>, id: Arc<str>) {
         if self.features().is_some_and(|features| features.legacy_tasks.cancel) {
             let handle = self.recipe().handle.clone();
-            handle.spawn(async move { self.request(Method::TasksCancel, members(&id)).await });
+            handle.spawn(async move {
+                if let Ok(answer) = self.request(Method::TasksCancel, members(&id)).await {
+                    Self::pending(&self).hear_about(&id, &answer, false);
+                }
+            });
         }
+    }
+
+    fn say(self: Arc<Self>, call: u64, body: Bytes) {
+        Debtor::reply(self, call, body);
+    }
+
+    fn has_ended(&self) -> bool {
+        Self::has_ended(self)
     }
 
     fn pending(&self) -> &Pending {

@@ -131,7 +131,7 @@ impl Ids {
     /// it belongs to (2025-11-25 `basic/utilities/tasks` "Related Task Metadata").
     pub(crate) fn related(&self, event: Event) -> Result<Event, BackendError> {
         let (SessionKey::Client(_), Some(asked)) = (self.session, &self.asked) else {
-            return Ok(event);
+            return unrelated(event);
         };
         let own =
             |message: Message| self.renamed(message, || Ok((asked.to_string(), self.of(asked, self.home)?)));
@@ -150,7 +150,7 @@ impl Ids {
             (SessionKey::Client(_), Some(asked)) => {
                 self.renamed(response, || Ok((self.of(asked, self.home)?, asked.to_string())))
             }
-            _ => Ok(response),
+            _ => response.unrelated(),
         }
     }
 
@@ -168,6 +168,17 @@ impl Ids {
         relate(&mut splice, &message, &from, &to);
         Message::parse(splice.finish())
     }
+}
+
+/// An event without a word of the task that it belongs to, whose id is the server's own: the client knows of none.
+pub(crate) fn unrelated(event: Event) -> Result<Event, BackendError> {
+    Ok(match event {
+        Event::Progress(message) => Event::Progress(message.unrelated()?),
+        Event::Log(message) => Event::Log(message.unrelated()?),
+        Event::Asked(message) => Event::Asked(message.unrelated()?),
+        Event::Outcome(Outcome::Complete(message)) => Event::Outcome(Outcome::Complete(message.unrelated()?)),
+        other => other,
+    })
 }
 
 /// A task that was begun for a client.
@@ -270,5 +281,12 @@ mod tests {
         assert_eq!(about.restored(answer(&id)).unwrap().body, answer("inner").body);
         let bare = message(r#""id":1,"result":{"_meta":{}}"#).body;
         assert_eq!(about.restored(answer("inner")).unwrap().body, bare, "no client knows that id");
+        // Where no task is known, the server's id is nobody's to read or to write.
+        let call = ids(&seal);
+        assert_eq!(call.restored(answer("inner")).unwrap().body, bare);
+        let bare = message(r#""method":"notifications/message","params":{"_meta":{"a":1}}"#).body;
+        for event in [call.related(Event::Log(log("inner"))), unrelated(Event::Log(log("inner")))] {
+            assert!(matches!(event, Ok(Event::Log(told)) if told.body == bare));
+        }
     }
 }

@@ -122,6 +122,12 @@ fn a_question_without_its_task_reaches_nobody() {
     let answered = stranger.converse("tools/call", call("now?"), &accept).expect("an answer");
     assert_eq!(answered.asked.len(), 1, "no task is under way any more: {answered:?}");
 
+    // Nor is a task that failed, and whose result was asked for at once.
+    let failed = begin(&owner, "fails", json!({}));
+    assert_eq!(owner.ask("tasks/result", json!({"taskId": failed})).error(), -32007);
+    let answered = stranger.converse("tools/call", call("and now?"), &accept).expect("an answer");
+    assert_eq!(answered.asked.len(), 1, "{answered:?}");
+
     // The questions of a task go to its own client, whoever else may be asked something.
     let id = begin(&owner, "confirm", json!({"words": "for the owner"}));
     wait::until_true("it asks", || status(&owner, &id) == "input_required");
@@ -135,7 +141,7 @@ fn a_question_without_its_task_reaches_nobody() {
     let end = stream.message_where(|message| message["id"] == number && message.get("method").is_none());
     assert_eq!(end["result"]["_meta"][RELATED]["taskId"], json!(id), "{end}");
     let log = asked(&owner);
-    let answer = json!({"action": "accept", "content": {"a": 1}, "_meta": {RELATED: {"taskId": "task-3"}}});
+    let answer = json!({"action": "accept", "content": {"a": 1}, "_meta": {RELATED: {"taskId": "task-4"}}});
     assert!(log.contains(&json!(["for the owner", "answer", answer])), "{log:?}");
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Failure, opening};
 use crate::credentials::Party;
+use crate::errand::{TaskState, members};
 use crate::http::Shared;
 use crate::http::client::{Body, Media, Outgoing, Verb};
 use crate::pending::Pending;
@@ -15,7 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 use weir_protocol::sse::{Decoder, Event};
-use weir_protocol::{Kind, Method};
+use weir_protocol::{Era, Kind, Method};
 
 /// So many answers to a server's own requests may be on their way.
 const REPLIES: usize = 64;
@@ -154,7 +155,13 @@ impl Line {
         match (message.envelope.kind, message.envelope.method(body)) {
             (Kind::Response, _) => {
                 let id = message.envelope.id.and_then(|span| span.text(body).parse().ok());
+                let task = if message.is_task() { TaskState::begun(&message) } else { None };
                 if !id.is_some_and(|id| self.pending.answer(id, Ok(message))) {
+                    if let Some(task) = task {
+                        // Its call was given up meanwhile.
+                        let (id, method) = (shared.next_id(), Method::TasksCancel.as_str());
+                        self.reply(&shared, message::request(id, method, &members(&task.id), Era::Legacy));
+                    }
                     tracing::debug!(backend = shared.name, "an answer that nobody waits for");
                 }
             }
