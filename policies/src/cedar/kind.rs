@@ -186,20 +186,21 @@ impl Record {
         };
         let mut pairs = Vec::new();
         for name in names {
+            // Of what nobody describes, only the place may be told: its name is the caller's.
+            let known = !wanted.whole || self.fields.contains_key(name);
+            let place = if known { below(name) } else { path.to_owned() };
             if guised(name) {
-                return Err(Misfit(below(name)));
+                return Err(Misfit(place));
             }
             let Some(found) = object.get(name) else { continue };
-            // Of what nobody describes, only the place may be told: its name is the caller's.
-            let unknown = || Misfit(if wanted.whole { path.to_owned() } else { below(name) });
-            let field = self.field(name).ok_or_else(unknown)?;
+            let Some(field) = self.field(name) else { return Err(Misfit(place)) };
             let value = found.value().text(raw.as_bytes());
             if field.nullable && value == "null" {
                 continue;
             }
             let everything = Wanted::everything();
             let inner = wanted.fields.get(name).filter(|_| !wanted.whole).unwrap_or(&everything);
-            pairs.push((name.to_owned(), field.kind.value(value, inner, &below(name))?));
+            pairs.push((name.to_owned(), field.kind.value(value, inner, &place)?));
         }
         Ok(pairs)
     }

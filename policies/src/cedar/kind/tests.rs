@@ -65,6 +65,26 @@ fn a_schema_without_end_is_not_read_to_its_end() {
     assert!([&members, &alternatives, &rest].into_iter().all(|schema| of(schema).is_err()));
 }
 
+/// Misfits are logged, and a caller may call its arguments what it likes.
+#[test]
+fn no_name_of_the_callers_is_told() {
+    let schema = r#"{"type": "object", "properties": {"own": {"type": "object", "properties": {"a": {"type": "string"}},
+        "additionalProperties": {"type": "object", "properties": {"b": {"type": "string"}}}}}}"#;
+    let mut wanted = Wanted::default();
+    wanted.add(&["own"], true);
+    let record = Record::of_schema(schema, &wanted);
+    let misfit = |arguments: &str| record.values(arguments, &wanted, "").unwrap_err().0;
+    for (arguments, told) in [
+        (r#"{"own": {"a": 1}}"#, "own.a"),
+        (r#"{"own": {"secret": 1}}"#, "own"),
+        (r#"{"own": {"secret": {"b": 1}}}"#, "own.b"),
+        (r#"{"own": {"secret": {"b": "x"}, "SECRET": {"b": "x"}}}"#, "own"),
+        (r#"{"own": {"A": {}, "a": "x"}}"#, "own"),
+    ] {
+        assert_eq!(misfit(arguments), told, "{arguments}");
+    }
+}
+
 #[test]
 fn numbers_that_cedar_can_write() {
     for (json, cedar) in [
