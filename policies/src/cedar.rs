@@ -25,16 +25,22 @@ use crate::{Action, Context, Denied, Item, Mentions, PolicyProblem, Principal, T
 use decider::Decider;
 use entities::Types;
 use kind::Record;
+use moka::sync::Cache;
 use parking_lot::Mutex;
 use shadow::Shadow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use verdict::Verdict;
+use std::time::Duration;
+use verdict::{Failure, Verdict};
 
 /// How much of a name is shown, in characters.
 const LONGEST_SHOWN: usize = 128;
 /// Most findings about tools that are remembered, so that each is told once.
 const MOST_TOLD: usize = 10_000;
+/// The same failure of a policy is logged again only after this: whoever calls can make policies fail.
+const QUIET: Duration = Duration::from_secs(60);
+/// Most failures that are told apart within that time; beyond, some are logged more often.
+const MOST_FAILURES: u64 = 10_000;
 
 /// The configured policies of one endpoint.
 #[derive(Debug)]
@@ -46,6 +52,10 @@ pub(crate) struct Cedar {
     warnings: Vec<PolicyProblem>,
     /// What was told already of policies and tools.
     told: Mutex<HashSet<String>>,
+    /// How often policies could not be evaluated.
+    failures: AtomicU64,
+    /// Which of these were logged of late: the policy, the action and the item's backend.
+    logged: Cache<(u32, Action, String), ()>,
 }
 
 impl Cedar {
@@ -73,8 +83,16 @@ impl Cedar {
             Shadow::new(endpoint, Decider::new(rules, policies.claims.clone(), types))
         });
         let generation = GENERATIONS.fetch_add(1, Ordering::Relaxed);
-        let told = Mutex::default();
-        let cedar = Self { endpoint: endpoint.to_owned(), generation, decider, shadow, warnings, told };
+        let cedar = Self {
+            endpoint: endpoint.to_owned(),
+            generation,
+            decider,
+            shadow,
+            warnings,
+            told: Mutex::default(),
+            failures: AtomicU64::new(0),
+            logged: Cache::builder().max_capacity(MOST_FAILURES).time_to_live(QUIET).build(),
+        };
         let odd = cedar.learn(tools);
         Ok(Self { warnings: cedar.warnings.iter().cloned().chain(odd).collect(), ..cedar })
     }
@@ -131,16 +149,33 @@ impl Cedar {
 
     /// Says which policies could not be evaluated: never their text, nor what they read.
     fn report(&self, verdict: &Verdict, action: Action, item: &Item<'_>) {
-        for (number, failure) in &verdict.failed {
+        for (number, failure) in self.unsaid(verdict, action, item) {
+            let failures = self.failures.load(Ordering::Relaxed);
             let policy = self.decider.rule(*number).map_or("?", |rule| &rule.id);
             tracing::warn!(
                 endpoint = self.endpoint,
                 policy,
                 action = action.name(),
                 item = brief(item.name),
+                failures,
                 "a policy cannot be evaluated, so the call is denied: {failure}"
             );
         }
+    }
+
+    /// The failures that were not logged of late.
+    fn unsaid<'v>(&self, verdict: &'v Verdict, action: Action, item: &Item<'_>) -> Vec<&'v (u32, Failure)> {
+        let unsaid = |(number, _): &&(u32, Failure)| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            // The backend, and not the item: a URI may be the caller's own invention.
+            let key = (*number, action, item.backend.to_owned());
+            let unsaid = !self.logged.contains_key(&key);
+            if unsaid {
+                self.logged.insert(key, ());
+            }
+            unsaid
+        };
+        verdict.failed.iter().filter(unsaid).collect()
     }
 
     pub(crate) fn may(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {

@@ -28,9 +28,13 @@ pub(super) fn policies(checker: &mut Checker<'_>, here: &Path, written: file::Po
         let finding = checker.at_key(here, "there is no policy, so nobody may do anything");
         checker.warning(finding.help("name `files`, or write policies under `inline`"));
     }
-    let shadow =
-        written.shadow.map(|shadow| sources(checker, &here.key("shadow"), shadow.files, shadow.inline));
-    Policies { sources: sources(checker, here, written.files, written.inline), shadow, claims }
+    let shadowed = written.shadow.iter().flat_map(|shadow| shadow.files.iter().flatten());
+    let named = written.files.iter().flatten().chain(shadowed);
+    let named: Vec<PathBuf> = named.map(|written| resolve(checker.folder, written)).collect();
+    let shadow = written
+        .shadow
+        .map(|shadow| sources(checker, &here.key("shadow"), shadow.files, shadow.inline, &named));
+    Policies { sources: sources(checker, here, written.files, written.inline, &named), shadow, claims }
 }
 
 fn sources(
@@ -38,11 +42,12 @@ fn sources(
     here: &Path,
     files: Option<Vec<String>>,
     inline: Option<String>,
+    named: &[PathBuf],
 ) -> Vec<PolicySource> {
     let mut sources = Vec::new();
     for (index, written) in files.unwrap_or_default().iter().enumerate() {
         let here = here.key("files").index(index);
-        for path in files_at(checker, &here, written) {
+        for path in files_at(checker, &here, written, named) {
             if sources.len() >= MOST_FILES {
                 let message = format!("there are more than {MOST_FILES} files of policies");
                 checker.error(checker.at(&here, message));
@@ -65,7 +70,7 @@ fn sources(
 }
 
 /// The file that is named, or the policy files of the folder, sorted; either is watched.
-fn files_at(checker: &mut Checker<'_>, here: &Path, written: &str) -> Vec<PathBuf> {
+fn files_at(checker: &mut Checker<'_>, here: &Path, written: &str, named: &[PathBuf]) -> Vec<PathBuf> {
     let path = resolve(checker.folder, written);
     if !path.is_dir() {
         return vec![path];
@@ -90,13 +95,31 @@ fn files_at(checker: &mut Checker<'_>, here: &Path, written: &str) -> Vec<PathBu
             }
         }
     }
-    files.retain(|file| file.extension().is_some_and(|extension| extension == EXTENSION));
     files.sort();
+    // Who moves policies into such a folder has to be told that they are in force no more.
+    let unread =
+        |folder: &&PathBuf| !named.iter().any(|named| named.starts_with(folder)) && holds_policies(folder);
+    if let Some(folder) = files.iter().find(unread) {
+        let folder = quote(&folder.display().to_string());
+        let message = format!("the policies in {folder} are not read: only those of the folder itself are");
+        checker.warning(checker.at(here, message).help("name that folder under `files` too"));
+    }
+    files.retain(|file| is_policies(file));
     if files.is_empty() {
         let message = format!("there is no file in it whose name ends in `.{EXTENSION}`");
         checker.warning(checker.at(here, message));
     }
     files
+}
+
+fn is_policies(file: &std::path::Path) -> bool {
+    file.extension().is_some_and(|extension| extension == EXTENSION)
+}
+
+/// Whether it is a folder with policy files.
+fn holds_policies(folder: &std::path::Path) -> bool {
+    let within = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    within.take(MOST_FILES).any(|entry| is_policies(&entry.path()))
 }
 
 /// The policies under `inline`, and where in the configuration they stand.

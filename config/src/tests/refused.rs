@@ -284,5 +284,13 @@ fn policies_that_cannot_be_read_are_refused() {
     assert!(wrong[0].contains("endpoints.main.policies.claims.tier"), "{wrong:?}");
     let text = endpoint(&format!("policies: {{files: [{at}]}}"));
     assert!(super::warnings(&text).contains("there is no file in it whose name ends in `.cedar`"));
+    let below = folder.path().join("prod");
+    std::fs::create_dir(&below).unwrap();
+    assert!(!super::warnings(&text).contains("are not read"));
+    std::fs::write(below.join("guards.cedar"), "").unwrap();
+    let warnings = super::warnings(&text);
+    assert!(warnings.contains(&format!("the policies in `{}` are not read", below.display())), "{warnings}");
+    let both = endpoint(&format!("policies: {{files: [{at}, {}]}}", below.display()));
+    assert!(!super::warnings(&both).contains("are not read"));
     assert!(super::warnings(&endpoint("policies: {}")).contains("nobody may do anything"));
 }

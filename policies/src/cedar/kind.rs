@@ -3,6 +3,7 @@
 use super::wanted::Wanted;
 use cedar_policy::RestrictedExpression;
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_protocol::object::{self, Object};
 use weir_protocol::{Span, json};
@@ -13,6 +14,10 @@ const DEEPEST: usize = 8;
 const MOST_ELEMENTS: usize = 10_000;
 /// Most members of an object that a policy reads as a whole.
 const MOST_MEMBERS: usize = 256;
+/// Most that is read of an input schema: with `$ref` a short one may describe a type without end.
+const MOST_READ: usize = 4096;
+/// Longest `$ref`, in bytes.
+const LONGEST_REFERENCE: usize = 1024;
 
 /// A type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,10 +109,11 @@ impl Kind {
 }
 
 impl Record {
-    /// The arguments of a tool with this input schema.
-    pub(crate) fn of_schema(schema: &str) -> Self {
+    /// What is wanted of the arguments of a tool with this input schema. Nothing else of the schema is read, and what is
+    /// too much of it is `Opaque`.
+    pub(crate) fn of_schema(schema: &str, wanted: &Wanted) -> Self {
         match serde_json::from_str::<Value>(schema) {
-            Ok(root) => Self::read(&root, &root, 0),
+            Ok(root) => Reader { root: &root, left: Cell::new(MOST_READ) }.record(&root, wanted, 0),
             Err(_) => Self::default(),
         }
     }
@@ -115,28 +121,6 @@ impl Record {
     /// The arguments of a prompt: the protocol knows strings only.
     pub(crate) fn of_prompt() -> Self {
         Self { fields: BTreeMap::new(), rest: Some(Box::new(Kind::String)) }
-    }
-
-    fn read(schema: &Value, root: &Value, depth: usize) -> Self {
-        let required: BTreeSet<&str> = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .map(|names| names.iter().filter_map(Value::as_str).collect())
-            .unwrap_or_default();
-        let properties = schema.get("properties").and_then(Value::as_object);
-        let field = |(name, schema): (&String, &Value)| {
-            let (kind, nullable) = kind_of(schema, root, depth + 1);
-            let optional = nullable || !required.contains(name.as_str());
-            (name.clone(), Field { kind, optional, nullable })
-        };
-        let rest = schema.get("additionalProperties").filter(|rest| rest.is_object());
-        let rest = rest
-            .map(|rest| kind_of(rest, root, depth + 1))
-            .filter(|(kind, null)| !null && *kind != Kind::Opaque);
-        Self {
-            fields: properties.into_iter().flatten().map(field).collect(),
-            rest: rest.map(|(kind, _)| Box::new(kind)),
-        }
     }
 
     /// The type of a member.
@@ -202,99 +186,167 @@ impl Record {
         };
         let mut pairs = Vec::new();
         for name in names {
+            // Of what nobody describes, only the place may be told: its name is the caller's.
+            let known = !wanted.whole || self.fields.contains_key(name);
+            let place = if known { below(name) } else { path.to_owned() };
             if guised(name) {
-                return Err(Misfit(below(name)));
+                return Err(Misfit(place));
             }
             let Some(found) = object.get(name) else { continue };
-            // Of what nobody describes, only the place may be told: its name is the caller's.
-            let unknown = || Misfit(if wanted.whole { path.to_owned() } else { below(name) });
-            let field = self.field(name).ok_or_else(unknown)?;
+            let Some(field) = self.field(name) else { return Err(Misfit(place)) };
             let value = found.value().text(raw.as_bytes());
             if field.nullable && value == "null" {
                 continue;
             }
             let everything = Wanted::everything();
             let inner = wanted.fields.get(name).filter(|_| !wanted.whole).unwrap_or(&everything);
-            pairs.push((name.to_owned(), field.kind.value(value, inner, &below(name))?));
+            pairs.push((name.to_owned(), field.kind.value(value, inner, &place)?));
         }
         Ok(pairs)
     }
 }
 
-/// The type that a JSON Schema describes, and whether `null` is allowed beside.
-fn kind_of(schema: &Value, root: &Value, depth: usize) -> (Kind, bool) {
-    const OPAQUE: (Kind, bool) = (Kind::Opaque, false);
-    let Some(table) = schema.as_object().filter(|_| depth < DEEPEST) else {
-        return OPAQUE;
-    };
-    if let Some(reference) = table.get("$ref").and_then(Value::as_str) {
-        let found = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
-        return found.map_or(OPAQUE, |found| kind_of(found, root, depth + 1));
-    }
-    match table.get("type") {
-        Some(Value::String(name)) => (named(name, schema, root, depth), false),
-        Some(Value::Array(names)) => {
-            let others: Vec<&str> =
-                names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect();
-            let kind = match others.as_slice() {
-                [name] => named(name, schema, root, depth),
-                _ => Kind::Opaque,
-            };
-            (kind, others.len() < names.len())
-        }
-        Some(_) => OPAQUE,
-        None => untyped(table, root, depth),
-    }
+/// Reads an input schema.
+struct Reader<'s> {
+    root: &'s Value,
+    /// How much may still be read of it.
+    left: Cell<usize>,
 }
 
-fn named(name: &str, schema: &Value, root: &Value, depth: usize) -> Kind {
-    match name {
-        "string" => Kind::String,
-        "integer" => Kind::Long,
-        "boolean" => Kind::Bool,
-        "number" => Kind::Decimal,
-        "array" => match schema.get("items").map(|items| kind_of(items, root, depth + 1)) {
-            Some((kind, false)) if kind != Kind::Opaque => Kind::Set(Box::new(kind)),
+impl Reader<'_> {
+    /// Whether so much more may be read.
+    fn spend(&self, cost: usize) -> bool {
+        let left = self.left.get().checked_sub(cost);
+        self.left.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    /// What is wanted of an object.
+    fn record(&self, schema: &Value, wanted: &Wanted, depth: usize) -> Record {
+        let required =
+            schema.get("required").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if !self.spend(required.len()) {
+            return Record::default();
+        }
+        let required: BTreeSet<&str> = required.iter().filter_map(Value::as_str).collect();
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let everything = Wanted::everything();
+        let mut record = Record::default();
+        if wanted.whole {
+            record.rest = self.rest(schema, &everything, depth).map(Box::new);
+        }
+        let all = properties.into_iter().flatten().map(|(name, _)| name).filter(|_| wanted.whole);
+        for name in wanted.fields.keys().chain(all) {
+            let below = wanted.fields.get(name).filter(|_| !wanted.whole).unwrap_or(&everything);
+            let field = match properties.and_then(|properties| properties.get(name)) {
+                Some(schema) => {
+                    let (kind, nullable) = self.kind(schema, below, depth + 1);
+                    let optional = nullable || !required.contains(name.as_str());
+                    Some(Field { kind, optional, nullable })
+                }
+                None => self.rest(schema, below, depth).map(|kind| Field {
+                    kind,
+                    optional: true,
+                    nullable: false,
+                }),
+            };
+            record.fields.extend(field.map(|field| (name.clone(), field)));
+        }
+        record
+    }
+
+    /// What members of an object are that it does not describe.
+    fn rest(&self, schema: &Value, wanted: &Wanted, depth: usize) -> Option<Kind> {
+        let rest = schema.get("additionalProperties").filter(|rest| rest.is_object())?;
+        let (kind, nullable) = self.kind(rest, wanted, depth + 1);
+        (!nullable && kind != Kind::Opaque).then_some(kind)
+    }
+
+    /// The type that a JSON Schema describes, and whether `null` is allowed beside.
+    fn kind(&self, schema: &Value, wanted: &Wanted, depth: usize) -> (Kind, bool) {
+        const OPAQUE: (Kind, bool) = (Kind::Opaque, false);
+        let Some(table) = schema.as_object().filter(|_| depth < DEEPEST && self.spend(1)) else {
+            return OPAQUE;
+        };
+        if let Some(reference) = table.get("$ref").and_then(Value::as_str) {
+            let pointer = reference.strip_prefix('#').filter(|pointer| pointer.len() <= LONGEST_REFERENCE);
+            let found = pointer.and_then(|pointer| self.root.pointer(pointer));
+            return found.map_or(OPAQUE, |found| self.kind(found, wanted, depth + 1));
+        }
+        match table.get("type") {
+            Some(Value::String(name)) => (self.named(name, schema, wanted, depth), false),
+            Some(Value::Array(names)) if self.spend(names.len()) => {
+                let others: Vec<&str> =
+                    names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect();
+                let kind = match others.as_slice() {
+                    [name] => self.named(name, schema, wanted, depth),
+                    _ => Kind::Opaque,
+                };
+                (kind, others.len() < names.len())
+            }
+            Some(_) => OPAQUE,
+            None => self.untyped(table, wanted, depth),
+        }
+    }
+
+    fn named(&self, name: &str, schema: &Value, wanted: &Wanted, depth: usize) -> Kind {
+        match name {
+            "string" => Kind::String,
+            "integer" => Kind::Long,
+            "boolean" => Kind::Bool,
+            "number" => Kind::Decimal,
+            // Of a list, policies read the elements whole.
+            "array" => {
+                match schema.get("items").map(|items| self.kind(items, &Wanted::everything(), depth + 1)) {
+                    Some((kind, false)) if kind != Kind::Opaque => Kind::Set(Box::new(kind)),
+                    _ => Kind::Opaque,
+                }
+            }
+            "object" => {
+                let properties = schema.get("properties").and_then(Value::as_object);
+                let described = properties.is_some_and(|properties| !properties.is_empty())
+                    || self.rest(schema, &Wanted::default(), depth).is_some();
+                if described { Kind::Record(self.record(schema, wanted, depth)) } else { Kind::Opaque }
+            }
             _ => Kind::Opaque,
-        },
-        "object" => {
-            let record = Record::read(schema, root, depth);
-            let described = !record.fields.is_empty() || record.rest.is_some();
-            if described { Kind::Record(record) } else { Kind::Opaque }
         }
-        _ => Kind::Opaque,
     }
-}
 
-/// The type of a schema that does not name one: of its alternatives or of its values, where they agree.
-fn untyped(table: &Map<String, Value>, root: &Value, depth: usize) -> (Kind, bool) {
-    let alternatives = ["anyOf", "oneOf", "allOf"].into_iter().find_map(|key| table.get(key)?.as_array());
-    let kinds: Vec<(Kind, bool)> = match alternatives {
-        Some(alternatives) => alternatives
-            .iter()
-            .map(|schema| match schema.get("type").and_then(Value::as_str) {
-                Some("null") => (Kind::Opaque, true),
-                _ => kind_of(schema, root, depth + 1),
-            })
-            .collect(),
-        None => {
-            let values = table.get("enum").and_then(Value::as_array).map(Vec::as_slice);
-            let values = values.or_else(|| table.get("const").map(std::slice::from_ref)).unwrap_or_default();
-            let kind = |value: &Value| match value {
-                Value::String(_) => (Kind::String, false),
-                Value::Bool(_) => (Kind::Bool, false),
-                Value::Null => (Kind::Opaque, true),
-                Value::Number(number) if number.is_i64() => (Kind::Long, false),
-                _ => (Kind::Opaque, false),
-            };
-            values.iter().map(kind).collect()
-        }
-    };
-    let nullable = kinds.iter().any(|(_, nullable)| *nullable);
-    let mut kinds = kinds.into_iter().filter(|kind| *kind != (Kind::Opaque, true)).map(|(kind, _)| kind);
-    let first = kinds.next().unwrap_or(Kind::Opaque);
-    let agreed = kinds.all(|kind| kind == first);
-    (if agreed { first } else { Kind::Opaque }, nullable)
+    /// The type of a schema that does not name one: of its alternatives or of its values, where they agree.
+    fn untyped(&self, table: &Map<String, Value>, wanted: &Wanted, depth: usize) -> (Kind, bool) {
+        let alternatives = ["anyOf", "oneOf", "allOf"].into_iter().find_map(|key| table.get(key)?.as_array());
+        let kinds: Vec<(Kind, bool)> = match alternatives {
+            Some(alternatives) if !self.spend(alternatives.len()) => return (Kind::Opaque, false),
+            Some(alternatives) => alternatives
+                .iter()
+                .map(|schema| match schema.get("type").and_then(Value::as_str) {
+                    Some("null") => (Kind::Opaque, true),
+                    _ => self.kind(schema, wanted, depth + 1),
+                })
+                .collect(),
+            None => {
+                let values = table.get("enum").and_then(Value::as_array).map(Vec::as_slice);
+                let values =
+                    values.or_else(|| table.get("const").map(std::slice::from_ref)).unwrap_or_default();
+                if !self.spend(values.len()) {
+                    return (Kind::Opaque, false);
+                }
+                let kind = |value: &Value| match value {
+                    Value::String(_) => (Kind::String, false),
+                    Value::Bool(_) => (Kind::Bool, false),
+                    Value::Null => (Kind::Opaque, true),
+                    Value::Number(number) if number.is_i64() => (Kind::Long, false),
+                    _ => (Kind::Opaque, false),
+                };
+                values.iter().map(kind).collect()
+            }
+        };
+        let nullable = kinds.iter().any(|(_, nullable)| *nullable);
+        let mut kinds = kinds.into_iter().filter(|kind| *kind != (Kind::Opaque, true)).map(|(kind, _)| kind);
+        let first = kinds.next().unwrap_or(Kind::Opaque);
+        let agreed = kinds.all(|kind| kind == first);
+        (if agreed { first } else { Kind::Opaque }, nullable)
+    }
 }
 
 /// A JSON number as Cedar writes decimals; `None` where it needs an exponent or more than four digits behind the point.

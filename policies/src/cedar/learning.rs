@@ -48,7 +48,7 @@ impl Decider {
         let mut alike: HashMap<String, Arc<Record>> = HashMap::new();
         let mut known = HashMap::new();
         for tool in tools {
-            let record = Record::of_schema(tool.input_schema).narrowed(wanted);
+            let record = Record::of_schema(tool.input_schema, wanted);
             let text = format!("{record:?}");
             let arguments = alike.entry(text).or_insert_with(|| Arc::new(record)).clone();
             known.insert(tool.name.to_owned(), Known { backend: tool.backend.to_owned(), arguments });

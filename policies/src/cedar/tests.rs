@@ -6,6 +6,7 @@ mod loading;
 mod slicing;
 mod visibility;
 
+use super::{Cedar, Failure, Ordering, Verdict};
 use crate::{Action, Context, Denied, Hints, Item, ItemKind, Policies, Principal, Profile, Tool};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -204,6 +205,22 @@ fn the_circumstances_can_be_read() {
     assert!(may(Context { address: Some("::ffff:10.1.2.3".parse().unwrap()), ..modern }));
     assert!(!may(Context { address: Some([11, 1, 2, 3].into()), ..modern }));
     assert!(may(Context { time: std::time::UNIX_EPOCH, ..modern }));
+}
+
+/// Whoever calls can make a policy fail, as often as it likes.
+#[test]
+fn a_policy_that_fails_again_is_not_logged_again() {
+    let cedar = Cedar::new(&spec("permit(principal, action, resource);"), "main", &[]).unwrap();
+    let failed = vec![(0, Failure::Evaluation)];
+    let verdict = Verdict { failed, ..Verdict::default() };
+    let unsaid = |action, name| cedar.unsaid(&verdict, action, &tool(name)).len();
+    assert_eq!(unsaid(Action::CallTool, "github_a"), 1);
+    assert_eq!(unsaid(Action::CallTool, "github_a"), 0);
+    assert_eq!(unsaid(Action::CallTool, "github_b"), 0);
+    assert_eq!(unsaid(Action::GetPrompt, "github_a"), 1);
+    let elsewhere = Item::of(ItemKind::Tool, "time_a", "a", "time");
+    assert_eq!(cedar.unsaid(&verdict, Action::CallTool, &elsewhere).len(), 1);
+    assert_eq!(cedar.failures.load(Ordering::Relaxed), 5);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use super::*;
 
 fn kind(schema: &str) -> String {
     let schema = format!("{{\"properties\": {{\"a\": {schema}}}, \"required\": [\"a\"]}}");
-    Record::of_schema(&schema).cedar()
+    Record::of_schema(&schema, &Wanted::everything()).cedar()
 }
 
 #[test]
@@ -30,7 +30,59 @@ fn schemas_become_types() {
     ] {
         assert_eq!(kind(schema), cedar, "{schema}");
     }
-    assert_eq!(Record::of_schema("no schema"), Record::default());
+    assert_eq!(Record::of_schema("no schema", &Wanted::everything()), Record::default());
+}
+
+/// A schema that leads back to itself in many places describes more than anybody can hold.
+#[test]
+fn a_schema_without_end_is_not_read_to_its_end() {
+    let many = |part: &str| vec![part; 300].join(", ");
+    let members: Vec<String> = (0..300).map(|at| format!(r##""p{at}": {{"$ref": "#"}}"##)).collect();
+    let members = format!(r#"{{"type": "object", "properties": {{{}}}}}"#, members.join(", "));
+    let alternatives = format!(
+        r#"{{"type": "object", "properties": {{"p0": {{"anyOf": [{}]}}}}}}"#,
+        many(r##"{"$ref": "#"}"##)
+    );
+    let rest = format!(
+        r#"{{"type": "object", "additionalProperties": {{"allOf": [{}]}}}}"#,
+        many(r##"{"$ref": "#"}, {"type": "null"}"##)
+    );
+    let mut path = Wanted::default();
+    path.add(&["p0", "p1", "p2"], false);
+    let mut below = Wanted::default();
+    below.add(&["p0"], true);
+    for schema in [&members, &alternatives, &rest] {
+        for wanted in [&Wanted::everything(), &below, &path] {
+            let text = format!("{:?}", Record::of_schema(schema, wanted));
+            assert!(text.matches("Field {").count() <= MOST_READ + 9 * 300, "{}", text.len());
+        }
+    }
+    // Along the path of a policy there is little to read, however wide the schema is.
+    let read = Record::of_schema(&members, &path);
+    assert_eq!(read.cedar(), r#"{ "p0"?: { "p1"?: { "p2"?: {  } } } }"#);
+    let of =
+        |schema: &str| Record::of_schema(schema, &below).values(r#"{"p0": {"p0": {"p0": 1}}}"#, &below, "");
+    assert!([&members, &alternatives, &rest].into_iter().all(|schema| of(schema).is_err()));
+}
+
+/// Misfits are logged, and a caller may call its arguments what it likes.
+#[test]
+fn no_name_of_the_callers_is_told() {
+    let schema = r#"{"type": "object", "properties": {"own": {"type": "object", "properties": {"a": {"type": "string"}},
+        "additionalProperties": {"type": "object", "properties": {"b": {"type": "string"}}}}}}"#;
+    let mut wanted = Wanted::default();
+    wanted.add(&["own"], true);
+    let record = Record::of_schema(schema, &wanted);
+    let misfit = |arguments: &str| record.values(arguments, &wanted, "").unwrap_err().0;
+    for (arguments, told) in [
+        (r#"{"own": {"a": 1}}"#, "own.a"),
+        (r#"{"own": {"secret": 1}}"#, "own"),
+        (r#"{"own": {"secret": {"b": 1}}}"#, "own.b"),
+        (r#"{"own": {"secret": {"b": "x"}, "SECRET": {"b": "x"}}}"#, "own"),
+        (r#"{"own": {"A": {}, "a": "x"}}"#, "own"),
+    ] {
+        assert_eq!(misfit(arguments), told, "{arguments}");
+    }
 }
 
 #[test]
