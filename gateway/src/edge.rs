@@ -152,6 +152,7 @@ impl Post {
             id: self.id(),
             era,
             cacheable: manner.cacheable,
+            public: self.endpoint.policies.are_open(),
             progress_token: self.progress_token(),
             logs: manner.logs,
             uris: None,
