@@ -35,6 +35,8 @@ pub(crate) struct Asker {
     pub(crate) era: Era,
     /// The result carries caching hints in the modern era.
     pub(crate) cacheable: bool,
+    /// Nothing is decided about callers, so that what a backend calls public is.
+    pub(crate) public: bool,
     /// The client's raw progress token.
     pub(crate) progress_token: Option<Bytes>,
     /// The log messages that the client wants.
@@ -129,6 +131,12 @@ impl Asker {
                 let span = Span::new(head.start.saturating_sub(1), body.len());
                 uris::prefix_result(&mut splice, source, span, *method, prefix);
             }
+            if let (Some(scope), false) = (head.cache_scope, self.public)
+                && cacheable
+                && scope.value.of(body) != b"\"private\""
+            {
+                splice.replace(scope.value, &b"\"private\""[..]);
+            }
             match self.era {
                 Era::Modern => head
                     .make_modern(&mut splice, body, cacheable, SERVER_INFO)
@@ -212,10 +220,22 @@ mod tests {
             id: Bytes::from_static(b"\"c\""),
             era,
             cacheable: false,
+            public: false,
             progress_token: Some(Bytes::from_static(b"\"t\"")),
             logs: Logs::Unsaid,
             uris: None,
             tasks: None,
+        }
+    }
+
+    #[test]
+    fn what_is_decided_about_is_not_passed_on_as_public() {
+        let read =
+            message(r#"{"jsonrpc":"2.0","id":1,"result":{"ttlMs":5,"cacheScope":"public","contents":[]}}"#);
+        for (public, scope) in [(true, r#""cacheScope":"public""#), (false, r#""cacheScope":"private""#)] {
+            let asker = Asker { cacheable: true, public, ..asker(Era::Modern) };
+            let answer = asker.answer("b", Outcome::Complete(read.clone())).body;
+            assert!(String::from_utf8_lossy(&answer).contains(scope), "{answer:?}");
         }
     }
 

@@ -214,7 +214,7 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
     let backend = endpoint.backends.get(target.backend).cloned().ok_or_else(ownerless)?;
     let circumstances = request.circumstances;
     let wanted = Wanted { endpoint, catalog: &catalog, principal: request.principal, circumstances };
-    let sent = params.arguments.map(|span| span.text(request.body));
+    let sent = params.arguments.filter(|_| method != Method::Complete).map(|span| span.text(request.body));
     let permit = match target.kind {
         Kind::Tool(entry) => wanted.named(action, ItemKind::Tool, entry, sent),
         Kind::Prompt(entry) => wanted.named(action, ItemKind::Prompt, entry, sent),

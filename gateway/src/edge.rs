@@ -105,14 +105,19 @@ impl Post {
         Circumstances { era, address: self.address, retry }
     }
 
-    /// Finds the owner of what a call names and decides whether it may be called; `input` is what a modern backend asked
-    /// for, where the call is made again with it.
-    pub(crate) fn route(&self, manner: &Manner, input: Option<Box<Input>>) -> Result<Routed, Fault> {
+    /// Finds the owner of what a call names and decides whether it may be called; `retry` says whether weir knows that it is
+    /// made again, and `input` is what it brings for a modern backend.
+    pub(crate) fn route(
+        &self,
+        manner: &Manner,
+        retry: bool,
+        input: Option<Box<Input>>,
+    ) -> Result<Routed, Fault> {
         let request = Request {
             body: &self.body,
             envelope: &self.envelope,
             meta: self.meta.as_ref(),
-            circumstances: self.circumstances(manner.era(), input.is_some() || self.is_retry(manner)),
+            circumstances: self.circumstances(manner.era(), retry),
             principal: &self.principal,
             manner,
             inputs: self.snapshot.config.timeouts.inputs,
@@ -148,6 +153,7 @@ impl Post {
             id: self.id(),
             era,
             cacheable: manner.cacheable,
+            public: self.endpoint.policies.are_open(),
             progress_token: self.progress_token(),
             logs: manner.logs,
             uris: None,
@@ -157,7 +163,7 @@ impl Post {
             // Boxed, so that what is rare does not make the future of every call larger.
             Box::pin(self.retry(&manner, client.headers())).await
         } else {
-            let routed = self.route(&manner, None);
+            let routed = self.route(&manner, false, None);
             routed
                 .and_then(|routed| modern::heard(routed, era, self, client.headers()))
                 .map(|routed| self.begin(&manner, routed))

@@ -10,6 +10,7 @@ use crate::refresh::{self, Depot};
 use crate::reload::Reloaded;
 use crate::session::{self, Session};
 use crate::snapshot::Snapshot;
+use crate::stay;
 use crate::watchers;
 use futures_util::future::join_all;
 use std::net::SocketAddr;
@@ -262,9 +263,7 @@ impl Fleet {
         while self.leaving.try_join_next().is_some() {}
         let ended = self.core.sessions.end_unless(|session| match snapshot.numbered(session.endpoint) {
             // Who opened a connection is looked at by whoever writes to it.
-            Some(endpoint) => {
-                session.is_connection() || endpoint.entrance.authenticator.vouches(&session.principal())
-            }
+            Some(endpoint) => session.is_connection() || stay::is_known(endpoint, &session.principal()),
             None => !gone.contains(&session.endpoint),
         });
         if !ended.is_empty() {

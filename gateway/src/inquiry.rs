@@ -398,7 +398,7 @@ fn again(running: &Running, terms: &Terms<'_>, input: Box<Input>) -> Result<Runn
     let snapshot = terms.post.core.snapshot.load_full();
     let endpoint = snapshot.numbered(terms.post.endpoint.number).cloned().ok_or_else(rescue::stopping)?;
     let post = Post { snapshot, endpoint, ..terms.post.clone() };
-    let routed = post.route(terms.manner, Some(input))?;
+    let routed = post.route(terms.manner, true, Some(input))?;
     if !running.is_of(&routed.backend) {
         // The state and the answers are for the server that asked, and for no other.
         let backend = running.backend_name();

@@ -3,6 +3,7 @@
 //! S: MCP 2025-11-25 `basic/transports` "Session Management".
 
 use crate::client::Outbox;
+use crate::endpoint::Endpoint;
 use crate::inbox::Inbox;
 use crate::inquiry::Questions;
 use crate::replay::{Allowance, Replays};
@@ -139,14 +140,22 @@ impl Session {
         self.principal.load_full()
     }
 
-    /// Takes what a newer token of its principal says; answers whether this is one. Which is newer is told by their ends.
-    pub(crate) fn renew(&self, principal: &Arc<Principal>) -> bool {
-        let known = self.principal.load();
-        let newer = !Arc::ptr_eq(&known, principal) && principal.until() > known.until();
-        if newer {
-            self.principal.store(principal.clone());
+    /// Takes what a newer token of its principal says. What a former one said of the caller's groups counts no more, for what is
+    /// watched at `endpoint` either.
+    pub(crate) fn renew(&self, endpoint: &Endpoint, principal: &Arc<Principal>) {
+        let newer = |known: &Arc<Principal>| !Arc::ptr_eq(known, principal) && principal.is_newer_than(known);
+        if newer(&self.principal.load()) {
+            // Another request may bring one that is newer still.
+            self.principal.rcu(|known| if newer(known) { principal.clone() } else { known.clone() });
+            self.rejudge(endpoint);
         }
-        newer
+    }
+
+    /// Judges what is watched by what is known of the principal now.
+    pub(crate) fn rejudge(&self, endpoint: &Endpoint) {
+        let principal = self.principal();
+        self.watches.renew(endpoint, &principal);
+        self.tasks.renew(endpoint, &principal);
     }
 
     /// Whether the session is a connection, and known by no header.

@@ -49,10 +49,17 @@ fn has_ended(principal: &Principal) -> bool {
     principal.until().is_some_and(|until| SystemTime::now() >= until)
 }
 
+/// Whether somebody vouches for `principal` at `endpoint`, and says of them what was said when they came: what lasts is judged by
+/// that.
+pub(crate) fn is_known(endpoint: &Endpoint, principal: &Principal) -> bool {
+    let authenticator = &endpoint.entrance.authenticator;
+    authenticator.vouches(principal) && authenticator.describes(principal)
+}
+
 /// Whether nobody vouches for them any more. An endpoint that is gone ends what it has by itself.
 fn is_unknown(core: &Core, endpoint: usize, principal: &Principal) -> bool {
     let snapshot = core.snapshot.load();
-    snapshot.numbered(endpoint).is_some_and(|now| !now.entrance.authenticator.vouches(principal))
+    snapshot.numbered(endpoint).is_some_and(|now| !is_known(now, principal))
 }
 
 /// The stay of one principal, for streams.

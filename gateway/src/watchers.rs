@@ -218,10 +218,11 @@ impl Watches {
 pub(crate) async fn watch(
     post: &Post,
     circumstances: Circumstances,
+    principal: &Arc<Principal>,
     uri: &str,
     inbox: &Arc<Inbox>,
 ) -> Result<Watch, Fault> {
-    let (core, endpoint, principal) = (&post.core, &post.endpoint, &post.principal);
+    let (core, endpoint) = (&post.core, &post.endpoint);
     let Watchable { backend, permit, uri: original } =
         call::watchable(endpoint, circumstances, principal, uri)?;
     let (principal, inbox) = (principal.clone(), inbox.clone());

@@ -166,6 +166,18 @@ impl Authenticator {
         }
     }
 
+    /// Whether weir's own configuration still says of the holder of an API key or a certificate what it said when they came.
+    /// What others say of a caller is not known here.
+    pub fn describes(&self, principal: &Principal) -> bool {
+        match principal.issuer() {
+            Principal::API_KEYS => self.auth.api_keys.iter().any(|key| api_keys::describes(key, principal)),
+            Principal::CERTIFICATES => {
+                self.holders.as_ref().is_some_and(|holders| holders.describes(principal))
+            }
+            _ => true,
+        }
+    }
+
     /// The work that goes on beside the requests: fetching keys at the start, and again before they are old. It ends when the
     /// authenticator is gone. Spawn it once; without it keys are fetched when a token needs them.
     pub fn upkeep(&self) -> impl Future<Output = ()> + Send + use<> {

@@ -4,6 +4,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 /// Who calls. Two are the same caller where issuer and subject are equal, whatever else is known of them: what is kept for a
@@ -36,7 +37,12 @@ pub struct Profile {
     pub until: Option<SystemTime>,
     /// The caller's own token, to be exchanged for another; it never travels to a backend.
     pub token: Option<SecretString>,
+    /// How many were found out before; given by [`Principal::with`].
+    pub number: u64,
 }
+
+/// How many principals were found out.
+static COUNT: AtomicU64 = AtomicU64::new(1);
 
 impl Principal {
     /// Who vouches for the holders of API keys.
@@ -57,6 +63,7 @@ impl Principal {
     /// Whom an issuer calls by this name, with what else is known. Groups, roles and scopes are sorted here, and each is kept
     /// once.
     pub fn with(issuer: &str, subject: &str, mut profile: Profile) -> Self {
+        profile.number = COUNT.fetch_add(1, Ordering::Relaxed);
         for words in [&mut profile.groups, &mut profile.roles, &mut profile.scopes] {
             words.sort_unstable();
             words.dedup();
@@ -107,6 +114,16 @@ impl Principal {
     /// When the proof ends; absent where it does not end by itself.
     pub fn until(&self) -> Option<SystemTime> {
         self.profile.until
+    }
+
+    /// Whether what is known of the caller here is newer than `other`: by a token that was issued later, or else found out
+    /// later. Which proof lasts longer says nothing: a new one may be shorter.
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let issued = |principal: &Self| principal.claims().get("iat").and_then(Value::as_f64);
+        match (issued(self), issued(other)) {
+            (Some(own), Some(others)) if own != others => own > others,
+            _ => self.profile.number > other.profile.number,
+        }
     }
 
     /// The caller's own token, to be exchanged for another; it never travels to a backend.
@@ -167,6 +184,20 @@ mod tests {
         assert_ne!(Principal::of("https://issuer", "ada"), Principal::of("https://other", "ada"));
         assert_ne!(Principal::of("https://issuera", "da"), Principal::of("https://issuer", "ada"));
         assert_eq!(somebody("x").groups(), ["a", "b", "x"]);
+    }
+
+    #[test]
+    fn what_was_issued_later_or_found_out_later_is_newer() {
+        let issued = |at: Option<u64>, days: u64| {
+            let claims = at.map(|at| ("iat".to_owned(), Value::from(at))).into_iter().collect();
+            let until = Some(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(days * 86_400));
+            Principal::with("https://issuer", "ada", Profile { claims, until, ..Profile::default() })
+        };
+        let (new, old, again) = (issued(Some(2), 1), issued(Some(1), 9), issued(Some(1), 9));
+        assert!(new.is_newer_than(&old) && !old.is_newer_than(&new), "whichever lasts longer");
+        assert!(again.is_newer_than(&old) && !old.is_newer_than(&again) && !old.is_newer_than(&old));
+        let (first, second) = (issued(None, 1), issued(None, 1));
+        assert!(second.is_newer_than(&first) && !first.is_newer_than(&second));
     }
 
     #[test]

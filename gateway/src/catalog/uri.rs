@@ -14,7 +14,7 @@ pub(super) fn scheme(uri: &str) -> Option<&str> {
 
 /// The form in which URIs that may mean the same are equal: scheme and authority in small letters, no escapes but those
 /// of `%`, `?` and `#`, no dot segments, no default port, no host of a file. `None` for what a filter cannot judge: no
-/// scheme, broken or escaped slashes, control bytes, credentials, empty segments, a file on another machine. Of a URI with a
+/// scheme, broken or escaped slashes, control bytes, credentials, empty segments, `..` above the root, a file on another machine. Of a URI with a
 /// backend before it that of the URI within counts.
 pub(super) fn normal_form(uri: &str) -> Option<String> {
     let inner = layers(uri)?.pop()?;
@@ -52,7 +52,7 @@ fn own_form(uri: &str) -> Option<String> {
         return None;
     }
     let path = if has_root(&scheme, &authority) && path.is_empty() { "/" } else { path };
-    Some(format!("{scheme}:{authority}{}{tail}", without_dot_segments(path)?))
+    Some(format!("{scheme}:{authority}{}{tail}", without_dot_segments(path, is_bounded(&scheme))?))
 }
 
 /// Whether no path means the same as the root (RFC 3986 section 6.2.3).
@@ -149,8 +149,14 @@ fn undo_escapes(text: &str, pattern: bool) -> Option<String> {
     (!out.contains(|letter: char| letter.is_control() || letter == '\\')).then_some(out)
 }
 
-/// RFC 3986 section 5.2.4. `None` where a segment within is empty: some servers pass over it, others do not.
-fn without_dot_segments(path: &str) -> Option<String> {
+/// Whether nobody takes `..` at the root for anything but the root.
+fn is_bounded(scheme: &str) -> bool {
+    matches!(scheme, "file" | "http" | "https" | "ws" | "wss")
+}
+
+/// RFC 3986 section 5.2.4. `None` where a segment within is empty: some servers pass over it, others do not. So it is where
+/// `..` stands at the root and the path is not `bounded`: a server may take the authority for a folder.
+fn without_dot_segments(path: &str, bounded: bool) -> Option<String> {
     let rooted = path.starts_with('/');
     let mut kept: Vec<&str> = Vec::new();
     let mut segments = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
@@ -159,8 +165,8 @@ fn without_dot_segments(path: &str) -> Option<String> {
         match segment {
             "" if !last => return None,
             "." | ".." => {
-                if segment == ".." {
-                    kept.pop();
+                if segment == ".." && kept.pop().is_none() && !bounded {
+                    return None;
                 }
                 if last {
                     kept.push("");

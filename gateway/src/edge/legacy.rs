@@ -123,10 +123,7 @@ pub(crate) fn visit(
     let visit = visited.filter(|visit| !visit.session.is_connection()).ok_or_else(|| {
         Fault::new(404, code::SERVER_ERROR - 1, "session not found; open a new one with `initialize`")
     })?;
-    // What a former token said of the caller's groups counts no more, for what is watched either.
-    if visit.session.renew(principal) {
-        visit.session.watches.renew(endpoint, principal);
-    }
+    visit.session.renew(endpoint, principal);
     // Before 2025-06-18 there was no such header; since then a revision that was not agreed on is refused.
     match headers.get(headers::PROTOCOL_VERSION).and_then(|named| named.to_str().ok()) {
         Some(named) if Revision::parse(named).is_none_or(|revision| revision.era() != Era::Legacy) => {
@@ -209,10 +206,19 @@ async fn watch(post: &Post, visit: &Visit) -> Result<(), Fault> {
     if session.watches.has(&uri) {
         return Ok(());
     }
-    let watch = watchers::watch(post, post.circumstances(Era::Legacy, false), &uri, &session.inbox).await?;
+    // By the newest token, whichever this request brought.
+    let principal = session.principal();
+    let circumstances = post.circumstances(Era::Legacy, false);
+    let watch = watchers::watch(post, circumstances, &principal, &uri, &session.inbox).await?;
     let limit = post.snapshot.config.limits.subscriptions;
     match session.watches.keep(uri, watch, limit) {
-        true => Ok(()),
+        true => {
+            if !Arc::ptr_eq(&principal, &session.principal()) {
+                // One that came meanwhile has not seen this watch.
+                session.rejudge(&post.endpoint);
+            }
+            Ok(())
+        }
         false => Err(rescue::too_many_subscriptions(limit)),
     }
 }

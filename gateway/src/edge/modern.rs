@@ -263,7 +263,7 @@ async fn watch(post: &Post, uris: Vec<String>, inbox: &Arc<Inbox>) -> Vec<(Strin
     let distinct = uris.into_iter().filter(|uri| known.insert(uri.clone()));
     let watches = distinct.take(post.snapshot.config.limits.subscriptions).map(|uri| async move {
         let circumstances = post.circumstances(Era::Modern, false);
-        let watch = watchers::watch(post, circumstances, &uri, inbox).await.ok()?;
+        let watch = watchers::watch(post, circumstances, &post.principal, &uri, inbox).await.ok()?;
         Some((uri, watch))
     });
     futures_util::future::join_all(watches).await.into_iter().flatten().collect()

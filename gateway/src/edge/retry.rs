@@ -44,9 +44,11 @@ impl Post {
             return Err(Fault::new(400, code::INVALID_PARAMS, "`params.inputResponses` must be an object"));
         }
         let Some(state) = self.brought(params.and_then(|params| params.request_state)) else {
-            // Not asked by weir, which always gives a state. Whether a modern backend can use it is for it to say.
+            // Not asked by weir, which always gives a state, so for policies this is a first call. Whether a modern backend can
+            // use what it brings is for that to say.
             let input = responses.map(|responses| Input { responses: Some(responses), ..Input::default() });
-            let routed = modern::heard(self.route(manner, input.map(Box::new))?, Era::Modern, self, headers)?;
+            let routed = self.route(manner, false, input.map(Box::new))?;
+            let routed = modern::heard(routed, Era::Modern, self, headers)?;
             return Ok(begin(routed));
         };
         let ticket = Ticket::of(self, &state)?;
@@ -57,7 +59,7 @@ impl Post {
             }
             Next::Anew | Next::Parked(_) => None,
         };
-        let routed = self.route(manner, input).and_then(|routed| {
+        let routed = self.route(manner, true, input).and_then(|routed| {
             let same = routed.backend.number == ticket.backend;
             same.then_some(routed).ok_or_else(|| refused("belongs to a backend that no longer offers this"))
         });

@@ -126,7 +126,7 @@ async fn message(
 ) -> Result<(), Gone> {
     let limit = snapshot.config.limits.requests;
     // Held while the body arrives, so that the stream does not end before its message was taken.
-    let Some(visit) = named(core, endpoint.number, principal, http.uri().query().unwrap_or_default()) else {
+    let Some(visit) = named(core, endpoint, principal, http.uri().query().unwrap_or_default()) else {
         let message = "session not found; open a new one with a GET of the path that ends with `/sse`";
         return refuse(http, &Fault::new(404, code::SERVER_ERROR - 1, message)).await;
     };
@@ -149,10 +149,13 @@ async fn message(
 }
 
 /// The session that the query names, if it is one of this transport, this endpoint and this principal.
-fn named(core: &Core, endpoint: usize, principal: &Principal, query: &str) -> Option<Visit> {
+fn named(core: &Core, endpoint: &Endpoint, principal: &Arc<Principal>, query: &str) -> Option<Visit> {
     let mut ids = query.split('&').filter_map(|pair| pair.strip_prefix("sessionId="));
     let (Some(id), None) = (ids.next(), ids.next()) else {
         return None;
     };
-    core.sessions.visit(endpoint, principal, id).filter(|visit| visit.session.is_connection())
+    let visit = core.sessions.visit(endpoint.number, principal, id);
+    let visit = visit.filter(|visit| visit.session.is_connection())?;
+    visit.session.renew(endpoint, principal);
+    Some(visit)
 }

@@ -72,6 +72,16 @@ impl TaskWatches {
         drop(oldest);
     }
 
+    /// Tells from now on what `principal`, the session's own as it is known now, may ask about.
+    pub(crate) fn renew(&self, endpoint: &Endpoint, principal: &Arc<Principal>) {
+        let own: Vec<(Key, u64)> =
+            self.0.lock().iter().map(|watch| (watch.key.clone(), watch.number)).collect();
+        // Most sessions have no task.
+        if !own.is_empty() {
+            endpoint.tasks.renew(&own, principal);
+        }
+    }
+
     /// The session has ended.
     pub(crate) fn clear(&self) {
         let gone = std::mem::take(&mut *self.0.lock());
@@ -90,7 +100,7 @@ pub(crate) fn follow(
     let watcher = Watcher {
         number: 0,
         inbox: session.inbox.clone(),
-        principal: post.principal.clone(),
+        principal: session.principal(),
         session: SessionKey::Client(session.number),
         capabilities: session.capabilities(),
         id: begun.id.clone(),
@@ -105,6 +115,8 @@ pub(crate) fn follow(
         watch.going = Some(going);
     }
     session.tasks.keep(watch);
+    // A newer token may have come meanwhile, which has not seen this watch.
+    session.tasks.renew(&post.endpoint, &session.principal());
 }
 
 /// Every stream that tells of tasks at one endpoint. It stays through reloads, as the streams do.
@@ -220,6 +232,16 @@ impl TaskWatchers {
         let number = state.count;
         state.watched.entry(key.clone()).or_default().push(Watcher { number, ..watcher });
         TaskWatch { watchers: self.clone(), key, number, going: None, upstream: None }
+    }
+
+    fn renew(&self, watches: &[(Key, u64)], principal: &Arc<Principal>) {
+        let mut state = self.0.lock();
+        for (key, number) in watches {
+            let watchers = state.watched.get_mut(key).into_iter().flatten();
+            for watcher in watchers.filter(|watcher| watcher.number == *number) {
+                watcher.principal = principal.clone();
+            }
+        }
     }
 
     /// Tells whoever began a task of the progress of its call, as long as they may still ask about it.

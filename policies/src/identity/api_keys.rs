@@ -69,6 +69,14 @@ fn equal(known: &[u8], given: &[u8]) -> bool {
     known.len() == given.len() && different == 0
 }
 
+/// Whether a caller is the holder of this key as it is described now.
+pub(crate) fn describes(key: &ApiKey, principal: &Principal) -> bool {
+    let now = of(key);
+    let same = (now.groups(), now.roles(), now.scopes())
+        == (principal.groups(), principal.roles(), principal.scopes());
+    now == *principal && same
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,12 @@ pub(crate) struct Holders {
 }
 
 impl Holders {
+    /// Whether a caller has the groups that everybody with a certificate has now.
+    pub(crate) fn describes(&self, principal: &Principal) -> bool {
+        let profile = Profile { groups: self.config.groups.clone(), ..Profile::default() };
+        Principal::with(Principal::CERTIFICATES, "", profile).groups() == principal.groups()
+    }
+
     pub(crate) fn new(config: &Certificates) -> Result<Self, AuthenticatorError> {
         let unreadable =
             |error: globset::Error| AuthenticatorError::new(format!("`certificates.allow`: {error}"));

@@ -61,7 +61,7 @@ pub(crate) fn principal(
         scopes,
         until: Some(until),
         claims: Map::new(),
-        token: None,
+        ..Profile::default()
     };
     if issuer.is_kubernetes() {
         profile.groups = service_account(&subject, &claims)?;

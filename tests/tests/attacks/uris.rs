@@ -25,7 +25,7 @@ const TIGHT: &str = r#"
 "#;
 
 /// Spellings of what is secret, under either kind of policy.
-const SECRET: [&str; 44] = [
+const SECRET: [&str; 46] = [
     "FILE:///srv/secret.txt",
     "File:///srv/secret.txt",
     "file:/srv/secret.txt",
@@ -62,6 +62,8 @@ const SECRET: [&str; 44] = [
     "doc://secret%2Etest/a",
     "doc://secret.test/./a",
     "doc://secret.test/b/../a",
+    "doc://open.test/../secret.test/a",
+    "doc://open.test/made/../../secret.test/a",
     "doc://secret.test/%61",
     "doc://secret.test:/a",
     "https://files.test:443/secret/a",

@@ -37,6 +37,47 @@ fn denied_and_unknown_look_the_same() {
     }
 }
 
+/// A completion has no `arguments`, and some that cannot be read must not be a way around what is decided.
+#[test]
+fn a_completion_with_stray_arguments_is_decided_as_one_without() {
+    let policies = r#"
+        permit(principal, action, resource is Prompt);
+        forbid(principal, action == Action::"get_prompt", resource == Prompt::"one_plan") when { principal.sub == "alice" };
+        forbid(principal, action == Action::"complete", resource)
+            unless { context has address && context.address.isInRange(ip("10.0.0.0/8")) };
+        permit(principal, action == Action::"call_tool", resource == Tool::"one_look");
+    "#;
+    let elsewhere = policies.replace("10.0.0.0", "127.0.0.0");
+    let overrides = json!({"one": {"plan": {"arguments": {"topic": {"default": "x"}}}}});
+    for era in ERAS {
+        // Alice may not see the prompt; Bob may, and nobody completes from here.
+        for (key, policies, allowed) in
+            [(ALICE, &*elsewhere, false), (BOB, policies, false), (BOB, &*elsewhere, true)]
+        {
+            let weir = Weir::serve(guarded(era, policies, json!({"prompts": {"overrides": overrides}})));
+            for client in clients(&weir, key) {
+                for stray in [json!([]), json!({}), json!("x"), json!({"Topic": 1, "topic": 2}), Value::Null]
+                {
+                    let answer = client.ask(
+                        "completion/complete",
+                        json!({
+                            "ref": {"type": "ref/prompt", "name": "one_plan"},
+                            "argument": {"name": "topic", "value": "a"},
+                            "arguments": stray,
+                        }),
+                    );
+                    if allowed {
+                        assert_eq!(answer.result()["completion"]["values"][0], "plan completed", "{stray}");
+                    } else {
+                        assert_eq!(answer.message["error"]["message"], "unknown prompt: one_plan", "{stray}");
+                    }
+                }
+            }
+            assert!(allowed || seen(&weir) == json!([]), "{era}: nothing reaches the server");
+        }
+    }
+}
+
 #[test]
 fn a_tool_that_some_arguments_open_is_listed_and_opened_by_them_alone() {
     let policies = r#"
@@ -138,6 +179,36 @@ fn a_call_that_is_made_again_is_decided_again() {
         } else {
             assert_eq!(answer.message["error"]["message"], "unknown tool: one_ask");
         }
+    }
+}
+
+#[test]
+fn nobody_can_claim_that_a_call_is_made_again() {
+    let policies = r#"
+        permit(principal, action == Action::"call_tool", resource);
+        forbid(principal, action, resource == Tool::"one_look") unless { context.retry };
+    "#;
+    for era in ERAS {
+        let weir = Weir::serve(guarded(era, policies, json!({})));
+        let client = modern(&weir, ALICE);
+        let call = json!({"name": "one_look", "arguments": {"path": "x"}});
+        for claim in [
+            json!({}),
+            json!({"requestState": null}),
+            json!({"inputResponses": null}),
+            json!({"inputResponses": {}}),
+            json!({"inputResponses": {"who": {"action": "accept", "content": {"name": "me"}}}}),
+            json!({"requestState": null, "inputResponses": {}}),
+            json!({"requestState": "made up", "inputResponses": {}}),
+        ] {
+            let mut params = call.clone();
+            for (key, value) in claim.as_object().into_iter().flatten() {
+                params[key] = value.clone();
+            }
+            let answer = client.ask("tools/call", params);
+            assert!(answer.message["error"].is_object(), "{claim}: {}", answer.message);
+        }
+        assert_eq!(seen(&weir), json!([]), "{era}: nothing reaches the server");
     }
 }
 

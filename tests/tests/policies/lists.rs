@@ -64,6 +64,17 @@ fn what_not_everybody_sees_is_nobodys_to_share() {
         let answer = modern(&weir, ALICE).ask(method, json!({}));
         assert_eq!(answer.result()["cacheScope"], "private", "{method}");
     }
+    // Who sees the same may still be the only one who comes in, and what may be read is not for everybody.
+    let weir = Weir::serve(guarded("modern", "permit(principal, action, resource);", json!({})));
+    let alice = modern(&weir, ALICE);
+    for (method, params) in [
+        ("tools/list", json!({})),
+        ("server/discover", json!({})),
+        ("resources/read", json!({"uri": "doc:///public/a"})),
+        ("resources/read", json!({"uri": "doc:///public/a"})),
+    ] {
+        assert_eq!(alice.ask(method, params).result()["cacheScope"], "private", "{method}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Policies that change while clients are there, and policies that are only tried out.
 
-use super::{ALICE, BOB, ERAS, clients, guarded, legacy, modern, seen};
+use super::{ALICE, BOB, ERAS, ROOT, clients, guarded, legacy, modern, seen};
 use serde_json::json;
 use weir_tests::{Modern, Speak, Weir, peers, wait};
 
@@ -118,5 +118,39 @@ fn a_task_lasts_as_long_as_its_tool_may_be_called() {
     for method in ["tasks/get", "tasks/cancel", "tasks/update"] {
         let answer = alice.ask(method, json!({"taskId": id, "inputResponses": {}}));
         assert_eq!(answer.message["error"]["message"], "unknown task", "{method}");
+    }
+}
+
+/// What is open was judged by what the key said then.
+#[test]
+fn a_key_that_loses_a_group_ends_what_was_open() {
+    let policies = r#"
+        permit(principal in Group::"readers", action, resource is Resource);
+        permit(principal, action, resource is Tool);
+    "#;
+    for era in ERAS {
+        let mut config = guarded(era, policies, json!({}));
+        let weir = Weir::serve(config.clone());
+        let alice = legacy(&weir, ALICE);
+        let stream = alice.listen();
+        let subscribe = json!({"uri": "doc:///public/a"});
+        assert_eq!(alice.ask("resources/subscribe", subscribe.clone()).result(), &json!({}));
+        let wanted = json!({"notifications": {"resourceSubscriptions": ["doc:///public/a"]}});
+        let (listen, _) = modern(&weir, ALICE).prepare("subscriptions/listen", wanted);
+        let mut listening = listen.open(&weir.endpoint().bearing(ALICE)).events();
+        listening.message();
+        let root = legacy(&weir, ROOT);
+        let mut roots = root.listen();
+        assert_eq!(root.ask("resources/subscribe", subscribe.clone()).result(), &json!({}));
+
+        config["endpoints"]["main"]["auth"]["api_keys"][0]["groups"] = json!(["nobody"]);
+        weir.reconfigure(config);
+        assert!(stream.count() < 100 && listening.count() < 100, "{era}: both streams end");
+        // Whose key says what it said notices nothing.
+        modern(&weir, ROOT).call("one_touch", json!({"uri": "doc:///public/a"}));
+        assert_eq!(roots.message()["params"]["uri"], "doc:///public/a");
+        let back = legacy(&weir, ALICE);
+        let refused = back.ask("resources/subscribe", subscribe);
+        assert_eq!(refused.message["error"]["message"], "resource not found");
     }
 }
