@@ -24,6 +24,7 @@ pub use credentials::{
 };
 pub use endpoint::{Concealed, Conflicts, Endpoint, Filter, Icons, Override, ParameterOverride, Uris};
 pub use limits::{Limits, Timeouts};
+pub(crate) use listener::is_local;
 pub use listener::{Listener, Tls, TlsClients};
 pub use oauth::{GrantStore, Login, Oauth, OauthClient, OauthLists};
 pub use policies::{ClaimKind, Policies, PolicySource};

@@ -149,16 +149,12 @@ impl Authenticator {
         self.challenge.as_ref()
     }
 
-    /// Whether this endpoint could still take a principal for a caller of its own: who vouches for it is still configured. For
-    /// sessions and streams that were opened under another configuration.
+    /// Whether this endpoint could still take a principal for a caller of its own: who vouches for it is still configured, and
+    /// a key or certificate is still the same and good. For sessions and streams that were opened under another configuration.
     pub fn vouches(&self, principal: &Principal) -> bool {
         match principal.issuer() {
-            Principal::API_KEYS => {
-                let now = self.clock.now();
-                let good = |key: &weir_config::ApiKey| key.expires.is_none_or(|end| end > now);
-                self.auth.api_keys.iter().any(|key| key.name == principal.subject() && good(key))
-            }
-            Principal::CERTIFICATES => self.holders.is_some(),
+            Principal::API_KEYS => api_keys::vouch(&self.auth.api_keys, principal, self.clock.now()),
+            Principal::CERTIFICATES => self.holders.as_ref().is_some_and(|holders| holders.vouch(principal)),
             issuer => {
                 self.anonymous.as_deref().is_some_and(|anonymous| anonymous == principal)
                     || self.issuers.iter().any(|trusted| trusted.config().issuer == issuer)

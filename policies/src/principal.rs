@@ -1,9 +1,11 @@
 //! The caller.
 
+use crate::ClientCertificate;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -16,6 +18,15 @@ pub struct Principal {
     issuer: String,
     subject: String,
     profile: Profile,
+    proof: Option<Proof>,
+}
+
+/// What weir's own configuration held good, so that it can be held against a later one.
+#[derive(Clone)]
+pub(crate) enum Proof {
+    /// The digest of an API key.
+    ApiKey([u8; 32]),
+    Certificate(Arc<ClientCertificate>),
 }
 
 /// What is known of a caller beside their name.
@@ -68,7 +79,17 @@ impl Principal {
             words.sort_unstable();
             words.dedup();
         }
-        Self { issuer: issuer.to_owned(), subject: subject.to_owned(), profile }
+        Self { issuer: issuer.to_owned(), subject: subject.to_owned(), profile, proof: None }
+    }
+
+    /// The same caller, with what they were known by.
+    pub(crate) fn proved(self, proof: Proof) -> Self {
+        Self { proof: Some(proof), ..self }
+    }
+
+    /// What the caller was known by, if that was an API key or a certificate.
+    pub(crate) fn proof(&self) -> Option<&Proof> {
+        self.proof.as_ref()
     }
 
     /// Who vouches for the caller; empty for the anonymous one.

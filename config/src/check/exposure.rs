@@ -13,7 +13,8 @@ pub(super) fn check(checker: &mut Checker<'_>, listener: &Listener, endpoints: &
             "others than this machine's programs can reach this address, and the endpoint {} asks nobody who they are",
             quote(name)
         );
-        let finding = checker.at(&Path::root("listener").key("address"), message);
+        let here = if listener.address.ip().is_loopback() { "public_url" } else { "address" };
+        let finding = checker.at(&Path::root("listener").key(here), message);
         checker.error(finding.help(
             "name in its `auth` by which callers show who they are; or, where whoever comes may do everything, `insecure: true`",
         ));
@@ -31,7 +32,7 @@ impl Listener {
     /// The names of those endpoints that ask nobody who they are and do not say that this is meant, where others than this
     /// machine's programs can come.
     fn exposed<'a>(&self, endpoints: &'a [Endpoint]) -> Vec<&'a str> {
-        if self.address.ip().is_loopback() {
+        if self.is_local() {
             return Vec::new();
         }
         let open = |endpoint: &&Endpoint| endpoint.auth.is_anonymous() && !endpoint.auth.insecure;

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::file;
-use crate::model::{Listener, Tls, TlsClients};
+use crate::model::{Listener, Tls, TlsClients, is_local};
 use crate::report::quote;
 use crate::tree::Path;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -80,13 +80,7 @@ fn public(checker: &mut Checker<'_>, here: &Path, text: &str) -> Option<Url> {
         checker.error(finding.help("write it like `https://weir.example.com`"));
         return None;
     };
-    let local = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "http" && !local {
+    if url.scheme() == "http" && !is_local(&url) {
         let finding = checker.at(here, "browsers must reach weir by `https`, or at a loopback address");
         checker.error(finding.help("what users grant would pass in the clear"));
     }

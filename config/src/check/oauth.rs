@@ -152,10 +152,12 @@ pub(super) fn endpoints(
         let name = quote(&backend.name);
         let here = Path::root("endpoints").key(&endpoint.name);
         if endpoint.auth.is_anonymous() {
-            if !listener.address.ip().is_loopback() {
+            if !listener.is_local() {
                 let message = format!("users connect {name}, and this endpoint cannot tell its users apart");
                 let finding = checker.at_key(&here, message);
-                checker.error(finding.help("give it `auth`, or listen on a loopback address"));
+                checker.error(finding.help(
+                    "give it `auth`, or listen on a loopback address, without a `public_url` of another",
+                ));
             }
         } else if endpoint.auth.login.is_none() {
             let message =

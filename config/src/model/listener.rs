@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::LazyLock;
-use url::Url;
+use url::{Host, Url};
 
 /// Counted once: should the number change while weir runs, a configuration that does not name it still means the same.
 static PROCESSORS: LazyLock<usize> =
@@ -50,6 +50,24 @@ pub struct TlsClients {
     pub ca: PathBuf,
     /// Whether a client without a certificate cannot connect. Default false.
     pub required: bool,
+}
+
+impl Listener {
+    /// Whether nobody but this machine's programs is meant to come: the address is a loopback one, and so is the place where
+    /// browsers are said to reach it. A proxy in front of a loopback address lets others in.
+    pub fn is_local(&self) -> bool {
+        self.address.ip().is_loopback() && self.public_url.as_ref().is_none_or(is_local)
+    }
+}
+
+/// Whether a URL leads to the machine itself.
+pub(crate) fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 impl Default for Listener {

@@ -79,6 +79,10 @@ fn the_rest_of_the_file_has_to_fit() {
             "cannot tell its users apart",
         ),
         (
+            format!("backends: {{a: {users}}}\nlistener: {{public_url: 'https://weir.example.com'}}\nendpoints: {{m: {{path: /m, auth: {{insecure: true}}}}}}"),
+            "cannot tell its users apart",
+        ),
+        (
             format!("backends: {{a: {users}}}\nendpoints: {{m: {{path: /m, auth: {{issuers: [{{issuer: 'https://a'}}]}}}}}}"),
             "`login`",
         ),

@@ -137,6 +137,14 @@ fn listeners_that_cannot_work_are_refused() {
             ],
         ),
         (
+            "listener: {public_url: 'https://weir.example.com'}\nbackends: {a: {command: x}}".to_owned(),
+            &[
+                "1:24 listener.public_url: others than this machine's programs can reach this address, and the endpoint \
+               `default` asks nobody who they are (name in its `auth` by which callers show who they are; or, where \
+               whoever comes may do everything, `insecure: true`)",
+            ],
+        ),
+        (
             with(
                 "listener:\n  allowed_origins: ['*', x.org, 'https://x.org/', 'HTTPS://x:443', 'vscode-webview://a']",
             ),

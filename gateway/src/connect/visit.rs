@@ -109,7 +109,7 @@ impl Visit<'_> {
 
     /// Shows what can be connected, or asks whether to connect what the query names.
     pub(super) async fn show(&self, http: &Http<'_>, endpoint: &Arc<Endpoint>, query: &str) -> Reply {
-        if endpoint.spec.auth.is_anonymous() && !self.snapshot.config.listener.address.ip().is_loopback() {
+        if endpoint.spec.auth.is_anonymous() && !self.snapshot.config.listener.is_local() {
             // Whoever came would be everybody.
             let text = "This endpoint cannot tell its users apart, so that nobody can connect anything here.";
             return Reply::told(403, "Not here", text);

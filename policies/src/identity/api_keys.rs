@@ -1,6 +1,7 @@
 //! Keys that weir itself knows, by their digests.
 
 use super::claims::invalid;
+use crate::principal::Proof;
 use crate::{Principal, Profile, Rejection};
 use ring::digest::{SHA256, digest};
 use secrecy::SecretString;
@@ -60,7 +61,19 @@ fn of(key: &ApiKey) -> Principal {
         until: key.expires,
         ..Profile::default()
     };
-    Principal::with(Principal::API_KEYS, &key.name, profile)
+    Principal::with(Principal::API_KEYS, &key.name, profile).proved(Proof::ApiKey(key.sha256))
+}
+
+/// Whether a caller's key is still there, and good for as long as it was when the caller came.
+pub(crate) fn vouch(keys: &[ApiKey], principal: &Principal, now: SystemTime) -> bool {
+    let Some(Proof::ApiKey(sha256)) = principal.proof() else {
+        return false;
+    };
+    let good = |key: &ApiKey| {
+        let lasts = |end: SystemTime| end > now && principal.until().is_some_and(|until| until <= end);
+        key.name == principal.subject() && equal(&key.sha256, sha256) && key.expires.is_none_or(lasts)
+    };
+    keys.iter().any(good)
 }
 
 /// Compares to the end, wherever they differ.

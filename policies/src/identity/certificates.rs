@@ -1,9 +1,11 @@
 //! Client certificates as a proof. That one is valid, and whose authority it is of, the listener has seen to.
 
 use super::claims::invalid;
+use crate::principal::Proof;
 use crate::{AuthenticatorError, CertificateName, ClientCertificate, Principal, Profile, Rejection};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use std::time::SystemTime;
 use weir_config::{CertificateSubject, Certificates};
 
@@ -46,15 +48,7 @@ impl Holders {
         if certificate.until.is_some_and(|end| end <= now) {
             return Err(invalid("the client's certificate has ended"));
         }
-        let name = self
-            .name(certificate)
-            .ok_or_else(|| invalid("the client's certificate has no name of the kind asked for"))?;
-        if name.is_empty() || name.len() > LONGEST || name.chars().any(char::is_control) {
-            return Err(invalid("the name in the client's certificate is not one"));
-        }
-        if self.allowed.as_ref().is_some_and(|allowed| !allowed.is_match(name)) {
-            return Err(invalid(format_args!("the certificate of `{name}` is not allowed")));
-        }
+        let name = self.allow(certificate)?;
         let profile = Profile {
             email: certificate.names.iter().find_map(|name| match name {
                 CertificateName::Email(address) => Some(address.clone()),
@@ -65,7 +59,30 @@ impl Holders {
             until: certificate.until,
             ..Profile::default()
         };
-        Ok(Principal::with(Principal::CERTIFICATES, name, profile))
+        let proof = Proof::Certificate(Arc::new(certificate.clone()));
+        Ok(Principal::with(Principal::CERTIFICATES, name, profile).proved(proof))
+    }
+
+    /// Whether a caller's certificate still stands for that caller.
+    pub(crate) fn vouch(&self, principal: &Principal) -> bool {
+        let Some(Proof::Certificate(certificate)) = principal.proof() else {
+            return false;
+        };
+        self.allow(certificate).is_ok_and(|name| name == principal.subject())
+    }
+
+    /// The name in a certificate, if it is allowed.
+    fn allow<'c>(&self, certificate: &'c ClientCertificate) -> Result<&'c str, Rejection> {
+        let name = self
+            .name(certificate)
+            .ok_or_else(|| invalid("the client's certificate has no name of the kind asked for"))?;
+        if name.is_empty() || name.len() > LONGEST || name.chars().any(char::is_control) {
+            return Err(invalid("the name in the client's certificate is not one"));
+        }
+        if self.allowed.as_ref().is_some_and(|allowed| !allowed.is_match(name)) {
+            return Err(invalid(format_args!("the certificate of `{name}` is not allowed")));
+        }
+        Ok(name)
     }
 
     fn name<'c>(&self, certificate: &'c ClientCertificate) -> Option<&'c str> {

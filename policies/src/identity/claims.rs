@@ -7,6 +7,11 @@ use weir_config::Issuer;
 
 /// Longest subject, in bytes.
 const LONGEST_SUBJECT: usize = 1024;
+/// What the names of clients begin with that act for themselves and have no subject. No subject does, so that a client which is
+/// called like a user is not taken for that user.
+const OF_CLIENTS: &str = "client_id:";
+/// Claims that name a user: what has one and no subject is not a client's own token.
+const OF_USERS: [&str; 4] = ["username", "preferred_username", "email", "upn"];
 /// Largest number of seconds since 1970 that is a time: in the year 9999.
 const LATEST: f64 = 253_402_300_799.0;
 /// Claims that ID tokens have and access tokens do not (OpenID Connect Core sections 3.1.3.6 and 3.3.2.11).
@@ -40,7 +45,8 @@ pub(crate) fn kind(header: Option<&str>, claims: &Claims) -> Result<(), Rejectio
 
 /// Whom an issuer's token stands for, its signature or the issuer's own word being good already.
 ///
-/// `ends` is taken where the token itself does not say when it ends; without it such a token is refused.
+/// `ends` is there where the issuer was asked, and taken where it does not say when the token ends; without it such a token is
+/// refused, and so is one without a subject.
 pub(crate) fn principal(
     issuer: &Issuer,
     claims: Claims,
@@ -51,7 +57,11 @@ pub(crate) fn principal(
     audience(issuer, &claims)?;
     let client = client(issuer, &claims)?;
     let scopes = scopes(&claims)?;
-    let subject = subject(&claims)?;
+    let subject = if ends.is_some() && !claims.contains_key("sub") {
+        client_alone(&claims)?
+    } else {
+        subject(&claims)?
+    };
     let bound = binding(&claims)?;
     let mut profile = Profile {
         email: email(issuer, &claims),
@@ -183,19 +193,29 @@ fn scopes(claims: &Claims) -> Result<Vec<String>, Rejection> {
     Ok(scopes)
 }
 
-/// The subject. Where nobody but the client itself is meant, some issuers leave it out.
+/// The subject. A signed token has one (RFC 9068 section 2.2).
 fn subject(claims: &Claims) -> Result<String, Rejection> {
-    let subject = match claims.get("sub") {
-        Some(Value::String(subject)) => subject,
-        None if !claims.contains_key("username") => match claims.get("client_id") {
-            Some(Value::String(client)) => client,
-            _ => return Err(invalid("the token does not say whose it is")),
-        },
-        _ => return Err(invalid("the token does not say whose it is")),
-    };
-    let plain =
-        !subject.is_empty() && subject.len() <= LONGEST_SUBJECT && !subject.chars().any(char::is_control);
-    if plain { Ok(subject.clone()) } else { Err(invalid("the token's subject is not a name")) }
+    match claims.get("sub") {
+        Some(Value::String(subject)) if !subject.starts_with(OF_CLIENTS) => name(subject).map(str::to_owned),
+        Some(Value::String(_)) => Err(invalid("the token's subject looks like a client without one")),
+        _ => Err(invalid("the token does not say whose it is")),
+    }
+}
+
+/// Whom a token without a subject stands for: where nobody but the client itself is meant, RFC 7662 section 2.2 lets an issuer
+/// leave the subject out.
+fn client_alone(claims: &Claims) -> Result<String, Rejection> {
+    match claims.get("client_id") {
+        Some(Value::String(client)) if !OF_USERS.iter().any(|name| claims.contains_key(*name)) => {
+            Ok(format!("{OF_CLIENTS}{}", name(client)?))
+        }
+        _ => Err(invalid("the token does not say whose it is")),
+    }
+}
+
+fn name(text: &str) -> Result<&str, Rejection> {
+    let plain = !text.is_empty() && text.len() <= LONGEST_SUBJECT && !text.chars().any(char::is_control);
+    if plain { Ok(text) } else { Err(invalid("the token's subject is not a name")) }
 }
 
 /// The address, unless the issuer says that it has not verified it.

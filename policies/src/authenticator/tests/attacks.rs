@@ -88,6 +88,7 @@ fn cases(a: &Attacker) -> Vec<(&'static str, String)> {
     let good = a.good();
     let attacker = a.own.public("ec");
     let claims = a.claims().to_string();
+    let of_client = with(without(a.claims(), "sub"), "client_id", json!("app")).to_string();
     let twice = |member: &str| a.ec.token(HEADER, &claims.replacen('{', &format!("{{{member},"), 1));
     let kid = |kid: &str| a.forged(&json!({"alg": "ES256", "kid": kid}));
     vec![
@@ -181,6 +182,12 @@ fn cases(a: &Attacker) -> Vec<(&'static str, String)> {
         ("iat in a second", a.signed("iat", json!(now + 1))),
         ("iat that is a list", a.signed("iat", json!([]))),
         ("no sub", a.lacking("sub")),
+        ("no sub, and a client", a.ec.token(HEADER, &of_client)),
+        (
+            "no sub, and a client, as at+jwt",
+            a.ec.token(r#"{"alg":"ES256","kid":"ec","typ":"at+jwt"}"#, &of_client),
+        ),
+        ("sub like a client without one", a.signed("sub", json!("client_id:ada"))),
         ("sub that is empty", a.signed("sub", json!(""))),
         ("sub that is a number", a.signed("sub", json!(1))),
         ("sub with a line end", a.signed("sub", json!("ada\nroot"))),

@@ -126,9 +126,24 @@ async fn a_client_that_acts_for_itself_is_its_own_subject() {
     let bench = bench(|_| {});
     let own = with(without(answer(&bench), "sub"), "client_id", json!("agent"));
     bench.page(ASK, 200, &own.to_string());
-    assert_eq!(bench.bearer("t").await.unwrap().subject(), "agent");
-    bench.page(ASK, 200, &with(own, "username", json!("ada")).to_string());
-    assert_eq!(bench.bearer("u").await.unwrap_err().kind, RejectionKind::Invalid);
+    assert_eq!(bench.bearer("t").await.unwrap().subject(), "client_id:agent");
+    for name in ["username", "preferred_username", "email", "upn"] {
+        bench.page(ASK, 200, &with(own.clone(), name, json!("ada")).to_string());
+        assert_eq!(bench.bearer(name).await.unwrap_err().kind, RejectionKind::Invalid, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_called_like_a_user_is_not_that_user() {
+    let bench = bench(|_| {});
+    bench.page(ASK, 200, &answer(&bench).to_string());
+    let user = bench.bearer("user").await.unwrap();
+    let client = with(without(answer(&bench), "sub"), "client_id", json!("ada"));
+    bench.page(ASK, 200, &client.to_string());
+    let client = bench.bearer("client").await.unwrap();
+    assert_ne!(client, user);
+    bench.page(ASK, 200, &with(answer(&bench), "sub", json!(client.subject())).to_string());
+    assert_eq!(bench.bearer("alike").await.unwrap_err().kind, RejectionKind::Invalid);
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! What goes on over reloads, and what does not.
 
 use super::idp::{Bench, ISSUER, Idp, Key};
+use super::{api_key, certificate};
 use crate::{Authenticator, Evidence, Fetch, Principal, RejectionKind};
 use std::sync::Arc;
-use weir_config::{Algorithm, Auth};
+use std::time::Duration;
+use weir_config::{Algorithm, Auth, CertificateSubject, Certificates};
 
 fn after(bench: &Bench, auth: &Auth) -> Authenticator {
     let (idp, clock) = (bench.idp.clone(), bench.clock.clone());
@@ -47,4 +49,52 @@ async fn an_equal_configuration_knows_what_the_last_one_knew() {
             .unwrap();
     assert_eq!(elsewhere.recall(&evidence), None);
     assert_eq!(elsewhere.authenticate(&evidence).await.unwrap_err().kind, RejectionKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_key_replaced_in_place_is_another_key() {
+    let bench = Bench::new(&[], |auth| {
+        *auth = Auth { api_keys: vec![api_key("ci", "weir_leaked", None)], ..Auth::default() };
+    });
+    let evidence = Evidence { api_key: Some(b"weir_leaked"), ..Evidence::default() };
+    let thief = bench.authenticator.authenticate(&evidence).await.unwrap();
+    let keys = |key| Auth { api_keys: vec![key], ..Auth::default() };
+    let now = crate::Clock::now(&*bench.clock);
+    for (what, key, expected) in [
+        ("the same", api_key("ci", "weir_leaked", None), true),
+        ("another key under the name", api_key("ci", "weir_new", None), false),
+        (
+            "an end that was not there",
+            api_key("ci", "weir_leaked", Some(now + Duration::from_secs(60))),
+            false,
+        ),
+        ("another name", api_key("di", "weir_leaked", None), false),
+    ] {
+        assert_eq!(after(&bench, &keys(key)).vouches(&thief), expected, "{what}");
+    }
+    // An end that is put off leaves what was opened until the old one.
+    let ends = |seconds| api_key("ci", "weir_leaked", Some(now + Duration::from_secs(seconds)));
+    let before = after(&bench, &keys(ends(60)));
+    let holder = before.authenticate(&evidence).await.unwrap();
+    let vouched = [30, 60, 90].map(|seconds| after(&bench, &keys(ends(seconds))).vouches(&holder));
+    assert_eq!(vouched, [false, true, true]);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_allowed_no_more_is_not_vouched_for() {
+    let allow = |subject, pattern: &str| Auth {
+        certificates: Some(Certificates { subject, allow: vec![pattern.to_owned()], groups: Vec::new() }),
+        ..Auth::default()
+    };
+    let bench = Bench::new(&[], |auth| *auth = allow(CertificateSubject::Uri, "spiffe://example.com/*"));
+    let own = certificate(1);
+    let evidence = Evidence { certificate: Some(&own), ..Evidence::default() };
+    let holder = bench.authenticator.authenticate(&evidence).await.unwrap();
+    for (subject, pattern, expected) in [
+        (CertificateSubject::Uri, "spiffe://example.com/1", true),
+        (CertificateSubject::Uri, "spiffe://example.com/2", false),
+        (CertificateSubject::Name, "CN=agent", false),
+    ] {
+        assert_eq!(after(&bench, &allow(subject, pattern)).vouches(&holder), expected, "{pattern}");
+    }
 }
