@@ -12,6 +12,8 @@ use weir_protocol::Era;
 const COUNTS: [usize; 3] = [100, 1_000, 10_000];
 
 /// Half of them permit a group a backend, a fifth forbid what is destructive, a fifth read an argument, a tenth name one tool.
+/// Those that read an argument are about one tool of each backend: of 100, 1,000 and 10,000 policies, 1, 2 and 12 are evaluated
+/// for the call that is decided by argument, so that its figures grow with these and not with the policies as a whole.
 fn text(count: usize) -> String {
     let one = |number: usize| {
         let (group, backend) = (number % 97, number % 50);
