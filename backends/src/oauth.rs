@@ -42,8 +42,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Users whose wishes for scopes are remembered, and how long.
 const WISHES: u64 = 10_000;
 const WISHED: Duration = Duration::from_secs(3600);
-/// A grant that could not be renewed for want of an answer is not tried again for so long.
-const PAUSE: Duration = Duration::from_secs(2);
+/// A grant that could not be renewed, or whose new token is refused, is not renewed again for so long.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Where users come back to, and where weir's document as a client lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +144,26 @@ impl Connector {
         self.grants.get(holder).filter(|grant| grant.url == self.url.as_str())
     }
 
+    /// The operator's client, where this is that one.
+    fn configured(&self, client: &Client) -> Option<&weir_config::OauthClient> {
+        self.spec.clients.iter().find(|own| own.issuer == client.issuer && own.id == client.id)
+    }
+
+    /// The client that a grant belongs to, as the operator says it now; `None` where the operator gives its secret no more.
+    fn client_of(&self, grant: &Grant) -> Option<Client> {
+        match self.configured(&grant.client) {
+            Some(configured) => Some(grant.client.clone().proven_by(configured.secret.as_ref())),
+            None if grant.client.lacks_secret() => None,
+            None => Some(grant.client.clone()),
+        }
+    }
+
+    async fn revoke(&self, grant: &Grant) {
+        if let Some(client) = self.client_of(grant) {
+            self.endpoint().revoke(grant, &client).await;
+        }
+    }
+
     fn endpoint(&self) -> Endpoint<'_> {
         Endpoint { fetch: &*self.fetch, reach: &self.reach }
     }
@@ -224,7 +244,11 @@ impl Connector {
             url: self.url.as_str(),
             asked: &plan.scopes,
         };
-        let grant = self.endpoint().exchange(agreed, code, &departure.verifier()).await?;
+        let mut grant = self.endpoint().exchange(agreed, code, &departure.verifier()).await?;
+        if self.configured(&grant.client).is_some() {
+            // The operator's secret stays with the operator, who may change it.
+            grant.client.secret = None;
+        }
         let holder = self.holder(principal);
         self.grants.put(holder.clone(), grant).await?;
         self.wishes.invalidate(&holder);
@@ -243,7 +267,7 @@ impl Connector {
         let removed = self.grants.remove(&holder, None).await;
         self.moves.send_modify(|moves| *moves += 1);
         if let Some(grant) = grant {
-            self.endpoint().revoke(&grant).await;
+            self.revoke(&grant).await;
         }
         removed
     }

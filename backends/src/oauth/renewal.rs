@@ -74,12 +74,22 @@ impl Connector {
     }
 
     async fn renew(&self, holder: &Holder, old: &Arc<Grant>) -> Result<(), BackendError> {
-        match self.endpoint().renew(old).await {
+        let Some(client) = self.client_of(old) else {
+            tracing::warn!(
+                backend = self.backend,
+                issuer = old.client.issuer,
+                client = old.client.id,
+                "a grant cannot be renewed: its client is no longer in the configuration"
+            );
+            self.failed.insert(holder.clone(), BackendError::Unconnected);
+            return Err(BackendError::Unconnected);
+        };
+        match self.endpoint().renew(old, &client).await {
             Ok(grant) => {
                 // Disconnected meanwhile, it stays so.
                 let is_current = |now: Arc<Grant>| now.access.expose_secret() == old.access.expose_secret();
                 if !self.grant(holder).is_some_and(is_current) {
-                    self.endpoint().revoke(&grant).await;
+                    self.revoke(&grant).await;
                     return Ok(());
                 }
                 if let Err(error) = self.grants.put(holder.clone(), grant).await {

@@ -152,3 +152,47 @@ async fn more_is_asked_for_once() {
     assert!(matches!(lacks(&["write"]), BackendError::Credential(_)));
     assert!(matches!(lacks(&[]), BackendError::Credential(_)));
 }
+
+#[tokio::test]
+async fn a_secret_that_the_operator_changes_costs_no_grant() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", Some("r1"), 0));
+    network.put(TOKEN, 200, &tokens("a2", Some("r2"), 0));
+    let grants: Arc<dyn Grants> = Arc::new(MemoryGrants::default());
+    let with = |id: &str, secret: &str| {
+        let secret = Some(weir_config::Secret::new(secret.to_owned()));
+        let client = weir_config::OauthClient { issuer: ISSUER.to_owned(), id: id.to_owned(), secret };
+        let spec = weir_config::Oauth { clients: vec![client], ..Default::default() };
+        Connector::new("b", &http(SERVER), &spec, network.clone(), grants.clone(), Handle::current())
+    };
+    let old = with("mine", "old");
+    connect(&old, &ada()).await.unwrap();
+    let kept = grants.get(&old.holder(&ada())).unwrap();
+    assert!(kept.client.secret.is_none(), "the operator's secret is not in the store");
+    let new = with("mine", "new");
+    assert_eq!(token(&new, &ada()).await.unwrap().expose_secret(), "a2");
+    let sent = network.sent(TOKEN);
+    assert_eq!((&*form(&sent[0])["client_secret"], &*form(&sent[1])["client_secret"]), ("old", "new"));
+    assert!(grants.get(&new.holder(&ada())).unwrap().client.secret.is_none());
+    // Another client cannot renew it, but the first may come back.
+    assert_eq!(token(&with("other", "x"), &ada()).await.unwrap_err(), BackendError::Unconnected);
+    assert_eq!(network.sent(TOKEN).len(), 2);
+    assert!(new.is_connected(&ada()));
+    new.disconnect(&ada()).await.unwrap();
+    assert_eq!(form(&network.sent("https://as.example/revoke")[0])["client_secret"], "new");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_client_costs_no_grant() {
+    for error in ["invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"] {
+        let (network, connector) =
+            over(&[(401, json!({"error": error})), (200, tokens("a2", None, 3600))]).await;
+        for _ in 0..2 {
+            token(&connector, &ada()).await.unwrap_err();
+        }
+        assert_eq!(network.sent(TOKEN).len(), 2, "it is not asked again at once");
+        assert!(connector.is_connected(&ada()), "{error}");
+        connector.failed.invalidate_all();
+        assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a2", "{error}");
+    }
+}
