@@ -80,6 +80,8 @@ pub struct Connector {
     renewals: Mutex<HashMap<Holder, Flight<()>>>,
     /// Grants that could not be renewed lately, with the reason.
     failed: Cache<Holder, BackendError>,
+    /// Holders whose grant was of no use lately: weir's own requests go with others first.
+    doubted: Cache<Holder, ()>,
     /// The scopes that a user's calls turned out to need.
     wishes: Cache<Holder, Arc<Vec<String>>>,
     /// What the server said last to a request without a grant.
@@ -109,6 +111,7 @@ impl Connector {
             handle,
             renewals: Mutex::default(),
             failed: Cache::builder().max_capacity(WISHES).time_to_live(PAUSE).build(),
+            doubted: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             wishes: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             said: Mutex::default(),
             moves: watch::Sender::new(0),
@@ -253,6 +256,7 @@ impl Connector {
         self.grants.put(holder.clone(), grant).await?;
         self.wishes.invalidate(&holder);
         self.failed.invalidate(&holder);
+        self.doubted.invalidate(&holder);
         self.moves.send_modify(|moves| *moves += 1);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Grants that are renewed, refused, or too small.
 
 use super::*;
+use crate::CredentialError;
 
 fn tokens(access: &str, refresh: Option<&str>, life: u64) -> Value {
     let mut all = json!({"access_token": access, "token_type": "Bearer", "expires_in": life});
@@ -99,10 +100,67 @@ async fn a_token_that_is_refused_is_renewed_once() {
     // Whoever comes late with the first one renews nothing.
     connector.refused(&own, &first, None).await.unwrap();
     assert_eq!(network.sent(TOKEN).len(), 2);
-    assert_eq!(connector.distrust(&own, &first).await, BackendError::Unconnected);
-    assert!(connector.is_connected(&ada()), "another token was distrusted");
-    assert_eq!(connector.distrust(&own, &second).await, BackendError::Unconnected);
-    assert!(!connector.is_connected(&ada()));
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_token_costs_no_grant() {
+    let rejected = BackendError::Credential(CredentialError::Rejected);
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", Some("r1"), 3600));
+    network.put(TOKEN, 200, &tokens("a2", Some("r2"), 3600));
+    let connector = connector(&network, weir_config::Oauth::default());
+    connect(&connector, &ada()).await.unwrap();
+    let (own, moves) = (connector.holder(&ada()), *connector.moves().borrow());
+    let first = token(&connector, &ada()).await.unwrap();
+    connector.refused(&own, &first, None).await.unwrap();
+    let second = token(&connector, &ada()).await.unwrap();
+    assert_eq!(connector.distrust(&own, &first), rejected);
+    assert!(connector.failed.get(&own).is_none(), "another token was refused");
+    assert_eq!(connector.distrust(&own, &second), rejected);
+    // The next call renews nothing, and nobody is sent away.
+    assert_eq!(connector.refused(&own, &second, None).await.unwrap_err(), rejected);
+    assert_eq!(network.sent(TOKEN).len(), 2);
+    assert!(connector.is_connected(&ada()));
+    assert_eq!(*connector.moves().borrow(), moves, "no list is asked for because of it");
+}
+
+#[tokio::test]
+async fn a_token_that_nothing_renews_stays_until_its_user_connects_anew() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", None, 3600));
+    let connector = connector(&network, weir_config::Oauth::default());
+    connect(&connector, &ada()).await.unwrap();
+    let own = connector.holder(&ada());
+    let first = token(&connector, &ada()).await.unwrap();
+    // Just given, so another would be refused as well.
+    let error = connector.refused(&own, &first, None).await.unwrap_err();
+    assert_eq!(error, BackendError::Credential(CredentialError::Rejected));
+    let old = Grant { given: 0, ..(*connector.grants.get(&own).unwrap()).clone() };
+    connector.grants.put(own.clone(), old).await.unwrap();
+    assert_eq!(connector.refused(&own, &first, None).await.unwrap_err(), BackendError::Unconnected);
+    assert!(connector.is_connected(&ada()));
+}
+
+#[tokio::test]
+async fn lists_are_asked_for_with_a_grant_that_is_good() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("good", None, 3600));
+    let connector = connector(&network, weir_config::Oauth::default());
+    let user = |name: &str| Principal::of("https://idp.example", name);
+    connect(&connector, &user("z")).await.unwrap();
+    let good = (*connector.grants.get(&connector.holder(&user("z"))).unwrap()).clone();
+    for number in 0..9 {
+        let elsewhere = Grant { url: "https://old.example/mcp".to_owned(), ..good.clone() };
+        connector.grants.put(connector.holder(&user(&format!("a{number}"))), elsewhere).await.unwrap();
+        let over = Grant { until: Some(0), refresh: Some("r".into()), ..good.clone() };
+        connector.grants.put(connector.holder(&user(&format!("b{number}"))), over).await.unwrap();
+        let holder = connector.holder(&user(&format!("c{number}")));
+        connector.grants.put(holder.clone(), Grant { access: "bad".into(), ..good.clone() }).await.unwrap();
+        connector.distrust(&holder, &"bad".into());
+    }
+    let (holder, token) = connector.any_token().await.unwrap();
+    assert_eq!((&*holder.subject, token.expose_secret()), ("z", "good"));
+    assert_eq!(network.sent(TOKEN).len(), 1, "nothing was renewed for it");
 }
 
 #[tokio::test]
