@@ -42,6 +42,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Users whose wishes for scopes are remembered, and how long.
 const WISHES: u64 = 10_000;
 const WISHED: Duration = Duration::from_secs(3600);
+/// A kept registration with which so many users were sent off and none came back is forgotten.
+const UNANSWERED: u32 = 3;
 /// A grant that could not be renewed, or whose new token is refused, is not renewed again for so long.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -80,6 +82,8 @@ pub struct Connector {
     renewals: Mutex<HashMap<Holder, Flight<()>>>,
     /// Grants that could not be renewed lately, with the reason.
     failed: Cache<Holder, BackendError>,
+    /// Users sent to an authorization server as a kept client since one last came back.
+    unanswered: Cache<String, u32>,
     /// Holders whose grant was of no use lately: weir's own requests go with others first.
     doubted: Cache<Holder, ()>,
     /// The scopes that a user's calls turned out to need.
@@ -111,6 +115,7 @@ impl Connector {
             handle,
             renewals: Mutex::default(),
             failed: Cache::builder().max_capacity(WISHES).time_to_live(PAUSE).build(),
+            unanswered: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             doubted: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             wishes: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             said: Mutex::default(),
@@ -219,6 +224,7 @@ impl Connector {
         } else if let Some(client) = Client::documented(&authority, document, &way.redirect) {
             client
         } else if let Some(client) = self.grants.client(&authority.issuer, &way.redirect) {
+            self.send_off(&client).await;
             client
         } else {
             let client = registration::register(&*self.fetch, &self.reach, &authority, &way.redirect).await?;
@@ -238,16 +244,14 @@ impl Connector {
         departure: Departure,
         answer: Answer,
     ) -> Result<(), OauthError> {
-        let code = departure.code(answer)?;
-        let plan = &departure.plan;
-        let agreed = Agreed {
-            client: &plan.client,
-            authority: &plan.authority,
-            resource: &plan.resource,
-            url: self.url.as_str(),
-            asked: &plan.scopes,
-        };
-        let mut grant = self.endpoint().exchange(agreed, code, &departure.verifier()).await?;
+        let client = &departure.plan.client;
+        // Whatever it says, it sent the user back: it knows weir.
+        self.unanswered.invalidate(&client.issuer);
+        let exchanged = self.exchange(&departure, answer).await;
+        if matches!(exchanged, Err(OauthError::Client(_))) {
+            self.unregister(client).await;
+        }
+        let mut grant = exchanged?;
         if self.configured(&grant.client).is_some() {
             // The operator's secret stays with the operator, who may change it.
             grant.client.secret = None;
@@ -259,6 +263,40 @@ impl Connector {
         self.doubted.invalidate(&holder);
         self.moves.send_modify(|moves| *moves += 1);
         Ok(())
+    }
+
+    async fn exchange(&self, departure: &Departure, answer: Answer) -> Result<Grant, OauthError> {
+        let code = departure.code(answer)?;
+        let plan = &departure.plan;
+        let agreed = Agreed {
+            client: &plan.client,
+            authority: &plan.authority,
+            resource: &plan.resource,
+            url: self.url.as_str(),
+            asked: &plan.scopes,
+        };
+        self.endpoint().exchange(agreed, code, &departure.verifier()).await
+    }
+
+    /// Forgets a registration that the authorization server does not know any more: the next user registers weir anew.
+    async fn unregister(&self, client: &Client) {
+        if self.grants.client(&client.issuer, &client.redirect).is_none_or(|own| own.id != client.id) {
+            return;
+        }
+        tracing::warn!(backend = self.backend, issuer = client.issuer, "weir has to be registered anew");
+        if let Err(error) = self.grants.unregister(client).await {
+            tracing::warn!(backend = self.backend, %error, "a registration that is gone is still in the store");
+        }
+    }
+
+    /// Counts a user who is sent off with a kept registration. A server that has forgotten it sends nobody back.
+    async fn send_off(&self, client: &Client) {
+        let before = self.unanswered.get(&client.issuer).unwrap_or(0);
+        self.unanswered.insert(client.issuer.clone(), before + 1);
+        if before + 1 >= UNANSWERED {
+            self.unanswered.invalidate(&client.issuer);
+            self.unregister(client).await;
+        }
     }
 
     /// Forgets this user's grant, and revokes it where the authorization server lets it.

@@ -122,10 +122,17 @@ impl Connector {
             }
             Err(error) => {
                 tracing::warn!(backend = self.backend, %error, "a grant cannot be renewed");
-                let error = BackendError::Credential(CredentialError::unavailable(
-                    "does not answer as it should",
-                    error,
-                ));
+                let forgotten = matches!(error, OauthError::Client(_)) && self.configured(&client).is_none();
+                let error = if forgotten {
+                    // As another client its user may connect anew; the grant stays until then.
+                    self.unregister(&client).await;
+                    BackendError::Unconnected
+                } else {
+                    BackendError::Credential(CredentialError::unavailable(
+                        "does not answer as it should",
+                        error,
+                    ))
+                };
                 self.doubted.insert(holder.clone(), ());
                 self.failed.insert(holder.clone(), error.clone());
                 Err(error)

@@ -254,3 +254,38 @@ async fn what_is_wrong_with_the_client_costs_no_grant() {
         assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a2", "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_forgot_weir_is_asked_to_register_it_anew() {
+    let refused = json!({"error": "invalid_client"});
+    // At a renewal.
+    let (network, connector) = over(&[(401, refused.clone()), (200, tokens("a2", None, 3600))]).await;
+    assert_eq!(token(&connector, &ada()).await.unwrap_err(), BackendError::Unconnected);
+    assert!(connector.is_connected(&ada()), "the grant stays");
+    connect(&connector, &ada()).await.unwrap();
+    assert_eq!(network.sent(REGISTER).len(), 2);
+    assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a2");
+    // At the exchange of a code, and at the authorization endpoint.
+    let network = super::network(json!({}));
+    network.put(TOKEN, 401, &refused);
+    network.put(TOKEN, 200, &tokens("a1", None, 3600));
+    let connector = super::connector(&network, weir_config::Oauth::default());
+    assert!(matches!(connect(&connector, &ada()).await.unwrap_err(), OauthError::Client(_)));
+    let depart = async || {
+        let outline = connector.outline(&ada()).await.unwrap();
+        connector.plan(outline, &way()).await.unwrap().depart("st").unwrap().1
+    };
+    let departure = depart().await;
+    assert_eq!(network.sent(REGISTER).len(), 2);
+    let error = Answer { error: Some("unauthorized_client".to_owned()), ..Answer::default() };
+    connector.arrive(&ada(), departure, error).await.unwrap_err();
+    connect(&connector, &ada()).await.unwrap();
+    assert_eq!(network.sent(REGISTER).len(), 3);
+    // Where nobody ever comes back.
+    for _ in 0..3 {
+        depart().await;
+    }
+    assert_eq!(network.sent(REGISTER).len(), 3);
+    depart().await;
+    assert_eq!(network.sent(REGISTER).len(), 4);
+}
