@@ -125,9 +125,9 @@ impl Shown {
     }
 
     /// Why a backend cannot be called that refuses even what was renewed.
-    pub(crate) async fn refused(self) -> BackendError {
+    pub(crate) fn refused(self) -> BackendError {
         match self.from {
-            From::User(own) => own.refused().await,
+            From::User(own) => own.refused(),
             From::Fixed | From::Slot(..) => BackendError::Credential(CredentialError::Rejected),
         }
     }

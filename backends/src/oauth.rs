@@ -42,8 +42,10 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Users whose wishes for scopes are remembered, and how long.
 const WISHES: u64 = 10_000;
 const WISHED: Duration = Duration::from_secs(3600);
-/// A grant that could not be renewed for want of an answer is not tried again for so long.
-const PAUSE: Duration = Duration::from_secs(2);
+/// A kept registration with which so many users were sent off and none came back is forgotten.
+const UNANSWERED: u32 = 3;
+/// A grant that could not be renewed, or whose new token is refused, is not renewed again for so long.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Where users come back to, and where weir's document as a client lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +82,10 @@ pub struct Connector {
     renewals: Mutex<HashMap<Holder, Flight<()>>>,
     /// Grants that could not be renewed lately, with the reason.
     failed: Cache<Holder, BackendError>,
+    /// Users sent to an authorization server as a kept client since one last came back.
+    unanswered: Cache<String, u32>,
+    /// Holders whose grant was of no use lately: weir's own requests go with others first.
+    doubted: Cache<Holder, ()>,
     /// The scopes that a user's calls turned out to need.
     wishes: Cache<Holder, Arc<Vec<String>>>,
     /// What the server said last to a request without a grant.
@@ -109,6 +115,8 @@ impl Connector {
             handle,
             renewals: Mutex::default(),
             failed: Cache::builder().max_capacity(WISHES).time_to_live(PAUSE).build(),
+            unanswered: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
+            doubted: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             wishes: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             said: Mutex::default(),
             moves: watch::Sender::new(0),
@@ -142,6 +150,26 @@ impl Connector {
     /// A grant for this very server: one for a server that had the name before is none.
     fn grant(&self, holder: &Holder) -> Option<Arc<Grant>> {
         self.grants.get(holder).filter(|grant| grant.url == self.url.as_str())
+    }
+
+    /// The operator's client, where this is that one.
+    fn configured(&self, client: &Client) -> Option<&weir_config::OauthClient> {
+        self.spec.clients.iter().find(|own| own.issuer == client.issuer && own.id == client.id)
+    }
+
+    /// The client that a grant belongs to, as the operator says it now; `None` where the operator gives its secret no more.
+    fn client_of(&self, grant: &Grant) -> Option<Client> {
+        match self.configured(&grant.client) {
+            Some(configured) => Some(grant.client.clone().proven_by(configured.secret.as_ref())),
+            None if grant.client.lacks_secret() => None,
+            None => Some(grant.client.clone()),
+        }
+    }
+
+    async fn revoke(&self, grant: &Grant) {
+        if let Some(client) = self.client_of(grant) {
+            self.endpoint().revoke(grant, &client).await;
+        }
     }
 
     fn endpoint(&self) -> Endpoint<'_> {
@@ -196,6 +224,7 @@ impl Connector {
         } else if let Some(client) = Client::documented(&authority, document, &way.redirect) {
             client
         } else if let Some(client) = self.grants.client(&authority.issuer, &way.redirect) {
+            self.send_off(&client).await;
             client
         } else {
             let client = registration::register(&*self.fetch, &self.reach, &authority, &way.redirect).await?;
@@ -215,6 +244,28 @@ impl Connector {
         departure: Departure,
         answer: Answer,
     ) -> Result<(), OauthError> {
+        let client = &departure.plan.client;
+        // Whatever it says, it sent the user back: it knows weir.
+        self.unanswered.invalidate(&client.issuer);
+        let exchanged = self.exchange(&departure, answer).await;
+        if matches!(exchanged, Err(OauthError::Client(_))) {
+            self.unregister(client).await;
+        }
+        let mut grant = exchanged?;
+        if self.configured(&grant.client).is_some() {
+            // The operator's secret stays with the operator, who may change it.
+            grant.client.secret = None;
+        }
+        let holder = self.holder(principal);
+        self.grants.put(holder.clone(), grant).await?;
+        self.wishes.invalidate(&holder);
+        self.failed.invalidate(&holder);
+        self.doubted.invalidate(&holder);
+        self.moves.send_modify(|moves| *moves += 1);
+        Ok(())
+    }
+
+    async fn exchange(&self, departure: &Departure, answer: Answer) -> Result<Grant, OauthError> {
         let code = departure.code(answer)?;
         let plan = &departure.plan;
         let agreed = Agreed {
@@ -224,13 +275,28 @@ impl Connector {
             url: self.url.as_str(),
             asked: &plan.scopes,
         };
-        let grant = self.endpoint().exchange(agreed, code, &departure.verifier()).await?;
-        let holder = self.holder(principal);
-        self.grants.put(holder.clone(), grant).await?;
-        self.wishes.invalidate(&holder);
-        self.failed.invalidate(&holder);
-        self.moves.send_modify(|moves| *moves += 1);
-        Ok(())
+        self.endpoint().exchange(agreed, code, &departure.verifier()).await
+    }
+
+    /// Forgets a registration that the authorization server does not know any more: the next user registers weir anew.
+    async fn unregister(&self, client: &Client) {
+        if self.grants.client(&client.issuer, &client.redirect).is_none_or(|own| own.id != client.id) {
+            return;
+        }
+        tracing::warn!(backend = self.backend, issuer = client.issuer, "weir has to be registered anew");
+        if let Err(error) = self.grants.unregister(client).await {
+            tracing::warn!(backend = self.backend, %error, "a registration that is gone is still in the store");
+        }
+    }
+
+    /// Counts a user who is sent off with a kept registration. A server that has forgotten it sends nobody back.
+    async fn send_off(&self, client: &Client) {
+        let before = self.unanswered.get(&client.issuer).unwrap_or(0);
+        self.unanswered.insert(client.issuer.clone(), before + 1);
+        if before + 1 >= UNANSWERED {
+            self.unanswered.invalidate(&client.issuer);
+            self.unregister(client).await;
+        }
     }
 
     /// Forgets this user's grant, and revokes it where the authorization server lets it.
@@ -243,7 +309,7 @@ impl Connector {
         let removed = self.grants.remove(&holder, None).await;
         self.moves.send_modify(|moves| *moves += 1);
         if let Some(grant) = grant {
-            self.endpoint().revoke(&grant).await;
+            self.revoke(&grant).await;
         }
         removed
     }

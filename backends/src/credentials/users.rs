@@ -59,8 +59,8 @@ impl OfUser {
     }
 
     /// The server refused even what was renewed.
-    pub(crate) async fn refused(self) -> BackendError {
-        self.connector.distrust(&self.holder, &self.token).await
+    pub(crate) fn refused(self) -> BackendError {
+        self.connector.distrust(&self.holder, &self.token)
     }
 
     /// The server wants scopes that the token lacks.

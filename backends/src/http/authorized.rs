@@ -57,7 +57,7 @@ impl Shared {
         let renewed = renewed.ok_or(BackendError::Credential(CredentialError::Rejected))?;
         let response = self.client.send(with(renewed.value.clone())).await?;
         if response.status == UNAUTHORIZED {
-            return Err(renewed.refused().await);
+            return Err(renewed.refused());
         }
         permitted(response, |challenge| renewed.lacks(challenge))
     }

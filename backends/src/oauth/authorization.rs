@@ -134,7 +134,9 @@ impl Departure {
             _ => {}
         }
         if let Some(error) = answer.error {
-            return Err(OauthError::Refused(shown(&error)));
+            let stranger = matches!(error.as_str(), "invalid_client" | "unauthorized_client");
+            let of = if stranger { OauthError::Client } else { OauthError::Refused };
+            return Err(of(shown(&error)));
         }
         let code = answer.code.filter(|code| !code.is_empty() && code.len() <= LONGEST);
         code.ok_or(OauthError::Answer("it brings no code"))

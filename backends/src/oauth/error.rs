@@ -22,6 +22,9 @@ pub enum OauthError {
     /// The answer of the authorization endpoint is not what it must be.
     #[error("the answer of the authorization server is not taken: {0}")]
     Answer(&'static str),
+    /// The authorization server refuses weir as its client.
+    #[error("the authorization server does not take weir as its client: {0}")]
+    Client(String),
     /// The authorization server refused.
     #[error("the authorization server refused: {0}")]
     Refused(String),

@@ -122,4 +122,10 @@ pub trait Grants: Send + Sync + Debug {
     /// # Errors
     /// It cannot be kept.
     async fn register(&self, client: Client) -> Result<(), OauthError>;
+
+    /// Forgets this registration; grants keep theirs.
+    ///
+    /// # Errors
+    /// The store cannot be written; the registration is used no more until weir starts anew.
+    async fn unregister(&self, client: &Client) -> Result<(), OauthError>;
 }

@@ -76,6 +76,23 @@ impl Client {
         self.issuer == issuer && self.redirect == redirect && self.until.is_none_or(|until| until > now + 60)
     }
 
+    /// Whether it has to prove itself by a secret that is not known.
+    pub(crate) fn lacks_secret(&self) -> bool {
+        self.method != Method::None && self.secret.is_none()
+    }
+
+    /// The same with the secret that the operator gives it now.
+    pub(crate) fn proven_by(self, secret: Option<&weir_config::Secret>) -> Self {
+        let secret = secret.map(|secret| SecretString::from(secret.expose().to_owned()));
+        let method = match (&secret, self.method) {
+            (None, _) => Method::None,
+            // What every server takes that takes secrets (RFC 6749 section 2.3.1).
+            (Some(_), Method::None) => Method::ClientSecretBasic,
+            (Some(_), method) => method,
+        };
+        Self { secret, method, ..self }
+    }
+
     /// The client that the operator registered.
     pub(crate) fn configured(
         client: &weir_config::OauthClient,

@@ -3,7 +3,7 @@
 use super::Connector;
 use super::challenge::{Challenge, union};
 use super::error::OauthError;
-use super::grant::{Grant, Holder};
+use super::grant::{Grant, Holder, seconds};
 use crate::flight::{Flight, launch};
 use crate::{BackendError, CredentialError};
 use futures_util::FutureExt;
@@ -11,10 +11,24 @@ use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+/// A token that cannot be renewed is new for so long, in seconds.
+const FRESH: u64 = 60;
+/// The most grants that are tried for one of weir's own requests.
+const LENDERS: usize = 8;
+
 impl Connector {
     /// The token of some user, for weir's own requests; `None` where nobody has connected the backend.
     pub(crate) async fn any_token(self: &Arc<Self>) -> Option<(Holder, SecretString)> {
-        for holder in self.grants.holders(&self.backend).into_iter().take(8) {
+        let now = SystemTime::now();
+        let mut lenders = self.grants.holders(&self.backend);
+        // A grant that was for another server counts for nothing; one that is good now comes before one to be renewed, and
+        // one that failed lately last.
+        lenders.retain(|holder| self.grant(holder).is_some());
+        lenders.sort_by_cached_key(|holder| {
+            let over = self.grant(holder).is_none_or(|grant| grant.is_over(now));
+            (self.doubted.contains_key(holder), over)
+        });
+        for holder in lenders.into_iter().take(LENDERS) {
             if let Ok(token) = self.token(holder.clone()).await {
                 return Some((holder, token));
             }
@@ -74,12 +88,23 @@ impl Connector {
     }
 
     async fn renew(&self, holder: &Holder, old: &Arc<Grant>) -> Result<(), BackendError> {
-        match self.endpoint().renew(old).await {
+        let Some(client) = self.client_of(old) else {
+            tracing::warn!(
+                backend = self.backend,
+                issuer = old.client.issuer,
+                client = old.client.id,
+                "a grant cannot be renewed: its client is no longer in the configuration"
+            );
+            self.doubted.insert(holder.clone(), ());
+            self.failed.insert(holder.clone(), BackendError::Unconnected);
+            return Err(BackendError::Unconnected);
+        };
+        match self.endpoint().renew(old, &client).await {
             Ok(grant) => {
                 // Disconnected meanwhile, it stays so.
                 let is_current = |now: Arc<Grant>| now.access.expose_secret() == old.access.expose_secret();
                 if !self.grant(holder).is_some_and(is_current) {
-                    self.endpoint().revoke(&grant).await;
+                    self.revoke(&grant).await;
                     return Ok(());
                 }
                 if let Err(error) = self.grants.put(holder.clone(), grant).await {
@@ -97,10 +122,18 @@ impl Connector {
             }
             Err(error) => {
                 tracing::warn!(backend = self.backend, %error, "a grant cannot be renewed");
-                let error = BackendError::Credential(CredentialError::unavailable(
-                    "does not answer as it should",
-                    error,
-                ));
+                let forgotten = matches!(error, OauthError::Client(_)) && self.configured(&client).is_none();
+                let error = if forgotten {
+                    // As another client its user may connect anew; the grant stays until then.
+                    self.unregister(&client).await;
+                    BackendError::Unconnected
+                } else {
+                    BackendError::Credential(CredentialError::unavailable(
+                        "does not answer as it should",
+                        error,
+                    ))
+                };
+                self.doubted.insert(holder.clone(), ());
                 self.failed.insert(holder.clone(), error.clone());
                 Err(error)
             }
@@ -133,14 +166,26 @@ impl Connector {
         if grant.refresh.is_some() {
             return self.renewal(holder, &grant).await;
         }
-        self.forget(holder, Some(token)).await;
+        self.doubted.insert(holder.clone(), ());
+        if seconds(SystemTime::now()) < grant.given.saturating_add(FRESH) {
+            return Err(self.distrust(holder, token));
+        }
+        // The grant stays until its user connects anew: the fault may be the server's.
         Err(BackendError::Unconnected)
     }
 
-    /// The server refused even a renewed token: its user has to connect anew.
-    pub(crate) async fn distrust(&self, holder: &Holder, token: &SecretString) -> BackendError {
-        self.forget(holder, Some(token)).await;
-        BackendError::Unconnected
+    /// The server refused even a new token. Connecting anew would bring no better one, so the grant stays.
+    pub(crate) fn distrust(&self, holder: &Holder, token: &SecretString) -> BackendError {
+        let error = BackendError::Credential(CredentialError::Rejected);
+        let is_current = |now: Arc<Grant>| now.access.expose_secret() == token.expose_secret();
+        if self.grant(holder).is_some_and(is_current) {
+            self.doubted.insert(holder.clone(), ());
+            if self.failed.get(holder).is_none() {
+                tracing::warn!(backend = self.backend, "the backend refuses a token that was just given");
+            }
+            self.failed.insert(holder.clone(), error.clone());
+        }
+        error
     }
 
     /// The server wants scopes that the grant lacks.

@@ -125,18 +125,22 @@ impl Endpoint<'_> {
         id_token.ok_or(OauthError::Answer("it does not say who logged in"))
     }
 
-    /// Renews a grant.
+    /// Renews a grant as `client`.
     ///
     /// # Errors
     /// [`OauthError::Dead`] where the grant is good no more.
-    pub(super) async fn renew(&self, grant: &Grant) -> Result<Grant, OauthError> {
+    pub(super) async fn renew(&self, grant: &Grant, client: &Client) -> Result<Grant, OauthError> {
         let old = grant.refresh.as_ref().ok_or(OauthError::Dead)?;
-        let own = of(&grant.client, &grant.token_endpoint);
+        let own = of(client, &grant.token_endpoint);
         let token = RefreshToken::new(old.expose_secret().to_owned());
         let request = own.exchange_refresh_token(&token).add_extra_param("resource", grant.resource.clone());
         let answer = request.request_async(self).await.map_err(|error| match error {
-            // What is wrong with the grant or the client does not get better by asking again.
-            RequestTokenError::ServerResponse(refusal) if is_final(&refusal) => OauthError::Dead,
+            // What is wrong with weir as a client says nothing of the grant.
+            RequestTokenError::ServerResponse(refusal)
+                if *refusal.error() == BasicErrorResponseType::InvalidGrant =>
+            {
+                OauthError::Dead
+            }
             error => failed(error),
         })?;
         let now = SystemTime::now();
@@ -150,9 +154,9 @@ impl Endpoint<'_> {
         })
     }
 
-    /// Revokes what a grant holds, as far as the server lets it. Nothing waits for it to succeed.
-    pub(super) async fn revoke(&self, grant: &Grant) {
-        let Some(request) = revocation(grant) else {
+    /// Revokes what a grant holds as `client`, as far as the server lets it. Nothing waits for it to succeed.
+    pub(super) async fn revoke(&self, grant: &Grant, client: &Client) {
+        let Some(request) = revocation(grant, client) else {
             return;
         };
         if let Err(error) = self.fetch.fetch(request, self.reach).await {
@@ -177,8 +181,8 @@ impl<'c> AsyncHttpClient<'c> for Endpoint<'_> {
 }
 
 /// What revokes a grant (RFC 7009 section 2.1): the refresh token, and with it the rest; `None` where the server takes none.
-fn revocation(grant: &Grant) -> Option<http::Request<Bytes>> {
-    let Client { id, secret, method, .. } = &grant.client;
+fn revocation(grant: &Grant, client: &Client) -> Option<http::Request<Bytes>> {
+    let Client { id, secret, method, .. } = client;
     let mut request = http::Request::post(grant.revocation_endpoint.as_ref()?.as_str())
         .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     let mut form = url::form_urlencoded::Serializer::new(String::new());
@@ -244,20 +248,14 @@ fn until(answer: &Tokens, now: SystemTime) -> Option<u64> {
     answer.expires_in().map(|life| seconds(now) + life.as_secs().min(LIFE))
 }
 
-/// Whether a refusal to renew holds for ever.
-fn is_final(refusal: &BasicErrorResponse) -> bool {
-    use BasicErrorResponseType::{
-        InvalidClient, InvalidGrant, InvalidScope, UnauthorizedClient, UnsupportedGrantType,
-    };
-    matches!(
-        refusal.error(),
-        InvalidGrant | InvalidClient | UnauthorizedClient | UnsupportedGrantType | InvalidScope
-    )
-}
-
 fn failed(error: RequestTokenError<FetchError, BasicErrorResponse>) -> OauthError {
     match error {
-        RequestTokenError::ServerResponse(refusal) => OauthError::Refused(shown(refusal.error().as_ref())),
+        RequestTokenError::ServerResponse(refusal) => match refusal.error() {
+            BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
+                OauthError::Client(shown(refusal.error().as_ref()))
+            }
+            error => OauthError::Refused(shown(error.as_ref())),
+        },
         RequestTokenError::Request(error) => OauthError::of_fetch(error),
         // What it said may hold a token.
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {

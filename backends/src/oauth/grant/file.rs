@@ -132,6 +132,11 @@ impl Grants for FileGrants {
         self.kept.write().register(client);
         self.save().await
     }
+
+    async fn unregister(&self, client: &Client) -> Result<(), OauthError> {
+        let removed = self.kept.write().unregister(client);
+        if removed { self.save().await } else { Ok(()) }
+    }
 }
 
 /// A key of the cipher's length (RFC 5869): what the operator gives may be of any.

@@ -65,6 +65,13 @@ impl Kept {
         self.clients.insert((client.issuer.clone(), client.redirect.clone()), client);
     }
 
+    /// Answers whether there was such a one.
+    pub(super) fn unregister(&mut self, client: &Client) -> bool {
+        let key = (client.issuer.clone(), client.redirect.clone());
+        let meant = |own: &Client| own.id == client.id;
+        self.clients.get(&key).is_some_and(meant) && self.clients.remove(&key).is_some()
+    }
+
     pub(super) fn write(&self) -> Written {
         Written {
             grants: self.grants.iter().map(|(holder, grant)| (holder.clone(), (**grant).clone())).collect(),
@@ -112,6 +119,11 @@ impl Grants for MemoryGrants {
 
     async fn register(&self, client: Client) -> Result<(), OauthError> {
         self.0.write().register(client);
+        Ok(())
+    }
+
+    async fn unregister(&self, client: &Client) -> Result<(), OauthError> {
+        self.0.write().unregister(client);
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Grants that are renewed, refused, or too small.
 
 use super::*;
+use crate::CredentialError;
 
 fn tokens(access: &str, refresh: Option<&str>, life: u64) -> Value {
     let mut all = json!({"access_token": access, "token_type": "Bearer", "expires_in": life});
@@ -99,10 +100,67 @@ async fn a_token_that_is_refused_is_renewed_once() {
     // Whoever comes late with the first one renews nothing.
     connector.refused(&own, &first, None).await.unwrap();
     assert_eq!(network.sent(TOKEN).len(), 2);
-    assert_eq!(connector.distrust(&own, &first).await, BackendError::Unconnected);
-    assert!(connector.is_connected(&ada()), "another token was distrusted");
-    assert_eq!(connector.distrust(&own, &second).await, BackendError::Unconnected);
-    assert!(!connector.is_connected(&ada()));
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_every_token_costs_no_grant() {
+    let rejected = BackendError::Credential(CredentialError::Rejected);
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", Some("r1"), 3600));
+    network.put(TOKEN, 200, &tokens("a2", Some("r2"), 3600));
+    let connector = connector(&network, weir_config::Oauth::default());
+    connect(&connector, &ada()).await.unwrap();
+    let (own, moves) = (connector.holder(&ada()), *connector.moves().borrow());
+    let first = token(&connector, &ada()).await.unwrap();
+    connector.refused(&own, &first, None).await.unwrap();
+    let second = token(&connector, &ada()).await.unwrap();
+    assert_eq!(connector.distrust(&own, &first), rejected);
+    assert!(connector.failed.get(&own).is_none(), "another token was refused");
+    assert_eq!(connector.distrust(&own, &second), rejected);
+    // The next call renews nothing, and nobody is sent away.
+    assert_eq!(connector.refused(&own, &second, None).await.unwrap_err(), rejected);
+    assert_eq!(network.sent(TOKEN).len(), 2);
+    assert!(connector.is_connected(&ada()));
+    assert_eq!(*connector.moves().borrow(), moves, "no list is asked for because of it");
+}
+
+#[tokio::test]
+async fn a_token_that_nothing_renews_stays_until_its_user_connects_anew() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", None, 3600));
+    let connector = connector(&network, weir_config::Oauth::default());
+    connect(&connector, &ada()).await.unwrap();
+    let own = connector.holder(&ada());
+    let first = token(&connector, &ada()).await.unwrap();
+    // Just given, so another would be refused as well.
+    let error = connector.refused(&own, &first, None).await.unwrap_err();
+    assert_eq!(error, BackendError::Credential(CredentialError::Rejected));
+    let old = Grant { given: 0, ..(*connector.grants.get(&own).unwrap()).clone() };
+    connector.grants.put(own.clone(), old).await.unwrap();
+    assert_eq!(connector.refused(&own, &first, None).await.unwrap_err(), BackendError::Unconnected);
+    assert!(connector.is_connected(&ada()));
+}
+
+#[tokio::test]
+async fn lists_are_asked_for_with_a_grant_that_is_good() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("good", None, 3600));
+    let connector = connector(&network, weir_config::Oauth::default());
+    let user = |name: &str| Principal::of("https://idp.example", name);
+    connect(&connector, &user("z")).await.unwrap();
+    let good = (*connector.grants.get(&connector.holder(&user("z"))).unwrap()).clone();
+    for number in 0..9 {
+        let elsewhere = Grant { url: "https://old.example/mcp".to_owned(), ..good.clone() };
+        connector.grants.put(connector.holder(&user(&format!("a{number}"))), elsewhere).await.unwrap();
+        let over = Grant { until: Some(0), refresh: Some("r".into()), ..good.clone() };
+        connector.grants.put(connector.holder(&user(&format!("b{number}"))), over).await.unwrap();
+        let holder = connector.holder(&user(&format!("c{number}")));
+        connector.grants.put(holder.clone(), Grant { access: "bad".into(), ..good.clone() }).await.unwrap();
+        connector.distrust(&holder, &"bad".into());
+    }
+    let (holder, token) = connector.any_token().await.unwrap();
+    assert_eq!((&*holder.subject, token.expose_secret()), ("z", "good"));
+    assert_eq!(network.sent(TOKEN).len(), 1, "nothing was renewed for it");
 }
 
 #[tokio::test]
@@ -151,4 +209,83 @@ async fn more_is_asked_for_once() {
     // What was asked for is not asked for again and again.
     assert!(matches!(lacks(&["write"]), BackendError::Credential(_)));
     assert!(matches!(lacks(&[]), BackendError::Credential(_)));
+}
+
+#[tokio::test]
+async fn a_secret_that_the_operator_changes_costs_no_grant() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", Some("r1"), 0));
+    network.put(TOKEN, 200, &tokens("a2", Some("r2"), 0));
+    let grants: Arc<dyn Grants> = Arc::new(MemoryGrants::default());
+    let with = |id: &str, secret: &str| {
+        let secret = Some(weir_config::Secret::new(secret.to_owned()));
+        let client = weir_config::OauthClient { issuer: ISSUER.to_owned(), id: id.to_owned(), secret };
+        let spec = weir_config::Oauth { clients: vec![client], ..Default::default() };
+        Connector::new("b", &http(SERVER), &spec, network.clone(), grants.clone(), Handle::current())
+    };
+    let old = with("mine", "old");
+    connect(&old, &ada()).await.unwrap();
+    let kept = grants.get(&old.holder(&ada())).unwrap();
+    assert!(kept.client.secret.is_none(), "the operator's secret is not in the store");
+    let new = with("mine", "new");
+    assert_eq!(token(&new, &ada()).await.unwrap().expose_secret(), "a2");
+    let sent = network.sent(TOKEN);
+    assert_eq!((&*form(&sent[0])["client_secret"], &*form(&sent[1])["client_secret"]), ("old", "new"));
+    assert!(grants.get(&new.holder(&ada())).unwrap().client.secret.is_none());
+    // Another client cannot renew it, but the first may come back.
+    assert_eq!(token(&with("other", "x"), &ada()).await.unwrap_err(), BackendError::Unconnected);
+    assert_eq!(network.sent(TOKEN).len(), 2);
+    assert!(new.is_connected(&ada()));
+    new.disconnect(&ada()).await.unwrap();
+    assert_eq!(form(&network.sent("https://as.example/revoke")[0])["client_secret"], "new");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_client_costs_no_grant() {
+    for error in ["invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"] {
+        let (network, connector) =
+            over(&[(401, json!({"error": error})), (200, tokens("a2", None, 3600))]).await;
+        for _ in 0..2 {
+            token(&connector, &ada()).await.unwrap_err();
+        }
+        assert_eq!(network.sent(TOKEN).len(), 2, "it is not asked again at once");
+        assert!(connector.is_connected(&ada()), "{error}");
+        connector.failed.invalidate_all();
+        assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a2", "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_weir_is_asked_to_register_it_anew() {
+    let refused = json!({"error": "invalid_client"});
+    // At a renewal.
+    let (network, connector) = over(&[(401, refused.clone()), (200, tokens("a2", None, 3600))]).await;
+    assert_eq!(token(&connector, &ada()).await.unwrap_err(), BackendError::Unconnected);
+    assert!(connector.is_connected(&ada()), "the grant stays");
+    connect(&connector, &ada()).await.unwrap();
+    assert_eq!(network.sent(REGISTER).len(), 2);
+    assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a2");
+    // At the exchange of a code, and at the authorization endpoint.
+    let network = super::network(json!({}));
+    network.put(TOKEN, 401, &refused);
+    network.put(TOKEN, 200, &tokens("a1", None, 3600));
+    let connector = super::connector(&network, weir_config::Oauth::default());
+    assert!(matches!(connect(&connector, &ada()).await.unwrap_err(), OauthError::Client(_)));
+    let depart = async || {
+        let outline = connector.outline(&ada()).await.unwrap();
+        connector.plan(outline, &way()).await.unwrap().depart("st").unwrap().1
+    };
+    let departure = depart().await;
+    assert_eq!(network.sent(REGISTER).len(), 2);
+    let error = Answer { error: Some("unauthorized_client".to_owned()), ..Answer::default() };
+    connector.arrive(&ada(), departure, error).await.unwrap_err();
+    connect(&connector, &ada()).await.unwrap();
+    assert_eq!(network.sent(REGISTER).len(), 3);
+    // Where nobody ever comes back.
+    for _ in 0..3 {
+        depart().await;
+    }
+    assert_eq!(network.sent(REGISTER).len(), 3);
+    depart().await;
+    assert_eq!(network.sent(REGISTER).len(), 4);
 }
