@@ -18,6 +18,8 @@ use crate::{BackendError, Outbound};
 use callers::Callers;
 use grant::{ForWeir, Grant};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 use ring::digest;
 use secrecy::{ExposeSecret, SecretString};
 use server::Server;
@@ -31,6 +33,9 @@ use users::{OfUser, Users};
 use weir_config::Listing;
 use weir_policies::{Fetch, Principal};
 
+/// The most users whose last consent is known; those whose is not open their sessions anew.
+const CONSENTS: u64 = 100_000;
+
 /// On whose behalf a request is sent.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Party {
@@ -41,23 +46,55 @@ pub(crate) enum Party {
     Caller(Arc<Principal>),
 }
 
-/// Which caller a thing belongs to: a digest of issuer and subject.
+/// Which caller a thing belongs to: a digest of issuer and subject, and by which of their consents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Mark([u8; 16]);
+pub(crate) struct Mark {
+    caller: [u8; 16],
+    /// The number of the consent; 0 where there was none since weir began.
+    consent: u64,
+}
 
-impl Party {
-    /// Which caller it is; `None` for weir.
-    pub(crate) fn mark(&self) -> Option<Mark> {
-        let Self::Caller(principal) = self else {
-            return None;
-        };
+/// Which consent of each user is the last, where there was one since weir began.
+#[derive(Debug)]
+pub(crate) struct Consents(Cache<[u8; 16], u64>);
+
+impl Default for Consents {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(CONSENTS).eviction_policy(EvictionPolicy::lru()).build())
+    }
+}
+
+impl Consents {
+    /// This user agreed or left: what was done with the grant before is another's, since the account may be another.
+    pub(crate) fn renew(&self, principal: &Principal, number: u64) {
+        self.0.insert(Mark::of(principal).caller, number);
+    }
+
+    /// The mark as of the last consent.
+    pub(crate) fn current(&self, mark: Mark) -> Mark {
+        Mark { consent: self.0.get(&mark.caller).unwrap_or_default(), ..mark }
+    }
+}
+
+impl Mark {
+    fn of(principal: &Principal) -> Self {
         let mut digest = digest::Context::new(&digest::SHA256);
         // The length keeps what ends the one apart from what begins the other.
         digest.update(&principal.issuer().len().to_be_bytes());
         digest.update(principal.issuer().as_bytes());
         digest.update(principal.subject().as_bytes());
         let digest = digest.finish();
-        digest.as_ref().first_chunk().copied().map(Mark)
+        Self { caller: digest.as_ref().first_chunk().copied().unwrap_or_default(), consent: 0 }
+    }
+}
+
+impl Party {
+    /// Which caller it is; `None` for weir.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        match self {
+            Self::Caller(principal) => Some(Mark::of(principal)),
+            Self::Weir => None,
+        }
     }
 }
 
@@ -217,6 +254,15 @@ impl Credentials {
     /// On whose behalf a call of `principal` is sent.
     pub(crate) fn party(&self, principal: &Arc<Principal>) -> Party {
         if self.are_the_callers() { Party::Caller(principal.clone()) } else { Party::Weir }
+    }
+
+    /// Which caller `party` is, and by which consent; `None` for weir.
+    pub(crate) fn mark(&self, party: &Party) -> Option<Mark> {
+        let mark = party.mark()?;
+        Some(match self {
+            Self::Users(users) => users.connector.consents().current(mark),
+            _ => mark,
+        })
     }
 
     /// What a request on behalf of `party` is sent with; `None` for nothing.

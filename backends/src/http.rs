@@ -245,7 +245,7 @@ impl HttpBackend {
             return Ok((Key::OWN, Some(Box::new(ticket))));
         }
         let capabilities = call.capabilities.without(ClientCapabilities::TASKS);
-        let mark = party.mark();
+        let mark = shared.credentials.mark(party);
         let key = Key { client: call.session, capabilities, lane: 0, mark };
         if !((is_stream || asks_aside) && asks && key.client == SessionKey::Shared) {
             return Ok((key, None));

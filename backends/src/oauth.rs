@@ -21,6 +21,7 @@ pub use grant::{FileGrants, Grant, Grants, Holder, MemoryGrants, StoreError};
 pub use login::Login;
 pub use registration::{Client, Method as ClientMethod, document};
 
+use crate::credentials::Consents;
 use crate::flight::Flight;
 use crate::{BackendError, message};
 use challenge::union;
@@ -92,6 +93,7 @@ pub struct Connector {
     said: Mutex<Option<Challenge>>,
     /// Counts the grants that came or went.
     moves: watch::Sender<u64>,
+    consents: Consents,
 }
 
 impl Connector {
@@ -120,6 +122,7 @@ impl Connector {
             wishes: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             said: Mutex::default(),
             moves: watch::Sender::new(0),
+            consents: Consents::default(),
         })
     }
 
@@ -131,6 +134,19 @@ impl Connector {
     /// Counts the grants that came or went.
     pub(crate) fn moves(&self) -> watch::Receiver<u64> {
         self.moves.subscribe()
+    }
+
+    /// By which consent of each user the backend is used.
+    pub(crate) fn consents(&self) -> &Consents {
+        &self.consents
+    }
+
+    /// The grant of this user came or went, by their own will.
+    fn moved(&self, principal: &Principal) {
+        self.moves.send_modify(|moves| {
+            *moves += 1;
+            self.consents.renew(principal, *moves);
+        });
     }
 
     /// Whether this user has connected the backend.
@@ -261,7 +277,7 @@ impl Connector {
         self.wishes.invalidate(&holder);
         self.failed.invalidate(&holder);
         self.doubted.invalidate(&holder);
-        self.moves.send_modify(|moves| *moves += 1);
+        self.moved(principal);
         Ok(())
     }
 
@@ -307,7 +323,7 @@ impl Connector {
         let holder = self.holder(principal);
         let grant = self.grants.get(&holder);
         let removed = self.grants.remove(&holder, None).await;
-        self.moves.send_modify(|moves| *moves += 1);
+        self.moved(principal);
         if let Some(grant) = grant {
             self.revoke(&grant).await;
         }

@@ -5,6 +5,7 @@
 
 mod base;
 mod browser;
+mod issuers;
 mod link;
 mod login;
 mod page;
@@ -23,8 +24,10 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, Method};
+use issuers::Issuers;
 use pending::Steps;
 use std::sync::Arc;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use visit::Visit;
 use weir_backends::{Outbound, Way, document};
 use weir_policies::Fetch;
@@ -37,12 +40,16 @@ const LOGIN: &str = "/connect/-/login";
 const DOCUMENT: &str = "/connect/-/client.json";
 /// The longest query that is read, in bytes.
 const LONGEST_QUERY: usize = 16 << 10;
+/// Browsers that are answered at once: anybody can come, and what they wait for must not take the places of calls.
+const PLACES: usize = 64;
 
 /// What the pages need and no reload takes away.
 #[derive(Debug)]
 pub(crate) struct Pages {
     steps: Steps,
+    issuers: Issuers,
     fetch: Arc<dyn Fetch>,
+    places: Semaphore,
     /// Browsers can come at all.
     listens: bool,
 }
@@ -50,7 +57,18 @@ pub(crate) struct Pages {
 impl Pages {
     /// For a gateway that `listens` or not.
     pub(crate) fn new(listens: bool) -> Self {
-        Self { steps: Steps::default(), fetch: Arc::new(Outbound::new()), listens }
+        Self {
+            steps: Steps::default(),
+            issuers: Issuers::default(),
+            fetch: Arc::new(Outbound::new()),
+            places: Semaphore::new(PLACES),
+            listens,
+        }
+    }
+
+    /// A place for a browser; `None` where all are taken.
+    fn enter(&self) -> Option<SemaphorePermit<'_>> {
+        self.places.try_acquire().ok()
     }
 }
 
@@ -140,7 +158,9 @@ pub(crate) async fn answer(
         return http.document(document.into(), 3600).await;
     }
     let limit = snapshot.config.limits.requests;
-    let Some(_admitted) = core.drain.admit(limit) else {
+    // Its place among all is the one that the end of weir waits for.
+    let admitted = core.pages.enter().and_then(|place| Some((place, core.drain.admit(limit)?)));
+    let Some(_admitted) = admitted else {
         return Reply::told(503, "Busy", "weir has too much to do, try again later.").send(&mut http).await;
     };
     let reply = reply(core, &snapshot, &mut http).await;
@@ -181,5 +201,20 @@ async fn reply(core: &Arc<Core>, snapshot: &Arc<Snapshot>, http: &mut Http<'_>) 
             }
         }
         _ => Reply::told(405, "Not so", "This address is for browsers."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_leave_the_places_of_calls() {
+        let pages = Pages::new(true);
+        let taken: Vec<_> = (0..PLACES).map_while(|_| pages.enter()).collect();
+        assert_eq!(taken.len(), PLACES);
+        assert!(pages.enter().is_none());
+        drop(taken);
+        assert!(pages.enter().is_some());
     }
 }

@@ -25,17 +25,24 @@ impl Shared {
         Box::pin(self.send_authorized(request)).await
     }
 
-    /// Lists again as grants come and go, where they are what lists are asked for with.
+    /// As grants come and go, leaves the sessions that were opened with those before, and lists again where grants are what
+    /// lists are asked for with.
     pub(super) fn follow_grants(self: &Arc<Self>) {
-        let connector = self.credentials.connector().filter(|connector| connector.lists_by_grants());
-        let Some(mut moves) = connector.map(|connector| connector.moves()) else {
+        let Some(connector) = self.credentials.connector() else {
             return;
         };
-        let shared = Arc::downgrade(self);
+        let (mut moves, lists) = (connector.moves(), connector.lists_by_grants());
+        // The end of the backend is the end of its connector.
+        let (shared, connector) = (Arc::downgrade(self), Arc::downgrade(&connector));
         self.handle.spawn(async move {
             while moves.changed().await.is_ok() {
-                let Some(shared) = shared.upgrade() else { return };
-                shared.suspect();
+                let (Some(shared), Some(connector)) = (shared.upgrade(), connector.upgrade()) else {
+                    return;
+                };
+                shared.sessions.abandon_marked(|mark| connector.consents().current(mark) != mark);
+                if lists {
+                    shared.suspect();
+                }
             }
         });
     }

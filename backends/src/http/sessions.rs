@@ -3,7 +3,7 @@
 use super::Shared;
 use super::post::Attempt;
 use super::session::{self, ENDING, IDLE, Key, UpstreamSession};
-use crate::credentials::Party;
+use crate::credentials::{Mark, Party};
 use crate::departed::Departed;
 use crate::flight::{Flight, launch};
 use crate::{BackendError, SessionKey};
@@ -181,6 +181,19 @@ impl Sessions {
         self.0.lock().stateless = None;
         for session in self.take(SessionKey::Shared) {
             session.abandon();
+        }
+    }
+
+    /// Takes out the sessions of callers that are `over`. Requests that run in them go on.
+    pub(crate) fn abandon_marked(&self, over: impl Fn(Mark) -> bool) {
+        let taken = {
+            let mut state = self.0.lock();
+            state.places.extract_if(|key, _| key.mark.is_some_and(&over)).collect::<Vec<_>>()
+        };
+        for (_, place) in taken {
+            if let Place::Open(session) = place {
+                session.abandon();
+            }
         }
     }
 

@@ -105,7 +105,7 @@ pub trait Grants: Send + Sync + Debug {
     /// Keeps a grant in place of any that this holder had.
     ///
     /// # Errors
-    /// It cannot be kept, or there are too many; what was there before is.
+    /// There are too many, and what was there before is; or the store cannot be written, and the grant ends with weir.
     async fn put(&self, holder: Holder, grant: Grant) -> Result<(), OauthError>;
 
     /// Forgets a grant. With `only`, nothing is forgotten but a grant of this access token.

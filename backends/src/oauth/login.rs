@@ -3,7 +3,7 @@
 //! S: OpenID Connect Core 1.0 sections 3.1.2 and 3.1.3.
 
 use super::authorization::{Answer, Departure, Plan};
-use super::discovery::Discovery;
+use super::discovery::{Authority, Discovery};
 use super::error::OauthError;
 use super::grant::seconds;
 use super::registration::Client;
@@ -17,6 +17,8 @@ use weir_policies::{Fetch, Reach};
 
 /// How far the provider's clock may be behind, in seconds.
 const LEEWAY: u64 = 60;
+/// The longest name of a user, in bytes (OpenID Connect Core 1.0 section 2): a longer one makes cookies that browsers drop.
+const LONGEST_NAME: usize = 255;
 
 /// weir at the provider where users log in.
 #[derive(Debug)]
@@ -48,18 +50,26 @@ enum Audience {
 }
 
 impl Login<'_> {
-    /// Where the browser is sent to, and what is to be kept until it comes back to `redirect`.
+    /// What the provider says of itself.
     ///
     /// # Errors
-    /// The provider cannot be found or used.
-    pub async fn depart(
+    /// It cannot be found out.
+    pub async fn authority(&self) -> Result<Authority, OauthError> {
+        Discovery { fetch: self.fetch, reach: self.reach }.authority(&self.spec.issuer).await
+    }
+
+    /// Where the browser is sent to at the provider, which says `authority` of itself, and what is to be kept until it comes
+    /// back to `redirect`.
+    ///
+    /// # Errors
+    /// The provider cannot be used.
+    pub fn depart(
         &self,
+        authority: Authority,
         redirect: &str,
         state: &str,
         nonce: &str,
     ) -> Result<(Url, Departure), OauthError> {
-        let discovery = Discovery { fetch: self.fetch, reach: self.reach };
-        let authority = discovery.authority(&self.spec.issuer).await?;
         let own = weir_config::OauthClient {
             issuer: self.spec.issuer.clone(),
             id: self.spec.client_id.clone(),
@@ -100,9 +110,10 @@ impl Login<'_> {
             Audience::Many(audiences) => (audiences.contains(own), audiences.len() == 1),
         };
         let acts = claims.azp.as_ref().map_or(alone, |azp| azp == own);
-        let fresh = claims.exp + LEEWAY > seconds(now);
+        let fresh = claims.exp.saturating_add(LEEWAY) > seconds(now);
         let ours = claims.nonce.as_deref() == Some(nonce);
-        if claims.iss != self.spec.issuer || !meant || !acts || !fresh || !ours || claims.sub.is_empty() {
+        let named = !claims.sub.is_empty() && claims.sub.len() <= LONGEST_NAME;
+        if claims.iss != self.spec.issuer || !meant || !acts || !fresh || !ours || !named {
             return Err(OauthError::Answer("it is about another login"));
         }
         Ok(claims.sub)
@@ -142,7 +153,8 @@ mod tests {
             scopes: vec!["profile".to_owned()],
         };
         let login = Login { spec: &spec, fetch: &*network, reach: &REACH };
-        let (url, departure) = login.depart("https://weir.example/l", "st", "n1").await.unwrap();
+        let known = login.authority().await.unwrap();
+        let (url, departure) = login.depart(known, "https://weir.example/l", "st", "n1").unwrap();
         let query = query(&url);
         assert_eq!((&*query["scope"], &*query["nonce"]), ("openid profile", "n1"));
         assert!(!query.contains_key("resource") && query.contains_key("code_challenge"));
@@ -165,6 +177,8 @@ mod tests {
             json!({"access_token": "a", "token_type": "Bearer", "id_token": token(&claims)})
         };
         assert_eq!(log_in(with("iat", json!(1))).await.unwrap(), "ada");
+        assert_eq!(log_in(with("exp", json!(u64::MAX))).await.unwrap(), "ada");
+        assert_eq!(log_in(with("sub", json!("a".repeat(255)))).await.unwrap().len(), 255);
         let mut many = good.clone();
         many["azp"] = json!("weir");
         many["aud"] = json!(["weir", "x"]);
@@ -174,6 +188,7 @@ mod tests {
             ("iss", json!("https://as.example/")),
             ("sub", json!("")),
             ("sub", json!(null)),
+            ("sub", json!("a".repeat(256))),
             ("aud", json!("other")),
             ("aud", json!(["weir", "other"])),
             ("azp", json!("other")),

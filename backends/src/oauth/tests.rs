@@ -199,6 +199,33 @@ async fn a_user_connects_once() {
 }
 
 #[tokio::test]
+async fn what_was_opened_by_one_consent_is_not_used_by_another() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &json!({"access_token": "a1", "token_type": "bearer", "expires_in": 3600}));
+    let connector = connector(&network, weir_config::Oauth::default());
+    let mark = |principal: Principal| {
+        let mark = crate::credentials::Party::Caller(Arc::new(principal)).mark().unwrap();
+        connector.consents().current(mark)
+    };
+    let eve = Principal::of("https://idp.example", "eve");
+    let others = mark(eve.clone());
+    let mut marks = vec![mark(ada())];
+    connect(&connector, &ada()).await.unwrap();
+    marks.push(mark(ada()));
+    token(&connector, &ada()).await.unwrap();
+    assert_eq!(marks[1], mark(ada()), "a call changes nothing");
+    connect(&connector, &ada()).await.unwrap();
+    marks.push(mark(ada()));
+    connector.disconnect(&ada()).await.unwrap();
+    marks.push(mark(ada()));
+    for (at, one) in marks.iter().enumerate() {
+        assert!(!marks[..at].contains(one), "{at}");
+        assert_eq!(connector.consents().current(*one), marks[3]);
+    }
+    assert_eq!(others, mark(eve), "nobody else's changes");
+}
+
+#[tokio::test]
 async fn a_server_of_the_same_name_elsewhere_gets_nothing() {
     let network = network(json!({}));
     network.put(TOKEN, 200, &json!({"access_token": "a1", "token_type": "Bearer"}));

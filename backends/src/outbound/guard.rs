@@ -9,12 +9,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where clouds keep what machines may know of themselves, credentials among it. Nobody's token endpoint is there, so
 /// these are refused even where private addresses are allowed.
-const METADATA: [IpAddr; 5] = [
-    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
-    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
-    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+/// So are link-local ones, where most of them are.
+const METADATA: [IpAddr; 4] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
 ];
 
 /// What an address is to whoever may not go everywhere.
@@ -41,12 +41,12 @@ pub(crate) fn place(address: IpAddr) -> Place {
 
 fn of_v4(address: Ipv4Addr) -> Place {
     match address.octets() {
-        // "This network", multicast, and what is reserved together with broadcast.
-        [0 | 224.., ..] => Place::Nowhere,
+        // "This network", link-local, multicast, and what is reserved together with broadcast.
+        [0 | 224.., ..] | [169, 254, ..] => Place::Nowhere,
         // Loopback and the networks of RFC 1918.
         [10 | 127, ..] | [172, 16..=31, ..] | [192, 168, ..] => Place::Private,
-        // Carrier-grade NAT, link-local, benchmarks.
-        [100, 64..=127, ..] | [169, 254, ..] | [198, 18 | 19, ..] => Place::Private,
+        // Carrier-grade NAT, benchmarks.
+        [100, 64..=127, ..] | [198, 18 | 19, ..] => Place::Private,
         // Protocol assignments, examples in documents, the relays of 6to4.
         [192, 0, 0 | 2, _] | [198, 51, 100, _] | [203, 0, 113, _] | [192, 88, 99, _] => Place::Nowhere,
         _ => Place::Public,
@@ -64,12 +64,12 @@ fn of_v6(address: Ipv6Addr) -> Place {
         (0, 0) if (c, d, e, f) == (0, 0, 0, 0xffff) => embedded(),
         (0x64, 0xff9b) if (c, d, e, f) == (0, 0, 0, 0) => embedded(),
         _ if address.is_loopback() => Place::Private,
-        // Unique local, link-local, and the site-local ones of old.
-        (0xfc00..=0xfdff | 0xfe80..=0xfeff, _) => Place::Private,
+        // Unique local, and the site-local ones of old.
+        (0xfc00..=0xfdff | 0xfec0..=0xfeff, _) => Place::Private,
         // Protocol assignments with Teredo, examples in documents, 6to4.
         (0x2001, 0..=0x1ff | 0xdb8) | (0x2002, _) | (0x3fff, 0..=0xfff) => Place::Nowhere,
         (0x2000..=0x3fff, _) => Place::Public,
-        // Multicast, unspecified, IPv4-compatible, a network's own NAT64 and whatever nobody was given yet.
+        // Link-local, multicast, unspecified, IPv4-compatible, a network's own NAT64 and whatever nobody was given yet.
         _ => Place::Nowhere,
     }
 }
@@ -104,14 +104,17 @@ mod tests {
             ("192.168.0.1", Place::Private),
             ("100.64.0.1", Place::Private),
             ("100.127.255.255", Place::Private),
-            ("169.254.0.1", Place::Private),
+            ("169.254.0.1", Place::Nowhere),
             ("198.18.0.1", Place::Private),
             ("198.19.255.255", Place::Private),
             ("::1", Place::Private),
+            ("169.254.42.42", Place::Nowhere),
+            ("fd20:ce::254", Place::Nowhere),
+            ("fd00:ec2::23", Place::Nowhere),
             ("fc00::1", Place::Private),
             ("fdff::1", Place::Private),
-            ("fe80::1", Place::Private),
-            ("febf::1", Place::Private),
+            ("fe80::1", Place::Nowhere),
+            ("febf::1", Place::Nowhere),
             ("fec0::1", Place::Private),
             ("::ffff:127.0.0.1", Place::Private),
             ("::ffff:10.1.2.3", Place::Private),

@@ -17,6 +17,8 @@ use weir_policies::Reach;
 
 /// A request to the issuer takes no longer.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// The longest query that a browser is led back to after a login, in bytes; a link's has a tenth of it.
+const LONGEST_THEN: usize = 2 << 10;
 
 /// What of the network an endpoint's login may reach.
 fn reach(endpoint: &Endpoint) -> Option<(&weir_config::Login, Reach)> {
@@ -45,6 +47,14 @@ impl Visit<'_> {
                 "Nothing says how users of this endpoint log in. The operator can add `login` to its `auth`.";
             return Reply::told(403, "Not here", text);
         };
+        if query.len() > LONGEST_THEN {
+            return Reply::told(414, "Too long", "The address is too long.");
+        }
+        let own = Login { spec: login, fetch: &*self.core.pages.fetch, reach: &reach };
+        let authority = match self.core.pages.issuers.authority(&own).await {
+            Ok(authority) => authority,
+            Err(error) => return failed("Logging in", &error),
+        };
         let (steps, seal) = (&self.core.pages.steps, &self.core.seal);
         let number = steps.reserve();
         let state = seal.seal(Purpose::State, &number.to_be_bytes(), &browser.id);
@@ -53,8 +63,7 @@ impl Visit<'_> {
             Ok(made) => made,
             Err(error) => return broken(&error),
         };
-        let own = Login { spec: login, fetch: &*self.core.pages.fetch, reach: &reach };
-        match own.depart(&self.base.url(LOGIN), &state, &nonce).await {
+        match own.depart(authority, &self.base.url(LOGIN), &state, &nonce) {
             Ok((url, departure)) => {
                 let (endpoint, then) = (endpoint.number, query.to_owned());
                 steps.fill(seal.now(), number, Pending::Login { endpoint, departure, nonce, then });

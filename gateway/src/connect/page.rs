@@ -81,7 +81,8 @@ impl Question<'_> {
             ("You grant this at", self.server),
             ("Permissions that are asked for", &scopes),
             ("For", self.user.unwrap_or("everybody who uses this machine's weir")),
-            ("At the endpoint", self.endpoint),
+            ("You are at the endpoint", self.endpoint),
+            ("It counts at", "every endpoint of this weir that has the backend and knows you by this name"),
         ];
         let mut list = String::from("<dl>");
         for (term, text) in rows {

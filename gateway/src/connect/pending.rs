@@ -8,7 +8,8 @@ use weir_policies::Principal;
 
 /// How long a user has for one step.
 const TIME: Duration = Duration::from_secs(600);
-/// The most steps under way; beyond that the oldest are forgotten.
+/// The most logins under way, and the most of all other steps; beyond that the oldest are forgotten. Anybody can begin to log
+/// in, and so must not push out those who have.
 const MOST: usize = 10_000;
 
 /// A step that a browser has to finish.
@@ -45,9 +46,12 @@ pub(super) struct Steps(Mutex<Entries>);
 #[derive(Debug, Default)]
 struct Entries {
     next: u64,
-    /// With the times at which they end; later ones have, but for a little, greater numbers.
-    all: BTreeMap<u64, (u64, Pending)>,
+    logins: Kept,
+    others: Kept,
 }
+
+/// Steps with the times at which they end; later ones have, but for a little, greater numbers.
+type Kept = BTreeMap<u64, (u64, Pending)>;
 
 impl Steps {
     /// Keeps a step that begins at `now` (milliseconds); answers its number.
@@ -67,18 +71,21 @@ impl Steps {
     /// Keeps the step of this number.
     pub(super) fn fill(&self, now: u64, number: u64, pending: Pending) {
         let mut entries = self.0.lock();
-        while entries.all.first_key_value().is_some_and(|(_, (until, _))| *until <= now)
-            || entries.all.len() >= MOST
-        {
-            entries.all.pop_first();
+        let kept = match pending {
+            Pending::Login { .. } => &mut entries.logins,
+            Pending::Consent(_) | Pending::Away(_) => &mut entries.others,
+        };
+        while kept.first_key_value().is_some_and(|(_, (until, _))| *until <= now) || kept.len() >= MOST {
+            kept.pop_first();
         }
         let time = u64::try_from(TIME.as_millis()).unwrap_or(u64::MAX);
-        entries.all.insert(number, (now.saturating_add(time), pending));
+        kept.insert(number, (now.saturating_add(time), pending));
     }
 
     /// Takes a step up, once.
     pub(super) fn take(&self, now: u64, number: u64) -> Option<Pending> {
-        let (until, pending) = self.0.lock().all.remove(&number)?;
+        let mut entries = self.0.lock();
+        let (until, pending) = entries.logins.remove(&number).or_else(|| entries.others.remove(&number))?;
         (until > now).then_some(pending)
     }
 }
@@ -87,10 +94,10 @@ impl Steps {
 mod tests {
     use super::*;
 
-    fn consent() -> Pending {
-        let authority = weir_backends::Authority {
+    fn authority() -> weir_backends::Authority {
+        weir_backends::Authority {
             issuer: String::new(),
-            authorization_endpoint: None,
+            authorization_endpoint: "https://as.example/".parse().ok(),
             token_endpoint: "https://as.example/".parse().unwrap(),
             registration_endpoint: None,
             revocation_endpoint: None,
@@ -99,8 +106,25 @@ mod tests {
             proves_codes: true,
             names_itself: false,
             reads_documents: false,
+        }
+    }
+
+    fn login() -> Pending {
+        let spec = weir_config::Login {
+            issuer: String::new(),
+            client_id: "weir".to_owned(),
+            client_secret: None,
+            scopes: Vec::new(),
         };
-        let stage = Outline { authority, resource: String::new(), scopes: Vec::new() };
+        let reach = weir_policies::Reach { private: false, ca: None, deadline: TIME };
+        let fetch = weir_backends::Outbound::new();
+        let login = weir_backends::Login { spec: &spec, fetch: &fetch, reach: &reach };
+        let (_, departure) = login.depart(authority(), "https://weir.example/", "st", "n").unwrap();
+        Pending::Login { endpoint: 0, departure, nonce: String::new(), then: String::new() }
+    }
+
+    fn consent() -> Pending {
+        let stage = Outline { authority: authority(), resource: String::new(), scopes: Vec::new() };
         let principal = Principal::anonymous();
         Pending::Consent(Purchase { endpoint: 0, backend: 0, principal, told: None, stage })
     }
@@ -123,8 +147,19 @@ mod tests {
             steps.keep(0, consent());
         });
         assert!(steps.take(0, first).is_none(), "the oldest went");
-        assert_eq!(steps.0.lock().all.len(), MOST);
+        assert_eq!(steps.0.lock().others.len(), MOST);
         steps.keep(u64::MAX, consent());
-        assert_eq!(steps.0.lock().all.len(), 1, "what is over went");
+        assert_eq!(steps.0.lock().others.len(), 1, "what is over went");
+    }
+    #[test]
+    fn strangers_push_out_nobody_who_has_logged_in() {
+        let steps = Steps::default();
+        let asked = steps.keep(0, consent());
+        let first = steps.keep(0, login());
+        (0..MOST).for_each(|_| {
+            steps.keep(0, login());
+        });
+        assert!(steps.take(0, first).is_none(), "the oldest login went");
+        assert!(steps.take(0, asked).is_some());
     }
 }

@@ -61,11 +61,13 @@ pub(super) fn broken(error: &io::Error) -> Reply {
 /// What a user is told of an attempt that failed.
 pub(super) fn failed(what: &str, error: &OauthError) -> Reply {
     tracing::info!(what, %error, "a user could not be connected");
-    let status = match error {
-        OauthError::Answer(_) | OauthError::Refused(_) => 400,
-        _ => 502,
+    let (status, text) = match error {
+        OauthError::Answer(_) | OauthError::Refused(_) => (400, error.to_string()),
+        // Which addresses there are, and what is at them, is for the log alone.
+        OauthError::Unavailable(_) => (502, "the authorization server cannot be asked".to_owned()),
+        _ => (502, error.to_string()),
     };
-    Reply::told(status, "That did not work", &format!("{what}: {error}."))
+    Reply::told(status, "That did not work", &format!("{what}: {text}."))
 }
 
 /// What is told to a browser that is in the middle of nothing.
@@ -373,4 +375,19 @@ pub(super) fn brought(values: &Values) -> Result<Answer, Reply> {
 /// Who somebody is, for themselves to read; `None` for the anonymous one.
 fn shown(principal: &Principal) -> Option<&str> {
     (*principal != Principal::anonymous()).then(|| principal.subject())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_learns_nothing_of_the_network_inside() {
+        let why = "db.internal has a private address: connection refused";
+        let told = failed("Logging in", &OauthError::Unavailable(why.to_owned()));
+        assert!(told.html.contains("Logging in: the authorization server cannot be asked."), "{}", told.html);
+        assert!(!told.html.contains("internal") && !told.html.contains("refused"), "{}", told.html);
+        let told = failed("b", &OauthError::Refused("access_denied".to_owned()));
+        assert!(told.html.contains("access_denied"));
+    }
 }

@@ -16,6 +16,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
 /// What stands before what is sealed; sealed with it, so that no other form of the file is taken for this one.
@@ -53,10 +54,12 @@ pub enum StoreError {
 /// Grants that outlive weir.
 pub struct FileGrants {
     path: PathBuf,
-    key: LessSafeKey,
+    key: Arc<LessSafeKey>,
     kept: RwLock<Kept>,
-    /// One write after the other, each of all that is kept by then.
-    writing: Mutex<()>,
+    /// Counts the changes to what is kept.
+    changes: AtomicU64,
+    /// One write after the other, each of all that is kept by then; the changes that are written.
+    writing: Mutex<u64>,
 }
 
 impl fmt::Debug for FileGrants {
@@ -83,20 +86,38 @@ impl FileGrants {
             }
             Err(error) => return Err(failed(error)),
         };
-        Ok(Self { path: path.to_owned(), key, kept: RwLock::new(kept), writing: Mutex::new(()) })
+        Ok(Self {
+            path: path.to_owned(),
+            key: Arc::new(key),
+            kept: RwLock::new(kept),
+            changes: AtomicU64::new(0),
+            writing: Mutex::new(0),
+        })
     }
 
-    /// Writes all that is kept.
+    /// Writes all that is kept, after a change to it. Changes that wait for another write are written together.
     async fn save(&self) -> Result<(), OauthError> {
-        let _turn = self.writing.lock().await;
-        let written = self.kept.read().write();
-        let sealed = seal(&self.key, &written).ok_or_else(|| failed("it cannot be sealed"))?;
-        let path = self.path.clone();
-        let replaced = tokio::task::spawn_blocking(move || replace(&path, &sealed)).await;
-        replaced.map_err(|_| failed("weir is stopping"))?.map_err(|error| {
+        let change = self.changes.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut written = self.writing.lock().await;
+        if *written >= change {
+            return Ok(());
+        }
+        // Every change that is counted is among what is kept.
+        let changes = self.changes.load(Ordering::Acquire);
+        let kept = self.kept.read().clone();
+        let (path, key) = (self.path.clone(), self.key.clone());
+        // There may be many, for which calls must not wait.
+        let replaced = tokio::task::spawn_blocking(move || {
+            let sealed =
+                seal(&key, &kept.write()).ok_or_else(|| std::io::Error::other("it cannot be sealed"))?;
+            replace(&path, &sealed)
+        });
+        replaced.await.map_err(|_| failed("weir is stopping"))?.map_err(|error| {
             tracing::error!(file = %self.path.display(), %error, "grants cannot be written");
-            failed("its file cannot be written")
-        })
+            failed("its file cannot be written, so that it ends with weir")
+        })?;
+        *written = changes;
+        Ok(())
     }
 }
 
@@ -195,4 +216,4 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -14,10 +14,17 @@ use std::time::SystemTime;
 /// The most authorization servers that weir is known to at once.
 const CLIENTS: usize = 1000;
 
+/// Grants of new holders are kept up to so many bytes of them, as they are written; those that take the place of others up to
+/// a little more, since a renewed grant that is not kept is lost. Both stay below what is read.
+const ROOM: usize = 192 << 20;
+const ROOM_AGAIN: usize = 224 << 20;
+
 /// Everything that is kept.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Kept {
     grants: BTreeMap<Holder, Arc<Grant>>,
+    /// How many bytes of grants there are, as they are written.
+    bytes: usize,
     clients: BTreeMap<(String, String), Client>,
 }
 
@@ -38,9 +45,16 @@ impl Kept {
     }
 
     pub(super) fn put(&mut self, holder: Holder, grant: Grant) -> Result<(), OauthError> {
-        if self.grants.len() >= MOST && !self.grants.contains_key(&holder) {
+        let before = self.grants.get(&holder).map(|before| size(&holder, before));
+        let bytes = self.bytes.saturating_sub(before.unwrap_or(0)).saturating_add(size(&holder, &grant));
+        let is_full = match before {
+            None => self.grants.len() >= MOST || bytes > ROOM,
+            Some(_) => bytes > ROOM_AGAIN,
+        };
+        if is_full {
             return Err(OauthError::Store("there are as many as there may be".to_owned()));
         }
+        self.bytes = bytes;
         self.grants.insert(holder, Arc::new(grant));
         Ok(())
     }
@@ -49,7 +63,13 @@ impl Kept {
     pub(super) fn remove(&mut self, holder: &Holder, only: Option<&SecretString>) -> bool {
         let meant =
             |grant: &Arc<Grant>| only.is_none_or(|only| only.expose_secret() == grant.access.expose_secret());
-        self.grants.get(holder).is_some_and(meant) && self.grants.remove(holder).is_some()
+        if !self.grants.get(holder).is_some_and(meant) {
+            return false;
+        }
+        let removed = self.grants.remove(holder);
+        let bytes = removed.as_deref().map_or(0, |grant| size(holder, grant));
+        self.bytes = self.bytes.saturating_sub(bytes);
+        removed.is_some()
     }
 
     pub(super) fn client(&self, issuer: &str, redirect: &str) -> Option<Client> {
@@ -80,12 +100,35 @@ impl Kept {
     }
 }
 
+/// How many bytes a grant has as it is written, with the comma.
+fn size(holder: &Holder, grant: &Grant) -> usize {
+    /// Counts what is written.
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(1);
+    // What cannot be written is not kept.
+    serde_json::to_writer(&mut count, &(holder, grant)).map_or(usize::MAX, |()| count.0)
+}
+
 impl From<Written> for Kept {
     fn from(written: Written) -> Self {
+        let bytes = written
+            .grants
+            .iter()
+            .fold(0, |sum: usize, (holder, grant)| sum.saturating_add(size(holder, grant)));
         let key = |client: &Client| (client.issuer.clone(), client.redirect.clone());
         Self {
             grants: written.grants.into_iter().map(|(holder, grant)| (holder, Arc::new(grant))).collect(),
             clients: written.clients.into_iter().map(|client| (key(&client), client)).collect(),
+            bytes,
         }
     }
 }
@@ -125,5 +168,35 @@ impl Grants for MemoryGrants {
     async fn unregister(&self, client: &Client) -> Result<(), OauthError> {
         self.0.write().unregister(client);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::tests::{grant, holder};
+    use super::*;
+
+    #[test]
+    fn no_more_is_kept_than_can_be_read() {
+        let mut kept = Kept::default();
+        kept.put(holder("ada"), grant()).unwrap();
+        let written = serde_json::to_string(&kept.write()).unwrap();
+        assert!(kept.bytes <= written.len() && kept.bytes + 32 > written.len(), "{} {written}", kept.bytes);
+        assert_eq!(Kept::from(kept.write()).bytes, kept.bytes);
+        let one = kept.bytes;
+        kept.put(holder("ada"), grant()).unwrap();
+        assert_eq!(kept.bytes, one, "it took the place of the other");
+        assert!(!kept.remove(&holder("bob"), None));
+        kept.bytes = ROOM;
+        assert!(kept.put(holder("bob"), grant()).is_err());
+        assert!(kept.get(&holder("bob")).is_none());
+        kept.put(holder("ada"), grant()).unwrap();
+        kept.bytes = ROOM_AGAIN + one;
+        let large = Grant { asked: vec!["a".repeat(1000)], ..grant() };
+        assert!(kept.put(holder("ada"), large).is_err());
+        assert_eq!(kept.get(&holder("ada")).unwrap().asked, ["read"], "what was there is");
+        kept.bytes = one;
+        assert!(kept.remove(&holder("ada"), None));
+        assert_eq!(kept.bytes, 0);
     }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-fn holder(name: &str) -> Holder {
+pub(in crate::oauth::grant) fn holder(name: &str) -> Holder {
     Holder { issuer: "https://idp".into(), subject: name.into(), backend: "b".into() }
 }
 
@@ -19,7 +19,7 @@ fn client() -> Client {
     }
 }
 
-fn grant() -> Grant {
+pub(in crate::oauth::grant) fn grant() -> Grant {
     Grant {
         url: "https://server/mcp".into(),
         resource: "https://server/mcp".into(),
@@ -106,4 +106,27 @@ async fn what_cannot_be_written_is_said() {
     std::fs::remove_dir(folder.path().join("inner")).unwrap();
     let error = store.put(holder("ada"), grant()).await.unwrap_err();
     assert!(error.to_string().contains("cannot be written"), "{error}");
+}
+
+#[tokio::test]
+async fn changes_that_wait_for_a_write_are_written_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("grants");
+    let store = open(&path, KEY);
+    let turn = store.writing.lock().await;
+    let names = (0..50).map(|number| format!("user{number}")).collect::<Vec<_>>();
+    let mut puts = names
+        .iter()
+        .map(|name| Box::pin(store.put(holder(name), grant())))
+        .collect::<futures_util::stream::FuturesUnordered<_>>();
+    // All have made their change, and wait.
+    assert!(futures_util::poll!(futures_util::StreamExt::next(&mut puts)).is_pending());
+    drop(turn);
+    futures_util::StreamExt::next(&mut puts).await.unwrap().unwrap();
+    assert_eq!(open(&path, KEY).holders("b").len(), 50, "the first write was of all");
+    let before = std::fs::metadata(&path).unwrap().modified().unwrap();
+    while let Some(put) = futures_util::StreamExt::next(&mut puts).await {
+        put.unwrap();
+    }
+    assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), before, "it was the only one");
 }
