@@ -47,10 +47,22 @@ pub fn request(client: &Modern, method: &str, params: Value, options: &[&str]) -
     command
 }
 
+/// What curl exits with where an HTTP/2 stream ends in a way that it does not like (CURLE_HTTP2_STREAM).
+const STREAM_LOST: i32 = 92;
+
+/// Some versions of curl lose an answer over HTTP/2 that comes before all of the request is sent, now and then.
+const ATTEMPTS: usize = 6;
+
 /// Lists tools with curl; `Err` has what curl says when no answer came.
 pub fn list_tools(to: &Endpoint, options: &[&str]) -> Result<Answered, String> {
-    let mut command = request(&Modern::new(to.clone()), "tools/list", json!({}), options);
-    let exit = Process::run(&mut command, "");
+    let list = || Process::run(&mut request(&Modern::new(to.clone()), "tools/list", json!({}), options), "");
+    let mut exit = list();
+    for _ in 1..ATTEMPTS {
+        if exit.status.code() != Some(STREAM_LOST) {
+            break;
+        }
+        exit = list();
+    }
     if !exit.status.success() {
         return Err(exit.stderr);
     }
