@@ -3,6 +3,7 @@
 use crate::{Principal, Rejection};
 use moka::sync::Cache;
 use ring::digest::{Context, SHA256};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +17,8 @@ const BAD: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(3600);
 /// What one entry takes beside its token and its claims.
 const ENTRY: usize = 512;
+/// What a value of the claims takes beside its text, by estimate.
+const NODE: usize = 64;
 
 /// The keyed digest of a credential: without the key, which never leaves this process, nobody can tell what stands for what.
 pub(crate) type Mark = [u8; 32];
@@ -100,15 +103,44 @@ impl Verdicts {
     }
 }
 
-/// What a principal takes, by estimate: its claims are at most as long as its token, and a tree of them several times as long.
+/// What a principal takes, by estimate: its token, and its claims, which for an opaque token are the issuer's answer and may be
+/// far longer than the token.
 fn weight(principal: &Principal) -> usize {
     use secrecy::ExposeSecret;
-    let token = principal.token().map_or(1024, |token| token.expose_secret().len());
-    ENTRY + 6 * token
+    let token = principal.token().map_or(0, |token| token.expose_secret().len());
+    let claims: usize = principal.claims().iter().map(|(name, value)| NODE + name.len() + size(value)).sum();
+    // Groups, roles and scopes are taken from the claims once more.
+    ENTRY + token + 2 * claims
+}
+
+/// What a tree takes, by estimate. It was read from JSON, which bounds its depth.
+fn size(value: &Value) -> usize {
+    NODE + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| NODE + name.len() + size(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    }
 }
 
 impl std::fmt::Debug for Verdicts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Verdicts").field("good", &self.good.entry_count()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Profile;
+
+    #[test]
+    fn what_an_issuer_says_of_a_short_token_is_weighed() {
+        let of = |groups: usize| {
+            let claims = serde_json::json!({"groups": vec!["developers"; groups]});
+            let claims = claims.as_object().unwrap().clone();
+            weight(&Principal::with("issuer", "alice", Profile { claims, ..Profile::default() }))
+        };
+        assert!(of(10_000) > of(0) + 10_000 * "developers".len());
     }
 }
