@@ -24,6 +24,7 @@ mod icons;
 mod inbox;
 mod inquiry;
 mod intake;
+mod lead;
 mod line;
 mod listener;
 mod pulse;
