@@ -74,7 +74,7 @@ pub(crate) fn watchable(
         written: uri,
         sent: None,
     };
-    let permit = wanted.permit(principal, circumstances);
+    let permit = wanted.permit(principal, circumstances.context());
     let permit = permit.map_err(|denied| refused(endpoint, &denied, unknown))?;
     let uri = match lead {
         Lead::Resource(entry) => entry.original.clone(),
@@ -213,7 +213,7 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         written: &written.name,
         sent,
     };
-    let permit = wanted.permit(request.principal, circumstances);
+    let permit = wanted.permit(request.principal, circumstances.context());
     let permit = permit.map_err(|denied| refused(endpoint, &denied, || written.unknown()))?;
     let entry = target.lead.named();
     let parameters = entry.and_then(|entry| entry.parameters.as_ref());

@@ -29,10 +29,10 @@ pub(crate) struct Circumstances {
 }
 
 impl Circumstances {
-    /// As policies see them now, with the text of a call's `arguments`.
-    pub(crate) fn context<'a>(&self, arguments: Option<&'a str>) -> Context<'a> {
+    /// As policies see them now.
+    pub(crate) fn context(&self) -> Context<'static> {
         let Self { era, address, retry } = *self;
-        Context { arguments, address, era, time: SystemTime::now(), retry }
+        Context { arguments: None, address, era, time: SystemTime::now(), retry }
     }
 }
 
@@ -158,15 +158,11 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Decides about it.
-    pub(crate) fn permit(
-        &self,
-        principal: &Arc<Principal>,
-        circumstances: Circumstances,
-    ) -> Result<Permit, Denied> {
+    /// Decides about it, in a context of which all but the arguments counts.
+    pub(crate) fn permit(&self, principal: &Arc<Principal>, context: Context<'_>) -> Result<Permit, Denied> {
         let decided = self.ask(|item, arguments| match arguments {
             Ok(arguments) => {
-                let context = circumstances.context(arguments);
+                let context = Context { arguments, ..context };
                 let decided = decide(self.policies, principal, self.action, item, &context);
                 decided.inspect_err(|denied| {
                     let (endpoint, action, item, by) =
