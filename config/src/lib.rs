@@ -34,6 +34,7 @@ pub use model::{
     OauthClient, OauthLists, Override, ParameterOverride, Policies, PolicySource, Root, Secret, SessionScope,
     StdioBackend, SubjectToken, Timeouts, Tls, TlsClients, TokenExchange, TokenTarget, Transport, Uris,
 };
+pub use moment::parse as moment;
 pub use reference::reference;
 pub use report::nearest;
 pub use schema::schema;
