@@ -120,15 +120,18 @@ impl Keys {
                 Sought::Named(_) => now.saturating_sub(held.at) <= REFILL,
                 Sought::Of(_) => held.at >= came,
             };
-            return Err(if new { refused } else { not_yet() });
+            let again =
+                || Unverified::Unavailable("the issuer's keys are not asked for again so soon".to_owned());
+            return Err(if new { refused } else { again() });
         }
-        let held = self.refresh().await.map_err(Unverified::Unavailable)?;
+        let mut held = self.refresh().await.map_err(Unverified::Unavailable)?;
+        if held.at < came {
+            // Somebody else had begun to fetch before, and what came of it may be older than the token. No more is fetched for
+            // all of them than each was counted for.
+            held = self.refresh().await.map_err(Unverified::Unavailable)?;
+        }
         if matches!(try_all(&held.set, token, algorithm), Attempt::Good) {
             return Ok(());
-        }
-        // A fetch that somebody else began may know less than the token's issuer did.
-        if held.at < came {
-            return Err(not_yet());
         }
         self.unknown.insert(sought, now);
         Err(refused)
@@ -210,10 +213,6 @@ async fn fetch(provider: &Provider) -> Result<KeySet, String> {
     };
     let document = provider.get(&url).await.map_err(|why| format!("its keys: {why}"))?;
     KeySet::read(&document).ok_or_else(|| "its keys are not a document of keys".to_owned())
-}
-
-fn not_yet() -> Unverified {
-    Unverified::Unavailable("the issuer's keys are not asked for again so soon".to_owned())
 }
 
 enum Attempt {
