@@ -61,6 +61,15 @@ impl Principal {
     /// Who vouches for the holders of client certificates.
     pub const CERTIFICATES: &'static str = "certificate";
 
+    /// What the names of clients begin with that act for themselves and have no subject at their issuer.
+    pub(crate) const CLIENTS: &'static str = "client_id:";
+
+    /// Whether a name stands for a client that acts for itself. No subject that an issuer names may be such a one, so that a
+    /// client which is called like a user is not taken for that user, nor a user for a client.
+    pub fn is_client_alone(subject: &str) -> bool {
+        subject.starts_with(Self::CLIENTS)
+    }
+
     /// Whoever reaches an endpoint that asks for no proof.
     pub fn anonymous() -> Self {
         Self::of("", "anonymous")

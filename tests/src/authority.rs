@@ -88,8 +88,13 @@ impl Authority {
 
     /// Signs for a server at 127.0.0.1.
     pub fn server(&self) -> Issued {
-        let extensions = "basicConstraints=critical,CA:FALSE\nsubjectAltName=IP:127.0.0.1\n";
-        self.issue("server", "/CN=server", extensions, 2)
+        self.server_of("IP:127.0.0.1")
+    }
+
+    /// Signs for a server with these alternative names, such as `DNS:*.example.test`.
+    pub fn server_of(&self, alternative: &str) -> Issued {
+        let extensions = format!("basicConstraints=critical,CA:FALSE\nsubjectAltName={alternative}\n");
+        self.issue("server", "/CN=server", &extensions, 2)
     }
 
     /// What asks for a certificate, and a file of the extensions that it is to have.

@@ -86,7 +86,7 @@ impl Trusted {
             Err(rejection) if rejection.kind == RejectionKind::Invalid => return Err(rejection.into()),
             other => other,
         };
-        self.keys.verify(&token, algorithm).await.map_err(|unverified| match unverified {
+        self.keys.verify(&token, mark, algorithm).await.map_err(|unverified| match unverified {
             Unverified::Forged => Refusal::from(invalid("the token's signature is not good")),
             Unverified::UnknownKey => Refusal {
                 rejection: invalid("the token is signed with a key that its issuer does not have"),
@@ -103,7 +103,7 @@ impl Trusted {
             && let Some(every) = asking.config().every
         {
             ask = self.provider.clock.steady().checked_add(every);
-            asking.ask(mark, text).await?;
+            asking.verified(mark, text).await?;
         }
         let until = profiled.profile.until.min(self.provider.clock.now().checked_add(REMEMBERED));
         Ok(Good { bound: profiled.bound, principal: self.holder(profiled, text), until, ask })
@@ -115,7 +115,7 @@ impl Trusted {
             return Err(invalid("the token is not one that weir can read").into());
         };
         let config = self.config();
-        let claims: Claims = (*asking.ask(mark, text).await?).clone();
+        let claims: Claims = (*asking.opaque(mark, text).await?).clone();
         claims::kind(None, &claims)?;
         let now = self.provider.clock.now();
         let cache = asking.config().cache;
