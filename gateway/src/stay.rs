@@ -153,7 +153,7 @@ impl Guest {
                 Bond::Call => true,
                 Bond::Session(session) => {
                     session.renew(endpoint, &self.principal);
-                    true
+                    is_known(endpoint, &session.principal())
                 }
                 Bond::Stream => {
                     Arc::ptr_eq(&self.beginning, &self.principal)

@@ -1,6 +1,8 @@
 //! An authority for certificates, made with openssl.
 
 use crate::process::Process;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,6 +27,17 @@ impl Issued {
     /// curl's options to show it.
     pub fn options(&self) -> [&str; 4] {
         ["--cert", text(&self.certificate), "--key", text(&self.key)]
+    }
+
+    /// The certificate's SHA-256, as tokens name it that are bound to it (RFC 8705 section 3.1).
+    pub fn thumbprint(&self) -> String {
+        let mut command = Command::new("openssl");
+        command.args(["x509", "-noout", "-fingerprint", "-sha256", "-in", text(&self.certificate)]);
+        let told = run(&mut command);
+        let digits = told.trim().rsplit('=').next().expect("a fingerprint");
+        let bytes: Vec<u8> =
+            digits.split(':').map(|byte| u8::from_str_radix(byte, 16).expect("a byte")).collect();
+        URL_SAFE_NO_PAD.encode(bytes)
     }
 }
 
@@ -162,9 +175,10 @@ fn written(moment: u64) -> String {
     format!("{year:04}{month:02}{:02}{hour:02}{minute:02}{second:02}Z", left + 1)
 }
 
-fn run(command: &mut Command) {
+fn run(command: &mut Command) -> String {
     let exit = Process::run(command, "");
     assert!(exit.status.success(), "openssl: {}", exit.stderr);
+    exit.stdout
 }
 
 fn text(path: &Path) -> &str {

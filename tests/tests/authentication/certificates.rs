@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 use weir_tests::authority::Issued;
 use weir_tests::curl::{self, Answered};
-use weir_tests::{Authority, Modern, Weir, wait, weir};
+use weir_tests::{Authority, Modern, Provider, Weir, wait, weir};
 
 /// weir with a certificate, and a file of authorities that a test can change.
 struct Bench {
@@ -19,14 +19,19 @@ struct Bench {
 
 impl Bench {
     fn start(authority: &Authority, required: bool, certificates: Value, policy: &str) -> Self {
-        let (server, folder) = (Authority::new(), tempfile::tempdir().expect("a folder"));
-        let trusted = folder.path().join("clients.pem");
-        std::fs::copy(authority.certificate(), &trusted).expect("a file can be copied");
-        let own = server.server();
         let auth = match certificates {
             Value::Null => json!({"insecure": true}),
             certificates => json!({"certificates": certificates}),
         };
+        Self::asking(authority, required, auth, policy)
+    }
+
+    /// The same with all of `auth`.
+    fn asking(authority: &Authority, required: bool, auth: Value, policy: &str) -> Self {
+        let (server, folder) = (Authority::new(), tempfile::tempdir().expect("a folder"));
+        let trusted = folder.path().join("clients.pem");
+        std::fs::copy(authority.certificate(), &trusted).expect("a file can be copied");
+        let own = server.server();
         let policies = json!({"inline": policy});
         let endpoint = json!({"conflicts": "none", "auth": auth, "policies": policies});
         let mut config = weir::config(json!({"echo": echo()}), endpoint);
@@ -171,6 +176,15 @@ fn streams(bench: &Bench, shown: &Issued, more: &[&str]) -> Vec<Child> {
     vec![open("--http1.1"), open("--http2")]
 }
 
+/// Streams that have not ended are ended from here.
+fn go_on(streams: Vec<Child>) {
+    for mut stream in streams {
+        assert!(stream.try_wait().expect("a status").is_none(), "it goes on");
+        let _ = stream.kill();
+        let _ = stream.wait();
+    }
+}
+
 /// Waits for the end of streams, which is one that weir writes.
 fn end(streams: Vec<Child>) {
     for mut stream in streams {
@@ -193,12 +207,28 @@ fn a_stream_ends_with_the_authority_of_its_client() {
         let (goes, stays) = (streams(&bench, &of_first, &[]), streams(&bench, &of_second, &[]));
         bench.trust(&[&second]);
         end(goes);
-        for mut stream in stays {
-            assert!(stream.try_wait().expect("a status").is_none(), "the other one's goes on");
-            let _ = stream.kill();
-            let _ = stream.wait();
-        }
+        go_on(stays);
     }
+}
+
+#[test]
+fn a_stream_ends_with_the_certificate_that_its_token_is_bound_to() {
+    let (authority, provider) = (Authority::new(), Provider::start());
+    let bench = Bench::asking(&authority, false, crate::auth(&provider, json!({})), EVERYTHING);
+    let ada = authority.client("ada", "/CN=ada", "", 2);
+    let bound = json!({"cnf": {"x5t#S256": ada.thumbprint()}});
+    let token = |claims: &Value| {
+        let request = json!({"account": "alice", "resource": crate::RESOURCE, "claims": claims});
+        format!("authorization: Bearer {}", provider.mint(request))
+    };
+    let (bound, free) = (token(&bound), token(&json!({})));
+    let refused = bench.list(None, &["--header", &bound]).expect("an answer");
+    assert_eq!(refused.status, 401, "it needs the certificate");
+    let goes = streams(&bench, &ada, &["--header", &bound]);
+    let stays = streams(&bench, &ada, &["--header", &free]);
+    bench.trust(&[&Authority::new()]);
+    end(goes);
+    go_on(stays);
 }
 
 #[test]
