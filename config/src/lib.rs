@@ -12,6 +12,7 @@ mod load;
 mod mcp_servers;
 mod model;
 mod moment;
+mod name_pattern;
 mod quantity;
 mod reference;
 mod report;
@@ -35,6 +36,7 @@ pub use model::{
     StdioBackend, SubjectToken, Timeouts, Tls, TlsClients, TokenExchange, TokenTarget, Transport, Uris,
 };
 pub use moment::parse as moment;
+pub use name_pattern::NamePattern;
 pub use reference::reference;
 pub use report::nearest;
 pub use schema::schema;
