@@ -38,7 +38,7 @@ pub(crate) enum Policy {
     ///
     /// No signature is verified: what the claims say is believed. What is shown holds the caller's claims and the arguments, as
     /// far as policies read them. The exit code is 0, whatever the decision is.
-    Explain(Explain),
+    Explain(Box<Explain>),
     /// Try calls, and tell where policies decide otherwise than expected.
     ///
     /// The file names a configuration and lists calls, each with `expect: allow` or `expect: deny`. The exit code is 0 when
