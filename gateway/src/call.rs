@@ -73,7 +73,7 @@ pub(crate) fn watchable(
     let backend = endpoint.backends.get(at).cloned().ok_or_else(ownerless)?;
     let wanted = Wanted { endpoint, catalog: &catalog, principal, circumstances };
     let permit = wanted.resource(Action::SubscribeResource, None, at, &original);
-    let permit = permit.map_err(|denied| refused(endpoint, &denied, unknown))?;
+    let permit = permit.map_err(|denied| refused(endpoint, wanted.principal, &denied, unknown))?;
     Ok(Watchable { backend, permit, uri: original })
 }
 
@@ -221,7 +221,8 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         Kind::Resource => wanted.resource(action, sent, target.backend, &target.original),
         Kind::Template(entry) => wanted.template(action, entry),
     };
-    let permit = permit.map_err(|denied| refused(endpoint, &denied, || written.unknown()))?;
+    let permit =
+        permit.map_err(|denied| refused(endpoint, request.principal, &denied, || written.unknown()))?;
     let entry = target.named();
     let parameters = entry.and_then(|entry| entry.parameters.as_ref());
     let arguments = match parameters {
@@ -269,10 +270,15 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
 }
 
 /// The answer to what is not allowed.
-fn refused(endpoint: &Endpoint, denied: &Denied, unknown: impl FnOnce() -> Fault) -> Fault {
+fn refused(
+    endpoint: &Endpoint,
+    principal: &Principal,
+    denied: &Denied,
+    unknown: impl FnOnce() -> Fault,
+) -> Fault {
     match denied.missing_scopes.as_slice() {
         [] => unknown(),
-        scopes => endpoint.entrance.lacks(scopes),
+        scopes => endpoint.entrance.lacks(principal, scopes),
     }
 }
 
