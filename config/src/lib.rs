@@ -35,6 +35,7 @@ pub use model::{
     OauthClient, OauthLists, Override, ParameterOverride, Policies, PolicySource, Root, Secret, SessionScope,
     StdioBackend, SubjectToken, Timeouts, Tls, TlsClients, TokenExchange, TokenTarget, Transport, Uris,
 };
+pub use moment::parse as moment;
 pub use name_pattern::NamePattern;
 pub use reference::reference;
 pub use report::nearest;

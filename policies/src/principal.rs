@@ -156,6 +156,21 @@ impl Principal {
         }
     }
 
+    /// Whether the caller is known only over a connection with their certificate: by the certificate itself, or by a token that is
+    /// bound to one (RFC 8705 section 3.1).
+    pub fn needs_certificate(&self) -> bool {
+        matches!(self.proof, Some(Proof::Certificate(_)))
+            || (self.profile.token.is_some() && self.profile.claims.contains_key("cnf"))
+    }
+
+    /// Whether the same is known of the same caller, claims aside.
+    pub(crate) fn is_described_like(&self, other: &Self) -> bool {
+        let named = |principal: &Self| (principal.profile.email.clone(), principal.profile.client.clone());
+        self == other
+            && named(self) == named(other)
+            && (self.groups(), self.roles(), self.scopes()) == (other.groups(), other.roles(), other.scopes())
+    }
+
     /// The caller's own token, to be exchanged for another; it never travels to a backend.
     pub fn token(&self) -> Option<&SecretString> {
         self.profile.token.as_ref()

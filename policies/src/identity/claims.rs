@@ -51,14 +51,21 @@ pub(crate) fn principal(
     ends: Option<SystemTime>,
 ) -> Result<Profiled, Rejection> {
     let until = times(issuer, &claims, now, ends)?;
+    described(issuer, claims, until, ends.is_some())
+}
+
+/// What a configuration makes of claims, whatever the time is; `asked` says that they are what the issuer answered.
+pub(crate) fn described(
+    issuer: &Issuer,
+    claims: Claims,
+    until: SystemTime,
+    asked: bool,
+) -> Result<Profiled, Rejection> {
     audience(issuer, &claims)?;
     let client = client(issuer, &claims)?;
     let scopes = scopes(&claims)?;
-    let subject = if ends.is_some() && !claims.contains_key("sub") {
-        client_alone(&claims)?
-    } else {
-        subject(&claims)?
-    };
+    let subject =
+        if asked && !claims.contains_key("sub") { client_alone(&claims)? } else { subject(&claims)? };
     let bound = binding(&claims)?;
     let mut profile = Profile {
         email: email(issuer, &claims),

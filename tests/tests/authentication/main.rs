@@ -7,6 +7,7 @@ mod crowds;
 mod endings;
 mod issuer;
 mod metadata;
+mod taken_back;
 mod transports;
 
 use serde_json::{Value, json};

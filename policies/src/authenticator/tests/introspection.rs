@@ -204,6 +204,46 @@ async fn a_verified_token_is_asked_about_again_and_again() {
     assert_eq!(bench.asked("/ask"), 4);
 }
 
+#[tokio::test]
+async fn a_token_of_what_lasts_is_asked_about_once_a_round() {
+    let bench = bench(|_| {});
+    bench.page(ASK, 200, &answer(&bench).to_string());
+    let principal = bench.bearer("opaque").await.unwrap();
+    let due = || bench.authenticator.due(&principal).unwrap();
+    assert_eq!((due().after, due().grace), (Duration::from_secs(30), Duration::from_secs(30)));
+    assert!(bench.authenticator.review(&principal).await.is_ok());
+    assert_eq!(bench.asked("/ask"), 1, "what is known is not asked");
+    let review_all = async || {
+        let review = || bench.authenticator.review(&principal);
+        <[_; 4]>::from(tokio::join!(review(), review(), review(), review()))
+    };
+    bench.clock.pass(Duration::from_secs(30));
+    assert_eq!((due().after, due().newest), (Duration::ZERO, None));
+    let more = with(answer(&bench), "groups", json!(["more"]));
+    bench.page(ASK, 200, &more.to_string());
+    for newest in review_all().await {
+        assert_eq!(newest.unwrap().groups(), ["more"], "what the issuer says now counts");
+    }
+    assert_eq!(bench.asked("/ask"), 2, "however many ask");
+    assert_eq!(due().newest.unwrap().groups(), ["more"]);
+    // Nobody knows.
+    bench.clock.pass(Duration::from_secs(30));
+    bench.page(ASK, 503, "");
+    assert_eq!(bench.authenticator.review(&principal).await.unwrap_err().kind, RejectionKind::Unavailable);
+    assert_eq!(due().newest, None);
+    // It is somebody else's now, and then nobody's.
+    bench.page(ASK, 200, &with(answer(&bench), "sub", json!("eve")).to_string());
+    assert!(bench.authenticator.review(&principal).await.is_err());
+    assert_eq!(due().newest, None);
+    bench.clock.pass(Duration::from_secs(30));
+    bench.page(ASK, 200, r#"{"active":false}"#);
+    let asked = bench.asked("/ask");
+    for rejection in review_all().await {
+        assert_eq!(rejection.unwrap_err().kind, RejectionKind::Invalid);
+    }
+    assert_eq!(bench.asked("/ask"), asked + 1);
+}
+
 /// A bench that asks about opaque tokens, and again and again about a verified one, which is `signed`.
 async fn both() -> (Bench, String) {
     let key = Key::p256();

@@ -46,13 +46,17 @@ async fn a_token_does_not_outlive_its_key_for_long() {
     let bench = Bench::new(&[old.public("old")], |_| {});
     let long = super::idp::with(bench.claims(), "exp", json!(bench.clock.seconds() + 100_000));
     let token = old.token(r#"{"alg":"ES256","kid":"old"}"#, &long.to_string());
-    assert!(bench.bearer(&token).await.is_ok());
+    let holder = bench.bearer(&token).await.unwrap();
+    assert_eq!(bench.authenticator.due(&holder).map(|due| due.after), Some(REMEMBERED));
     bench.publish(&[new.public("new")]);
     bench.clock.pass(REFRESH);
     // Whoever comes first has the keys fetched, and does not wait for them.
     assert!(bench.bearer(&token).await.is_ok());
     settle().await;
+    assert!(bench.authenticator.review(&holder).await.is_ok());
     bench.clock.pass(REMEMBERED);
+    // Nor does what the token opened.
+    assert_eq!(bench.authenticator.review(&holder).await.unwrap_err().kind, RejectionKind::Invalid);
     assert_eq!(bench.bearer(&token).await.unwrap_err().kind, RejectionKind::Invalid);
 }
 
