@@ -28,6 +28,14 @@ const METADATA: u32 = 300;
 /// Streams that one HTTP/2 connection may have open at once.
 const H2_STREAMS: u32 = 1024;
 
+/// Requests that may wait, at the least, until their issuers have said who sends them.
+const FEWEST_STRANGERS: usize = 16;
+
+/// How many requests may wait so, where `limit` may be under way.
+fn strangers(limit: usize) -> usize {
+    (limit / 8).max(FEWEST_STRANGERS)
+}
+
 /// Serves one connection.
 pub(crate) struct App {
     core: Arc<Core>,
@@ -73,17 +81,22 @@ impl App {
             return refuse(http, &rescue::stopping()).await;
         }
         let limit = snapshot.config.limits.requests;
+        let certificate = self.peer.as_ref().and_then(|peer| peer.certificate());
+        let patience = snapshot.config.timeouts.read;
+        let room = || {
+            let most = strangers(limit);
+            core.drain.wait(most).ok_or_else(|| rescue::overloaded("callers who are not known yet", most))
+        };
+        let (principal, waited) = match endpoint.entrance.admit(&http, certificate, patience, room).await {
+            Ok(arrival) => arrival,
+            Err(fault) => return refuse(http, &fault).await,
+        };
         let admitted = core.drain.admit(limit);
+        drop(waited);
         // What asks nothing needs no place, and whether it does stands in its body.
         if admitted.is_none() && !intake::is_small_post(&http) {
             return refuse(http, &rescue::overloaded("requests", limit)).await;
         }
-        let certificate = self.peer.as_ref().and_then(|peer| peer.certificate());
-        let patience = snapshot.config.timeouts.read;
-        let principal = match endpoint.entrance.admit(&http, certificate, patience).await {
-            Ok(principal) => principal,
-            Err(fault) => return refuse(http, &fault).await,
-        };
         if door != Door::Endpoint {
             // Boxed, so that what is rare does not make the future of every request larger.
             return Box::pin(edge::sse::answer(core, door, snapshot, endpoint, principal, http, admitted))

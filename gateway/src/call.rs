@@ -75,7 +75,7 @@ pub(crate) fn watchable(
         sent: None,
     };
     let permit = wanted.permit(principal, circumstances.context());
-    let permit = permit.map_err(|denied| refused(endpoint, &denied, unknown))?;
+    let permit = permit.map_err(|denied| refused(endpoint, principal, &denied, unknown))?;
     let uri = match lead {
         Lead::Resource(entry) => entry.original.clone(),
         _ => lead.original(&catalog, uri).into(),
@@ -214,7 +214,8 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         sent,
     };
     let permit = wanted.permit(request.principal, circumstances.context());
-    let permit = permit.map_err(|denied| refused(endpoint, &denied, || written.unknown()))?;
+    let permit =
+        permit.map_err(|denied| refused(endpoint, request.principal, &denied, || written.unknown()))?;
     let entry = target.lead.named();
     let parameters = entry.and_then(|entry| entry.parameters.as_ref());
     let arguments = match parameters {
@@ -262,10 +263,15 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
 }
 
 /// The answer to what is not allowed.
-fn refused(endpoint: &Endpoint, denied: &Denied, unknown: impl FnOnce() -> Fault) -> Fault {
+fn refused(
+    endpoint: &Endpoint,
+    principal: &Principal,
+    denied: &Denied,
+    unknown: impl FnOnce() -> Fault,
+) -> Fault {
     match denied.missing_scopes.as_slice() {
         [] => unknown(),
-        scopes => endpoint.entrance.lacks(scopes),
+        scopes => endpoint.entrance.lacks(principal, scopes),
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Drain {
     /// The same for those who only look: every request does, and a watch costs a lock.
     now: AtomicU8,
     requests: AtomicUsize,
+    /// Requests of which it is not known yet who sends them. They are none of the above, so that strangers take nobody's place.
+    waiting: AtomicUsize,
     idle: Notify,
 }
 
@@ -37,6 +39,18 @@ impl Drop for Admitted {
     }
 }
 
+/// One request of which it is not known yet who sends it.
+#[derive(Debug)]
+pub(crate) struct Waiting(Arc<Drain>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.0.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_one();
+        }
+    }
+}
+
 impl Drain {
     /// Nothing is under way.
     pub(crate) fn new() -> Self {
@@ -44,6 +58,7 @@ impl Drain {
             phase: watch::Sender::new(Phase::Serving),
             now: AtomicU8::new(0),
             requests: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             idle: Notify::new(),
         }
     }
@@ -54,6 +69,13 @@ impl Drain {
         // The count goes up before the look, so that a refused request takes its own place back by being dropped.
         let before = self.requests.fetch_add(1, Ordering::AcqRel);
         (before < limit).then_some(admitted)
+    }
+
+    /// Lets a request wait until it is known who sends it; `None` where there are `most` already.
+    pub(crate) fn wait(self: &Arc<Self>, most: usize) -> Option<Waiting> {
+        let waiting = Waiting(self.clone());
+        let before = self.waiting.fetch_add(1, Ordering::AcqRel);
+        (before < most).then_some(waiting)
     }
 
     /// How far the end has come.
@@ -76,11 +98,12 @@ impl Drain {
         self.phase.subscribe()
     }
 
-    /// Waits until no request is under way.
+    /// Waits until no request is under way, or waits to be.
     pub(crate) async fn idle(&self) {
         loop {
             let idle = self.idle.notified();
-            if self.requests.load(Ordering::Acquire) == 0 {
+            // In this order, since who waited becomes a request first and leaves then.
+            if self.waiting.load(Ordering::Acquire) == 0 && self.requests.load(Ordering::Acquire) == 0 {
                 return;
             }
             idle.await;

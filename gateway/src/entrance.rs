@@ -3,16 +3,20 @@
 //! S: MCP 2026-07-28 `basic/authorization`; RFC 6750 sections 2 and 3; RFC 9728 sections 3 and 5.
 
 use crate::client::Http;
+use crate::drain::Waiting;
 use crate::rescue::Fault;
 use bytes::Bytes;
+use futures_util::poll;
 use http::header::{AUTHORIZATION, AsHeaderName};
 use serde_json::json;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use url::{Url, form_urlencoded};
 use weir_policies::{Authenticator, Challenge, Evidence, Principal, Rejection, RejectionKind};
 use weir_protocol::code;
-use weir_telemetry::Kind;
+use weir_telemetry::{Kind, Throttle};
 
 /// Where RFC 9728 puts what a client has to know.
 pub(crate) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -23,11 +27,20 @@ const API_KEY: &str = "x-api-key";
 /// The way into one endpoint.
 #[derive(Debug)]
 pub(crate) struct Entrance {
+    name: String,
     pub(crate) authenticator: Arc<Authenticator>,
     /// Who comes, where nobody is asked.
     anonymous: Option<Arc<Principal>>,
     login: Option<Login>,
+    /// The scopes that a client asks for who is not known.
+    scopes: Vec<String>,
+    refused: Throttle,
+    lacking: Throttle,
+    unavailable: Throttle,
 }
+
+/// Somebody who came in, with the place in which it was waited until that was known.
+pub(crate) type Arrival = (Arc<Principal>, Option<Waiting>);
 
 /// What a client has to know in order to log in.
 #[derive(Debug)]
@@ -36,7 +49,6 @@ struct Login {
     url: String,
     /// The path of the resource, as the world sees it.
     path: String,
-    scopes: Vec<String>,
     /// The metadata.
     document: Bytes,
 }
@@ -58,7 +70,7 @@ impl Login {
             say("scopes_supported", json!(challenge.scopes));
         }
         let document = serde_json::Value::Object(document).to_string().into();
-        Some(Self { url: url.into(), path, scopes: challenge.scopes.clone(), document })
+        Some(Self { url: url.into(), path, document })
     }
 }
 
@@ -66,8 +78,19 @@ impl Entrance {
     /// The way into the endpoint called `name`.
     pub(crate) fn new(authenticator: Arc<Authenticator>, name: &str) -> Self {
         let login = authenticator.challenge().and_then(|challenge| Login::of(challenge, name));
+        let scopes = authenticator.challenge().filter(|_| login.is_some());
+        let scopes = scopes.map(|challenge| challenge.common.clone()).unwrap_or_default();
         let anonymous = authenticator.recall(&Evidence::default());
-        Self { authenticator, anonymous, login }
+        Self {
+            name: name.to_owned(),
+            authenticator,
+            anonymous,
+            login,
+            scopes,
+            refused: Throttle::default(),
+            lacking: Throttle::default(),
+            unavailable: Throttle::default(),
+        }
     }
 
     /// What a client has to know in order to log in (RFC 9728 section 2); `None` where there is nothing to log in at.
@@ -80,22 +103,24 @@ impl Entrance {
         self.login.as_ref().map(|login| &*login.path)
     }
 
-    /// Finds out who sends this request, before its body is read.
+    /// Finds out who sends this request, before its body is read. Where others have to be asked for that, the request waits in
+    /// what `room` gives.
     ///
     /// # Errors
-    /// Nobody whom this endpoint knows, or it cannot be found out within `patience`.
+    /// Nobody whom this endpoint knows, or it cannot be found out within `patience`, or there is no room.
     pub(crate) async fn admit(
         &self,
         http: &Http<'_>,
         certificate: Option<&weir_policies::ClientCertificate>,
         patience: Duration,
-    ) -> Result<Arc<Principal>, Fault> {
+        room: impl FnOnce() -> Result<Waiting, Fault>,
+    ) -> Result<Arrival, Fault> {
         if http.uri().query().is_some_and(brings_token) {
             let why = "a token in the query string is never taken, send it in the header `Authorization`";
-            return Err(self.refuse(400, code::INVALID_REQUEST, why, Some("invalid_request"), &[]));
+            return Err(self.refuse(400, why, Some("invalid_request")));
         }
         if let Some(anonymous) = &self.anonymous {
-            return Ok(anonymous.clone());
+            return Ok((anonymous.clone(), None));
         }
         let evidence = Evidence {
             authorization: self.single(http, AUTHORIZATION)?,
@@ -103,16 +128,30 @@ impl Entrance {
             certificate,
         };
         if let Some(principal) = self.authenticator.recall(&evidence) {
-            return Ok(principal);
+            return Ok((principal, None));
         }
         // Boxed, so that what is rare does not make the future of every request larger.
-        Box::pin(self.find_out(&evidence, patience)).await
+        Box::pin(self.find_out(&evidence, patience, room)).await
     }
 
-    async fn find_out(&self, evidence: &Evidence<'_>, patience: Duration) -> Result<Arc<Principal>, Fault> {
-        let found = tokio::time::timeout(patience, self.authenticator.authenticate(evidence)).await;
+    async fn find_out(
+        &self,
+        evidence: &Evidence<'_>,
+        patience: Duration,
+        room: impl FnOnce() -> Result<Waiting, Fault>,
+    ) -> Result<Arrival, Fault> {
+        let mut finding = pin!(tokio::time::timeout(patience, self.authenticator.authenticate(evidence)));
+        // What weir can tell by itself needs no room.
+        let (found, waited) = match poll!(&mut finding) {
+            Poll::Ready(found) => (found, None),
+            Poll::Pending => {
+                let waiting = room()?;
+                (finding.await, Some(waiting))
+            }
+        };
         let late = || Err(Rejection::new(RejectionKind::Unavailable, "the issuer took too long"));
-        found.unwrap_or_else(|_| late()).map_err(|rejection| self.rejected(rejection))
+        let principal = found.unwrap_or_else(|_| late()).map_err(|rejection| self.rejected(rejection))?;
+        Ok((principal, waited))
     }
 
     /// The one value of a header.
@@ -121,31 +160,42 @@ impl Entrance {
         let first = values.next();
         if values.next().is_some() {
             let why = "a header that shows who calls is sent more than once";
-            return Err(self.refuse(400, code::INVALID_REQUEST, why, Some("invalid_request"), &[]));
+            return Err(self.refuse(400, why, Some("invalid_request")));
         }
         Ok(first.map(|value| value.as_bytes()))
     }
 
-    /// What a caller is told who was not let in. Why is for the log alone.
+    /// What a caller is told who was not let in. Why is for the log alone, and in it for one of a second: whoever is refused may
+    /// come back as often as they like.
     fn rejected(&self, rejection: Rejection) -> Fault {
-        let reason = &rejection.reason;
-        match &rejection.kind {
-            RejectionKind::Missing | RejectionKind::Malformed => tracing::debug!(reason, "not let in"),
-            RejectionKind::Unavailable => tracing::warn!(reason, "cannot find out who calls"),
-            RejectionKind::Invalid | RejectionKind::Scopes(_) => tracing::info!(reason, "not let in"),
+        let (endpoint, reason) = (&self.name, &rejection.reason);
+        let throttle = match &rejection.kind {
+            RejectionKind::Missing | RejectionKind::Malformed => None,
+            RejectionKind::Invalid => Some(&self.refused),
+            RejectionKind::Scopes(_) => Some(&self.lacking),
+            RejectionKind::Unavailable => Some(&self.unavailable),
+        };
+        match throttle.and_then(Throttle::admit) {
+            None => tracing::debug!(endpoint, reason, "not let in"),
+            Some(before) => {
+                let left_out = (before > 0).then_some(before);
+                if rejection.kind == RejectionKind::Unavailable {
+                    tracing::warn!(endpoint, reason, left_out, "cannot find out who calls");
+                } else {
+                    tracing::info!(endpoint, reason, left_out, "not let in");
+                }
+            }
         }
-        let invalid = code::INVALID_REQUEST;
         match rejection.kind {
-            RejectionKind::Missing => self.refuse(401, invalid, "show who you are", None, &[]),
+            RejectionKind::Missing => self.refuse(401, "show who you are", None),
             RejectionKind::Malformed => {
-                let why = "what shows who calls cannot be read";
-                self.refuse(400, invalid, why, Some("invalid_request"), &[])
+                self.refuse(400, "what shows who calls cannot be read", Some("invalid_request"))
             }
             RejectionKind::Invalid => {
                 let why = "what shows who calls is not good here, or no longer";
-                self.refuse(401, invalid, why, Some("invalid_token"), &[])
+                self.refuse(401, why, Some("invalid_token"))
             }
-            RejectionKind::Scopes(scopes) => self.lacks(&scopes),
+            RejectionKind::Scopes(scopes) => self.insufficient(&scopes, &[]),
             RejectionKind::Unavailable => {
                 let why = "who calls cannot be found out at the moment, try again later";
                 Fault { kind: Kind::Gateway, ..Fault::new(503, code::SERVER_ERROR, why) }
@@ -153,20 +203,42 @@ impl Entrance {
         }
     }
 
-    /// What a caller is told who may come in, but whose token lacks some of these scopes, which an operation needs.
-    pub(crate) fn lacks(&self, scopes: &[String]) -> Fault {
+    /// What `principal` is told, who may come in, but whose token lacks some of these scopes, which an operation needs.
+    pub(crate) fn lacks(&self, principal: &Principal, scopes: &[String]) -> Fault {
+        self.insufficient(self.authenticator.needed(principal), scopes)
+    }
+
+    /// Names what every call of a caller needs and what one needs beside that, and nothing that only another issuer knows: a
+    /// client that asks its own for such a scope is refused.
+    fn insufficient(&self, always: &[String], more: &[String]) -> Fault {
         let why = "the token lacks a scope that this needs";
-        self.refuse(403, code::INVALID_REQUEST, why, Some("insufficient_scope"), scopes)
+        let scopes = always.iter().chain(more);
+        self.challenged(403, why, Some("insufficient_scope"), scopes)
     }
 
-    fn refuse(&self, status: u16, code: i32, why: &str, error: Option<&str>, scopes: &[String]) -> Fault {
+    /// What somebody is told who is not known, and who may be any issuer's.
+    fn refuse(&self, status: u16, why: &str, error: Option<&str>) -> Fault {
+        self.challenged(status, why, error, self.scopes.iter())
+    }
+
+    fn challenged<'s>(
+        &self,
+        status: u16,
+        why: &str,
+        error: Option<&str>,
+        scopes: impl Iterator<Item = &'s String>,
+    ) -> Fault {
         let challenge = Some(self.challenge(error, why, scopes).into());
-        Fault { kind: Kind::Denied, challenge, ..Fault::new(status, code, why) }
+        Fault { kind: Kind::Denied, challenge, ..Fault::new(status, code::INVALID_REQUEST, why) }
     }
 
-    /// The value of `WWW-Authenticate`: where to find out how to log in, and with which scopes; those that every call needs
-    /// beside `more`.
-    fn challenge(&self, error: Option<&str>, why: &str, more: &[String]) -> String {
+    /// The value of `WWW-Authenticate`: where to find out how to log in, and with which scopes.
+    fn challenge<'s>(
+        &self,
+        error: Option<&str>,
+        why: &str,
+        scopes: impl Iterator<Item = &'s String>,
+    ) -> String {
         let mut parameters = Vec::new();
         if let Some(error) = error {
             parameters
@@ -175,13 +247,12 @@ impl Entrance {
         if let Some(login) = &self.login {
             parameters.push(format!(r#"resource_metadata="{}""#, login.url));
         }
-        let always = self.login.iter().flat_map(|login| &login.scopes);
         // RFC 6749 section 3.3; whatever else stands in a policy must not get out of the quotes.
         let plain = |scope: &&String| {
             let visible = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
             !scope.is_empty() && scope.bytes().all(visible)
         };
-        let mut scopes: Vec<&str> = always.chain(more).filter(plain).map(String::as_str).collect();
+        let mut scopes: Vec<&str> = scopes.filter(plain).map(String::as_str).collect();
         scopes.sort_unstable();
         scopes.dedup();
         if !scopes.is_empty() {

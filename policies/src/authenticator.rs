@@ -39,8 +39,10 @@ pub struct Challenge {
     pub resource: Option<String>,
     /// The issuers where a client can log in, in the order of the configuration.
     pub issuers: Vec<String>,
-    /// The scopes that every call needs, over all of them, sorted.
+    /// The scopes that every call needs by any of them, sorted.
     pub scopes: Vec<String>,
+    /// Those of them that every call needs by whichever of them, sorted.
+    pub common: Vec<String>,
 }
 
 /// When a caller whose token let them in is to be looked at again.
@@ -194,6 +196,11 @@ impl Authenticator {
         self.challenge.as_ref()
     }
 
+    /// The scopes that every call of `principal` needs: those of whoever vouches for this caller, which others may not know.
+    pub fn needed(&self, principal: &Principal) -> &[String] {
+        self.trusted(principal).map_or(&[], |trusted| &trusted.config().scopes)
+    }
+
     /// Whether this endpoint could still take a principal for a caller of its own: who vouches for it is still configured, and
     /// a key or certificate is still the same and good. For sessions and streams that were opened under another configuration.
     pub fn vouches(&self, principal: &Principal) -> bool {
@@ -316,9 +323,12 @@ impl Challenge {
         let mut scopes: Vec<_> = auth.issuers.iter().flat_map(|issuer| issuer.scopes.clone()).collect();
         scopes.sort_unstable();
         scopes.dedup();
-        let providers = auth.issuers.iter().filter(|issuer| !issuer.is_kubernetes());
-        let issuers: Vec<_> = providers.map(|issuer| issuer.issuer.clone()).collect();
-        Some(Self { resource: auth.resource.clone().filter(|_| !issuers.is_empty()), issuers, scopes })
+        let providers: Vec<_> = auth.issuers.iter().filter(|issuer| !issuer.is_kubernetes()).collect();
+        let common = |scope: &&String| providers.iter().all(|issuer| issuer.scopes.contains(*scope));
+        let common = scopes.iter().filter(common).cloned().collect();
+        let issuers: Vec<_> = providers.iter().map(|issuer| issuer.issuer.clone()).collect();
+        let resource = auth.resource.clone().filter(|_| !issuers.is_empty());
+        Some(Self { resource, issuers, scopes, common })
     }
 }
 

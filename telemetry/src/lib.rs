@@ -2,6 +2,8 @@
 
 mod kind;
 mod log;
+mod throttle;
 
 pub use kind::Kind;
 pub use log::{LogError, init};
+pub use throttle::Throttle;

@@ -4,8 +4,13 @@ fn challenge(resource: &str, scopes: &[&str]) -> Challenge {
     Challenge {
         resource: Some(resource.to_owned()),
         issuers: vec!["https://idp.example.com".to_owned()],
-        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        scopes: words(scopes),
+        common: words(scopes),
     }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 /// What asks nobody who they are.
@@ -52,7 +57,7 @@ fn challenges_name_every_scope_once_and_nothing_gets_out_of_their_quotes() {
     let login = Login::of(&challenge("https://weir.example.com/mcp", &["mcp", "read"]), "main");
     let entrance = entrance(login);
     let more = ["write", "read", "a\"b", "a b", "", "é", "back\\slash"].map(String::from);
-    let fault = entrance.lacks(&more);
+    let fault = entrance.insufficient(&words(&["mcp", "read"]), &more);
     assert_eq!(fault.status, 403);
     assert_eq!(
         fault.challenge.as_deref(),
@@ -104,4 +109,47 @@ fn tokens_in_queries_are_seen_however_they_are_written() {
     for query in ["", "sessionId=1", "token=access_token", "my_access_token=x"] {
         assert!(!brings_token(query), "{query}");
     }
+}
+
+#[test]
+fn nobody_is_sent_for_scopes_that_another_issuer_has() {
+    let config = "
+backends: {a: {command: x}}
+endpoints:
+  main:
+    path: /mcp
+    auth:
+      resource: https://weir.example.com/mcp
+      issuers:
+        - {issuer: 'https://one.example.com', scopes: [shared, one]}
+        - {issuer: 'https://two.example.com', scopes: [two, shared]}
+        - {kubernetes: {audiences: [weir]}}
+";
+    let nothing = |_: &str| None;
+    let loaded = weir_config::parse(config, std::path::Path::new("weir.yaml"), &nothing).unwrap();
+    let auth = &loaded.config.endpoints[0].auth;
+    let fetch = Arc::new(weir_backends::Outbound::new());
+    let entrance = Entrance::new(Arc::new(Authenticator::new(auth, fetch, None).unwrap()), "main");
+    let scopes = |fault: Fault| {
+        let challenge = fault.challenge.unwrap();
+        challenge.split_once("scope=\"").map(|(_, rest)| rest.trim_end_matches('"').to_owned())
+    };
+    // Where it is not known whose somebody is, what all have in common.
+    for kind in [RejectionKind::Missing, RejectionKind::Invalid, RejectionKind::Malformed] {
+        assert_eq!(scopes(entrance.rejected(Rejection::new(kind, ""))).as_deref(), Some("shared"));
+    }
+    let own = RejectionKind::Scopes(words(&["shared", "one"]));
+    assert_eq!(scopes(entrance.rejected(Rejection::new(own, ""))).as_deref(), Some("one shared"));
+    for (issuer, expected) in [
+        ("https://one.example.com", "more one shared"),
+        ("https://two.example.com", "more shared two"),
+        ("https://kubernetes.default.svc.cluster.local", "more"),
+        (Principal::API_KEYS, "more"),
+    ] {
+        let fault = entrance.lacks(&Principal::of(issuer, "ada"), &words(&["more"]));
+        assert_eq!(scopes(fault).as_deref(), Some(expected), "{issuer}");
+    }
+    // Before anybody logs in, everything that there is.
+    let document: serde_json::Value = serde_json::from_slice(entrance.metadata().unwrap()).unwrap();
+    assert_eq!(document["scopes_supported"], json!(["one", "shared", "two"]));
 }

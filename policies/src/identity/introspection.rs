@@ -23,7 +23,7 @@ use weir_config::{ClientAuthentication, Introspection};
 
 /// Most questions to one issuer at once about tokens that are no strangers', and as many about those that may be.
 const MOST: usize = 64;
-/// Strangers' tokens that may be asked about in a row without one of them being good,
+/// Tokens of strangers that may turn out bad in a row,
 const BURST: u32 = 64;
 /// and then one in this time.
 const REFILL: Duration = Duration::from_millis(100);

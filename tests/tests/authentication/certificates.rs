@@ -81,6 +81,7 @@ fn a_certificate_shows_who_calls() {
     // Good, and nobody's here.
     let strangers = [
         authority.client("other", "/CN=other", "URI:spiffe://weir.test/people/one", 2),
+        authority.client("deeper", "/CN=deeper", "URI:spiffe://weir.test/agents/one/more", 2),
         authority.client("nobody", "/CN=spiffe:||weir.test|agents|one", "", 2),
         authority.client("dns", "/CN=dns", "DNS:spiffe.weir.test", 2),
     ];

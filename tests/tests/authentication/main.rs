@@ -3,6 +3,7 @@
 mod admission;
 mod belongings;
 mod certificates;
+mod crowds;
 mod endings;
 mod issuer;
 mod metadata;

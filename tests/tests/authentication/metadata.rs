@@ -1,6 +1,6 @@
 //! What clients are told who want to log in: protected resource metadata (RFC 9728), and nothing that a stranger can change.
 
-use crate::{Bench, EVERYTHING, auth, challenge, config, echo, ping};
+use crate::{Bench, EVERYTHING, RESOURCE, auth, challenge, config, echo, ping};
 use serde_json::json;
 use weir_tests::{Provider, Request, Response, Weir, peers};
 
@@ -98,6 +98,28 @@ fn each_endpoint_has_its_own_and_the_first_one_the_root() {
         told.contains("\"https://public.test/.well-known/oauth-protected-resource/seen/from/outside\""),
         "{told}"
     );
+}
+
+#[test]
+fn clients_hear_of_scopes_that_their_own_issuer_has() {
+    let (one, two) = (Provider::start(), Provider::start());
+    let mut both = auth(&one, json!({"scopes": ["mcp"]}));
+    both["issuers"].as_array_mut().expect("a list").push(json!({
+        "issuer": two.issuer(), "private": true, "scopes": ["weir.call"],
+    }));
+    let weir = Weir::serve(config(json!({"echo": echo()}), both));
+    assert_eq!(get(&weir, WELL_KNOWN).json()["scopes_supported"], json!(["mcp", "weir.call"]));
+    let nobody = ping().send(&weir.endpoint());
+    assert_eq!((nobody.status, challenge(&nobody).contains("scope=")), (401, false));
+    for (provider, needed) in [(&one, "mcp"), (&two, "weir.call")] {
+        let claims = json!({
+            "iss": provider.issuer(), "aud": RESOURCE, "sub": "alice", "scope": "other", "exp": 4_000_000_000_u64,
+        });
+        let token = provider.sign(json!({"claims": claims}));
+        let refused = ping().send(&weir.endpoint().bearing(&token));
+        let named = challenge(&refused).ends_with(&format!("scope=\"{needed}\""));
+        assert_eq!((refused.status, named), (403, true), "{}", challenge(&refused));
+    }
 }
 
 #[test]
