@@ -297,11 +297,16 @@ impl Connector {
             grant.client.secret = None;
         }
         let holder = self.holder(principal);
+        // One for a server that was here before is replaced for good.
+        let stale = self.grants.get(&holder).filter(|stale| !self.is_ours(&holder, stale));
         self.grants.put(holder.clone(), grant).await?;
         self.wishes.invalidate(&holder);
         self.failed.invalidate(&holder);
         self.doubted.invalidate(&holder);
         self.moved(principal);
+        if let Some(stale) = stale {
+            self.revoke(&stale).await;
+        }
         Ok(())
     }
 

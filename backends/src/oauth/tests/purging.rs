@@ -59,6 +59,22 @@ async fn a_url_that_was_another_for_a_while_costs_no_grant() {
 }
 
 #[tokio::test]
+async fn a_new_consent_takes_the_place_of_what_was_for_another_url() {
+    let (network, grants) = connected().await;
+    let old = (*grants.page(None)[0].1).clone();
+    let stale = Grant { url: "https://elsewhere.example/mcp".to_owned(), refresh: Some("r0".into()), ..old };
+    let here = at(&network, &grants, SERVER);
+    grants.put(here[0].holder(&ada()), stale).await.unwrap();
+    assert!(!here[0].is_connected(&ada()));
+    for _ in 0..2 {
+        connect(&here[0], &ada()).await.unwrap();
+    }
+    let revoked = network.sent(REVOKE).iter().map(|body| form(body)["token"].clone()).collect::<Vec<_>>();
+    assert_eq!(revoked, ["r0"], "and nothing else is");
+    assert_eq!(grants.page(None).len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_over_and_cannot_be_renewed_is_forgotten() {
     let (network, grants) = connected().await;
     let here = at(&network, &grants, SERVER);
