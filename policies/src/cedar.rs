@@ -10,6 +10,7 @@ mod inference;
 mod kind;
 mod learning;
 mod load;
+mod missing;
 mod possible;
 mod reads;
 mod schema;

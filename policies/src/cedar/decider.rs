@@ -10,7 +10,7 @@ use super::index::Index;
 use super::kind::Record;
 use super::learning::{Judgements, Tools};
 use super::load::Rule;
-use super::reads::{Names, Reads};
+use super::reads::Reads;
 use super::verdict::{Failure, MOST_NAMED, Verdict};
 use super::wanted::Wanted;
 use crate::{Action, Context, Hints, Item, ItemKind, Principal};
@@ -31,8 +31,6 @@ const LONGEST_KEY: usize = 8 << 10;
 const SLICES: u64 = 4096;
 /// Most answers about templates that are kept.
 const TEMPLATES: u64 = 16_384;
-/// Most policies whose scopes are tried on a call that was denied.
-const MOST_TRIED: usize = 8;
 
 /// What does not depend on the context, of one class of callers, action and item.
 #[derive(Debug)]
@@ -182,37 +180,6 @@ impl Decider {
     pub(super) fn may_hold(&self, verdict: &Verdict) -> bool {
         let mut failed = verdict.failed.iter().filter_map(|(number, _)| self.rule(*number));
         verdict.forbids.is_empty() && (!verdict.permits.is_empty() || failed.any(|rule| rule.permits))
-    }
-
-    /// The scopes with which a call would be allowed that is denied; the fewest, or none.
-    pub(crate) fn missing_scopes(
-        &self,
-        class: &Class<'_>,
-        own: &[String],
-        action: Action,
-        item: &Item<'_>,
-        context: &Context<'_>,
-    ) -> Vec<String> {
-        let mut best: Vec<String> = Vec::new();
-        let rules = self.slice(class, action, item).into_iter().filter_map(|number| self.rule(number));
-        let named = rules.filter_map(|rule| match &rule.reads.scopes {
-            Names::Some(names) if !names.is_empty() => Some(names),
-            _ => None,
-        });
-        for names in named.take(MOST_TRIED) {
-            let missing: Vec<String> = names.iter().filter(|name| !own.contains(name)).cloned().collect();
-            if missing.is_empty() || (!best.is_empty() && missing.len() >= best.len()) {
-                continue;
-            }
-            let mut richer = class.clone();
-            richer.scopes.extend(names.iter().map(String::as_str));
-            richer.scopes.sort_unstable();
-            richer.scopes.dedup();
-            if self.decide(&richer, action, item, context).allows() {
-                best = missing;
-            }
-        }
-        best
     }
 
     fn prepare(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Arc<Prepared> {

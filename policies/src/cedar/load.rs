@@ -3,6 +3,7 @@
 use super::index::Scope;
 use super::inference::Inference;
 use super::kind::Record;
+use super::missing::Asked;
 use super::possible::without_context;
 use super::reads::{Names, Reads};
 use super::source::{Piece, Place, parse_problems};
@@ -41,6 +42,8 @@ pub(crate) struct Rule {
     /// There is nothing to it but its scope.
     pub(crate) unconditional: bool,
     pub(crate) reads: Reads,
+    /// The scopes that it asks for.
+    pub(crate) scopes: Asked,
 }
 
 /// Policies that are in order, and what is odd about them.
@@ -181,6 +184,7 @@ fn rule(
         named: read.new_id(PolicyId::new(&id)),
         scope: Scope::of(&read, endpoint),
         unconditional: !read.has_non_scope_constraint(),
+        scopes: Asked::of(&json),
         id: id.into(),
         place,
         possible,
