@@ -153,7 +153,11 @@ impl Wanted<'_> {
             None | Some(Ok(None)) => self.decide(action, &item, sent),
             Some(Ok(Some(judged))) => self.decide(action, &item, Some(&String::from_utf8_lossy(&judged))),
             // They are refused as soon as the caller may know what of; until then nothing depends on them.
-            Some(Err(_)) => self.endpoint.policies.permit_again(self.principal, action, &item),
+            Some(Err(_)) => {
+                let context = self.circumstances.context(None);
+                let decided = self.endpoint.policies.permit_again(self.principal, action, &item, &context);
+                decided.inspect_err(|denied| self.log(action, &item, denied))
+            }
         }
     }
 
@@ -191,10 +195,20 @@ impl Wanted<'_> {
             };
             if seen { Ok(permit) } else { Err(Denied::default()) }
         });
-        decided.inspect_err(|denied| {
-            let (endpoint, item, by) = (&self.endpoint.spec.name, item.name, &denied.by);
-            let subject = self.principal.subject();
-            tracing::debug!(endpoint, action = action.name(), ?item, ?subject, ?by, "denied");
-        })
+        decided.inspect_err(|denied| self.log(action, item, denied))
+    }
+
+    fn log(&self, action: Action, item: &Item<'_>, denied: &Denied) {
+        let (endpoint, item, by) = (&self.endpoint.spec.name, item.name, &denied.by);
+        let subject = self.principal.subject();
+        tracing::debug!(endpoint, action = action.name(), ?item, ?subject, ?by, "denied");
+    }
+
+    /// Decides about a task that a tool was called as: whether the call would be allowed now, with some arguments. Those
+    /// that it was begun with were decided about then.
+    pub(crate) fn task(&self, entry: &Entry) -> Result<Permit, Denied> {
+        let item = item(&self.endpoint.spec, ItemKind::Tool, entry);
+        let context = self.circumstances.context(None);
+        self.endpoint.policies.permit_again(self.principal, Action::CallTool, &item, &context)
     }
 }

@@ -10,6 +10,7 @@ use super::index::Index;
 use super::kind::Record;
 use super::learning::{Judgements, Tools};
 use super::load::Rule;
+use super::possible::without_arguments;
 use super::reads::Reads;
 use super::verdict::{Failure, MOST_NAMED, Verdict};
 use super::wanted::Wanted;
@@ -57,6 +58,8 @@ struct Slice {
     set: PolicySet,
     wanted: Option<Wanted>,
     circumstances: BTreeSet<String>,
+    /// The same whatever the arguments are; `None` where it cannot be made.
+    unargued: OnceLock<Option<PolicySet>>,
 }
 
 /// One set of policies, ready to decide.
@@ -175,6 +178,46 @@ impl Decider {
         })
     }
 
+    /// Decides about what belongs to a call that was allowed already, whatever its arguments were.
+    pub(crate) fn decide_again(
+        &self,
+        class: &Class<'_>,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+    ) -> Verdict {
+        let prepared = self.prepare(class, action, item);
+        let mut verdict = prepared.fixed.clone();
+        if let Some(contextual) = prepared.contextual.as_ref().filter(|_| !verdict.denies()) {
+            let slice = &contextual.slice;
+            let set = match slice.wanted {
+                None => Some(&slice.set),
+                Some(_) => slice.unargued.get_or_init(|| self.unargued(slice)).as_ref(),
+            };
+            let pairs = circumstances(context, &slice.circumstances);
+            let context = set.and_then(|_| Circumstances::from_pairs(pairs).ok());
+            let request = context.and_then(|context| self.request(contextual, action, context));
+            self.authorize(&request, set.unwrap_or(&slice.set), &contextual.entities, &mut verdict);
+        }
+        verdict
+    }
+
+    /// Policies whatever the arguments are.
+    fn unargued(&self, slice: &Slice) -> Option<PolicySet> {
+        let mut set = PolicySet::new();
+        for rule in slice.numbers.iter().filter_map(|number| self.rule(*number)) {
+            let policy = match rule.reads.arguments {
+                None => rule.policy.clone(),
+                Some(_) => {
+                    let json = without_arguments(&rule.policy.to_json().ok()?);
+                    Policy::from_json(Some(rule.policy.id().clone()), json).ok()?
+                }
+            };
+            set.add(policy).ok()?;
+        }
+        Some(set)
+    }
+
     /// Whether a verdict over what is not known of a call leaves it possible. An error may come of what is not known; what it
     /// means shows at the call.
     pub(super) fn may_hold(&self, verdict: &Verdict) -> bool {
@@ -273,6 +316,7 @@ impl Decider {
             set,
             wanted: reads.arguments,
             circumstances: reads.circumstances,
+            unargued: OnceLock::new(),
         });
         self.slices.insert(numbers.into(), slice.clone());
         Some(slice)

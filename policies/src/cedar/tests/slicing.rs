@@ -177,6 +177,9 @@ proptest! {
                             prop_assert_eq!(
                                 decided, whole, "{} {:?} {:?} retry={} {:?}", good, who, item, retry, era
                             );
+                            // None of these reads the arguments.
+                            let again = decider.decide_again(&class, action, &item, &context).allows();
+                            prop_assert_eq!(again, whole, "{} {:?} {:?}", good, who, item);
                         }
                     }
                     prop_assert!(may || !any, "{} {:?} {:?} is hidden", good, who, item);
