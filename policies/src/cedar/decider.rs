@@ -6,12 +6,13 @@
 
 use super::class::{self, Class};
 use super::entities::{Types, Unfit, circumstances};
-use super::index::Index;
+use super::index::{Ids, Index};
 use super::kind::Record;
 use super::learning::{Judgements, Tools};
 use super::load::Rule;
 use super::possible::without_arguments;
 use super::reads::Reads;
+use super::templates::Templates;
 use super::verdict::{Failure, MOST_NAMED, Verdict};
 use super::wanted::Wanted;
 use crate::{Action, Context, Hints, Item, ItemKind, Principal};
@@ -27,11 +28,9 @@ use weir_config::ClaimKind;
 /// What is kept of decisions, in bytes, roughly.
 const KEPT: u64 = 64 << 20;
 /// Longest key that something is kept under: a URI may be as long as a caller likes.
-const LONGEST_KEY: usize = 8 << 10;
+pub(super) const LONGEST_KEY: usize = 8 << 10;
 /// Most slices of policies that are kept ready.
 const SLICES: u64 = 4096;
-/// Most answers about templates that are kept.
-const TEMPLATES: u64 = 16_384;
 
 /// What does not depend on the context, of one class of callers, action and item.
 #[derive(Debug)]
@@ -75,8 +74,7 @@ pub(crate) struct Decider {
     authorizer: Authorizer,
     prepared: Cache<Box<[u8]>, Arc<Prepared>>,
     slices: Cache<Box<[u32]>, Arc<Slice>>,
-    /// Whether templates lead somewhere.
-    templates: Cache<Box<[u8]>, bool>,
+    pub(super) templates: Templates,
 }
 
 impl Decider {
@@ -94,7 +92,7 @@ impl Decider {
                 .weigher(|key, prepared| weigh(key, prepared))
                 .build(),
             slices: Cache::new(SLICES),
-            templates: Cache::new(TEMPLATES),
+            templates: Templates::default(),
             authorizer: Authorizer::new(),
             tools: RwLock::default(),
             judged: Mutex::default(),
@@ -116,7 +114,18 @@ impl Decider {
 
     /// The policies that are about a caller, an action and an item.
     pub(super) fn slice(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Vec<u32> {
-        let mut numbers = self.index.slice(&class.id, class.groups.iter().copied(), item);
+        self.slice_of(class, action, item, Ids::Is(item.name))
+    }
+
+    /// The same for an item of which this is known.
+    pub(super) fn slice_of(
+        &self,
+        class: &Class<'_>,
+        action: Action,
+        item: &Item<'_>,
+        ids: Ids<'_>,
+    ) -> Vec<u32> {
+        let mut numbers = self.index.slice(&class.id, class.groups.iter().copied(), item, ids);
         let fits = |number: u32| {
             let scope = self.rule(number).and_then(|rule| rule.scope.as_ref());
             scope.is_some_and(|scope| scope.fits(action, item.kind))
@@ -161,20 +170,6 @@ impl Decider {
                 }
                 Err(_) => false,
             }
-        })
-    }
-
-    /// Whether something that the template `item` leads to could be allowed.
-    pub(crate) fn may_lead(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> bool {
-        let key = key(class, action, item);
-        if key.len() > LONGEST_KEY {
-            return self.leads(class, action, item);
-        }
-        let known = self.templates.get(key.as_slice());
-        known.unwrap_or_else(|| {
-            let leads = self.leads(class, action, item);
-            self.templates.insert(key.into(), leads);
-            leads
         })
     }
 
@@ -420,7 +415,7 @@ fn weigh(key: &[u8], prepared: &Prepared) -> u32 {
 }
 
 /// What a decision is kept under: everything that an entity is made of.
-fn key(class: &Class<'_>, action: Action, item: &Item<'_>) -> Vec<u8> {
+pub(super) fn key(class: &Class<'_>, action: Action, item: &Item<'_>) -> Vec<u8> {
     let mut key = class.key();
     let kind = match item.kind {
         ItemKind::Tool => 0,

@@ -8,7 +8,7 @@ use super::possible::without_context;
 use super::reads::{Names, Reads};
 use super::source::{Piece, Place, parse_problems};
 use super::{expression, schema};
-use crate::PolicyProblem;
+use crate::{Action, ItemKind, PolicyProblem};
 use cedar_policy::{
     Effect, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint, Schema, Template,
     ValidationMode, Validator,
@@ -44,6 +44,8 @@ pub(crate) struct Rule {
     pub(crate) reads: Reads,
     /// The scopes that it asks for.
     pub(crate) scopes: Asked,
+    /// Its JSON, where it has conditions and may be about resources.
+    pub(crate) json: Option<Box<str>>,
 }
 
 /// Policies that are in order, and what is odd about them.
@@ -178,13 +180,19 @@ fn rule(
         ),
         false => None,
     };
+    let scope = Scope::of(&read, endpoint);
+    let unconditional = !read.has_non_scope_constraint();
+    let of_resources =
+        |scope: &Scope| Action::ALL.iter().any(|action| scope.fits(*action, ItemKind::Resource));
+    let kept = !unconditional && scope.as_ref().is_some_and(of_resources);
     let rule = Rule {
         permits: read.effect() == Effect::Permit,
         policy: read.new_id(numbered),
         named: read.new_id(PolicyId::new(&id)),
-        scope: Scope::of(&read, endpoint),
-        unconditional: !read.has_non_scope_constraint(),
+        scope,
+        unconditional,
         scopes: Asked::of(&json),
+        json: kept.then(|| json.to_string().into()),
         id: id.into(),
         place,
         possible,

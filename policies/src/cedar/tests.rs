@@ -4,6 +4,7 @@ mod arguments;
 mod attacks;
 mod loading;
 mod slicing;
+mod templates;
 mod visibility;
 
 use super::{Cedar, Failure, Ordering, Verdict};
