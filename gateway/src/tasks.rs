@@ -16,14 +16,14 @@ pub(crate) use watchers::{TaskWatch, TaskWatchers, TaskWatches, follow, watch};
 use crate::attached::Attached;
 use crate::call::{Manner, Request, Routed};
 use crate::catalog::{Catalog, Found, List};
-use crate::decision::{Circumstances, Wanted};
+use crate::decision::{self, Circumstances};
 use crate::endpoint::Endpoint;
 use crate::rescue::{self, Fault};
 use crate::seal::{Purpose, Seal};
 use ids::bound;
 use std::sync::Arc;
 use weir_backends::{Augment, Call, Input, SessionKey};
-use weir_policies::{Permit, Principal};
+use weir_policies::{Action, ItemKind, Permit, Principal};
 use weir_protocol::{ClientCapabilities, Era, Method, code, json};
 
 /// A task whose server was found, and which the client may ask about.
@@ -66,7 +66,10 @@ fn locate(
         .backends
         .get(entry.backend)
         .filter(|backend| (backend.number as u64).to_be_bytes() == *number)?;
-    let permit = Wanted { endpoint, catalog, principal, circumstances }.task(entry).ok()?;
+    // The arguments were decided about as the task was made.
+    let item = decision::item(&endpoint.spec, ItemKind::Tool, entry);
+    let context = circumstances.context();
+    let permit = endpoint.policies.permit_again(principal, Action::CallTool, &item, &context).ok()?;
     let (inner, home) = (Arc::from(inner), u64::from_be_bytes(*home));
     let names = [tool, original];
     let ids = Ids::of_call(seal, endpoint, principal, session, backend.number, names).about(&inner, home);

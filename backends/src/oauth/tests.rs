@@ -1,5 +1,6 @@
 //! A scripted network, and connecting over it.
 
+mod purging;
 mod renewing;
 
 use super::*;
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::time::SystemTime;
 use weir_policies::FetchError;
 
 /// What a request is answered with.

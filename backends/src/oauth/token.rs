@@ -27,8 +27,9 @@ use weir_policies::{Fetch, FetchError, Reach};
 
 /// The longest token that is taken, in bytes: it has to fit into a header.
 const LONGEST: usize = 32 << 10;
-/// The longest life that is believed, in seconds.
+/// The longest life that is believed, in seconds, and the shortest: what is over at once would be renewed for each call.
 const LIFE: u64 = 366 * 24 * 3600;
+const BRIEF: u64 = 30;
 
 /// A token endpoint as a client sees it.
 type TokenClient<E = EndpointSet> = oauth2::Client<
@@ -108,6 +109,7 @@ impl Endpoint<'_> {
             refresh: refresh(&answer)?,
             given: seconds(now),
             until: until(&answer, now),
+            unused: None,
         })
     }
 
@@ -245,7 +247,7 @@ fn fit(token: &str) -> Result<SecretString, OauthError> {
 }
 
 fn until(answer: &Tokens, now: SystemTime) -> Option<u64> {
-    answer.expires_in().map(|life| seconds(now) + life.as_secs().min(LIFE))
+    answer.expires_in().map(|life| seconds(now) + life.as_secs().clamp(BRIEF, LIFE))
 }
 
 fn failed(error: RequestTokenError<FetchError, BasicErrorResponse>) -> OauthError {

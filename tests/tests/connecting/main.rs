@@ -2,6 +2,7 @@
 
 mod attacks;
 mod lasting;
+mod store;
 
 use serde_json::{Value, json};
 use weir_tests::http::Events;

@@ -6,6 +6,7 @@ mod reload;
 mod resources;
 mod tasks;
 mod tricks;
+mod trying;
 mod who;
 
 use serde_json::{Value, json};

@@ -109,6 +109,28 @@ fn what_belongs_to_an_allowed_call_is_decided_without_its_arguments_alone() {
 }
 
 #[test]
+fn a_call_is_always_allowed_where_no_context_has_a_say() {
+    let ada = caller("ada", &["a"]);
+    let call = "principal, action == Action::\"call_tool\", resource";
+    for (text, always) in [
+        ("permit(CALL);", true),
+        ("permit(CALL) when { principal.groups.contains(\"b\") };", false),
+        ("permit(CALL) when { context.retry };", false),
+        ("permit(CALL) when { context.era == \"modern\" };", false),
+        ("permit(CALL) when { principal.groups.contains(\"a\") || context.retry };", true),
+        ("permit(CALL); forbid(CALL) when { context.retry };", false),
+        ("permit(CALL); forbid(CALL) when { context.retry && principal.groups.contains(\"b\") };", true),
+        ("permit(CALL); forbid(CALL) unless { context.retry || principal.groups.contains(\"a\") };", true),
+        ("permit(CALL); forbid(CALL) unless { context has address };", false),
+        ("permit(CALL); permit(CALL) when { context.retry };", true),
+        ("permit(CALL); forbid(CALL) when { context.arguments has x && context.arguments.x == 1 };", false),
+    ] {
+        let policies = policies(&text.replace("CALL", call));
+        assert_eq!(policies.always(&ada, Action::CallTool, &tool("github_a")), always, "{text}");
+    }
+}
+
+#[test]
 fn callers_are_alike_where_no_policy_tells_them_apart() {
     let class = |text: &str, who: &Arc<Principal>| policies(text).class(who);
     let [ada, bob] = ["ada", "bob"].map(|name| caller(name, &["a", "b"]));
