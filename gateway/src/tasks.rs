@@ -1,7 +1,8 @@
 //! Tasks that servers carry calls out as: their ids as clients know them, and the way from such an id to its server.
 //!
 //! A client's id is the server's own, sealed with the backend and the tool that it belongs to, by either of its names, so that
-//! weir keeps nothing of a task. It opens for the same principal at the same endpoint only, and is the same in everything that is said of a task.
+//! weir keeps nothing of a task. It opens for the same principal at the same endpoint only, and is the same in everything that
+//! is said of a task.
 //! Tasks of legacy servers belong to a session besides, on either side of weir: an id opens in the client's session that it was
 //! given in, and names the process or session of the server that the task lives in.
 //!

@@ -46,10 +46,12 @@ struct Alike<'t> {
 
 /// What policies that read the same see of tools that are alike, by the place of these: a type, and the same as text.
 #[derive(Debug, Default)]
-struct Narrowed<'r>(HashMap<&'r Wanted, HashMap<usize, (Arc<str>, Arc<Record>)>>);
+struct Narrowed<'r>(HashMap<&'r Wanted, HashMap<usize, Narrow>>);
+
+type Narrow = (Arc<str>, Arc<Record>);
 
 impl<'r> Narrowed<'r> {
-    fn of(&mut self, wanted: &'r Wanted, at: usize, record: &Record) -> (Arc<str>, Arc<Record>) {
+    fn of(&mut self, wanted: &'r Wanted, at: usize, record: &Record) -> Narrow {
         let narrow = || {
             let narrow = record.narrowed(wanted);
             (narrow.cedar().into(), Arc::new(narrow))
@@ -133,7 +135,7 @@ impl Decider {
         }
         let mut told: BTreeMap<(usize, usize, String), (PolicyProblem, Vec<&str>)> = BTreeMap::new();
         for (text, (record, names)) in &by_record {
-            for problem in self.judged(rule, wanted, (text, &record)) {
+            for problem in self.judged(rule, wanted, (text, record)) {
                 let found = &problem.diagnostic;
                 let key = (found.line, found.column, found.message.clone());
                 told.entry(key).or_insert_with(|| (problem, Vec::new())).1.extend(names.iter().copied());

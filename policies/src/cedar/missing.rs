@@ -110,7 +110,7 @@ impl Decider {
 }
 
 /// Those of `names`, with which together a call is allowed and without which it is not, that cannot be left out.
-fn least<'n>(names: Vec<&'n str>, allows: impl Fn(&[&str]) -> bool) -> Vec<&'n str> {
+fn least(names: Vec<&str>, allows: impl Fn(&[&str]) -> bool) -> Vec<&str> {
     let (mut needed, mut rest) = (Vec::new(), names);
     let mut trials = MOST_TRIALS;
     let mut tried = |needed: &[&str], others: &[&str]| {

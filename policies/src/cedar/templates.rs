@@ -24,6 +24,9 @@ const KEPT: u64 = 32 << 20;
 const POLICY: usize = 4096;
 const ENTRY: usize = 256;
 
+/// Policies by their numbers, and how begins what a template leads to.
+type Together = (Box<[u32]>, Arc<[u8]>);
+
 /// What is kept of templates.
 #[derive(Debug)]
 pub(super) struct Templates {
@@ -32,7 +35,7 @@ pub(super) struct Templates {
     /// What a policy says of what begins so.
     leading: Cache<(u32, Arc<[u8]>), Leading>,
     /// What several say of it together.
-    led: Cache<(Box<[u32]>, Arc<[u8]>), Arc<Led>>,
+    led: Cache<Together, Arc<Led>>,
 }
 
 impl Default for Templates {
@@ -41,7 +44,7 @@ impl Default for Templates {
         let leading = move |(_, key): &(u32, Arc<[u8]>), leading: &Leading| {
             size(key.len() + if matches!(leading, Leading::Asked(_)) { POLICY } else { 0 })
         };
-        let led = move |(numbers, key): &(Box<[u32]>, Arc<[u8]>), led: &Arc<Led>| {
+        let led = move |(numbers, key): &Together, led: &Arc<Led>| {
             size(size_of_val::<[u32]>(numbers) + key.len() + led.set.policies().count() * POLICY)
         };
         Self {
@@ -333,7 +336,7 @@ impl Decider {
             }
         }
         // Where one permits anyway, no other has to.
-        let asked = asked.iter().filter(|(permits, _)| !led.forbids && !(*permits && led.permits));
+        let asked = asked.iter().filter(|(permits, _)| !(led.forbids || *permits && led.permits));
         match PolicySet::from_policies(asked.map(|(_, policy)| Policy::clone(policy))) {
             Ok(set) => led.set = set,
             Err(_) => led.forbids = true,
