@@ -161,6 +161,14 @@ fn text(finding: &Finding) -> String {
                 word(list)
             )
         }
+        Finding::Policy { policy, file, line, column, text, advice } => {
+            // One without an id of its own goes by its place.
+            let policy = policy.as_ref().filter(|policy| !policy.starts_with(file.as_str()));
+            let policy = policy.map(|policy| format!(" (policy {})", quoted(policy)));
+            let advice = advice.as_ref().map(|advice| format!(", {}", shown(advice)));
+            let (policy, advice) = (policy.unwrap_or_default(), advice.unwrap_or_default());
+            format!("{}:{line}:{column}: {}{advice}{policy}", shown(file), shown(text))
+        }
         Finding::UnusedPattern { list, rule, pattern, nearest } => {
             let guess = guess(nearest).unwrap_or_default();
             format!("the pattern {} of `{rule}` matches none of the {}{guess}", quoted(pattern), words(list))

@@ -234,9 +234,10 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
     }
     let becomes = augment == Augment::Client
         || tasks::may_become(circumstances.era, method, request.manner.capabilities);
-    let tasks = becomes.then(|| {
+    let tasks = entry.filter(|_| becomes).map(|entry| {
         let (principal, session) = (request.principal, request.manner.session);
-        Box::new(tasks::Ids::of_call(seal, endpoint, principal, session, backend.number, &written.name))
+        let names = [&*entry.exposed, &*entry.original];
+        Box::new(tasks::Ids::of_call(seal, endpoint, principal, session, backend.number, names))
     });
     let mirrored = entry.and_then(|entry| entry.mirrored.clone());
     let (mirrors, original) = mirrored.map(|own| (own.exposed, Some(own.original))).unwrap_or_default();

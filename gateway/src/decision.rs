@@ -172,7 +172,7 @@ impl Wanted<'_> {
                 })
             }
             // They are refused as soon as the caller may know what of; until then nothing depends on them.
-            Err(_) => self.policies.permit_again(principal, self.action, item),
+            Err(_) => self.policies.permit_again(principal, self.action, item, &context),
         });
         decided.unwrap_or_else(|| Err(Denied::default()))
     }

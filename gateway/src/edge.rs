@@ -101,7 +101,7 @@ impl Post {
     }
 
     /// Under which circumstances it was sent by a client of `era`.
-    fn circumstances(&self, era: Era, retry: bool) -> Circumstances {
+    pub(crate) fn circumstances(&self, era: Era, retry: bool) -> Circumstances {
         Circumstances { era, address: self.address, retry }
     }
 

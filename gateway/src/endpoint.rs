@@ -185,9 +185,12 @@ impl Endpoint {
         let (mut catalog, conflicts) = catalog::build(&self.spec, stocks, generation)?;
         self.report(conflicts);
         self.report_unfit(&catalog.unfit);
-        self.teach(&catalog);
         let current = self.catalog.load();
         let differences = catalog.differences(&current);
+        // Lists are fetched again and again, and rarely say anything new.
+        if differences.contains(&List::Tools) {
+            self.teach(&catalog);
+        }
         let mut recent = self.recent.lock();
         if differences.is_empty() {
             // Its pages are the same, and cursors lead on in it; what else it knows may be new.

@@ -1,7 +1,8 @@
 //! Tasks that servers carry calls out as: their ids as clients know them, and the way from such an id to its server.
 //!
-//! A client's id is the server's own, sealed with the backend and the tool that it belongs to, so that weir keeps nothing of
-//! a task. It opens for the same principal at the same endpoint only, and is the same in everything that is said of a task.
+//! A client's id is the server's own, sealed with the backend and the tool that it belongs to, by either of its names, so that
+//! weir keeps nothing of a task. It opens for the same principal at the same endpoint only, and is the same in everything that
+//! is said of a task.
 //! Tasks of legacy servers belong to a session besides, on either side of weir: an id opens in the client's session that it was
 //! given in, and names the process or session of the server that the task lives in.
 //!
@@ -16,7 +17,7 @@ pub(crate) use watchers::{TaskWatch, TaskWatchers, TaskWatches, follow, watch};
 use crate::attached::Attached;
 use crate::call::{Manner, Request, Routed};
 use crate::catalog::{Catalog, Found, List};
-use crate::decision;
+use crate::decision::{self, Circumstances};
 use crate::endpoint::Endpoint;
 use crate::rescue::{self, Fault};
 use crate::seal::{Purpose, Seal};
@@ -39,32 +40,40 @@ struct Located {
     uri_prefix: Option<Arc<str>>,
 }
 
-/// Finds the server of a task. What is forged, another's, or of a tool that is not there any more is all unknown.
+/// Finds the server of a task, of which `principal` wants to know under these circumstances. What is forged, another's, or of
+/// a tool that is not there any more under its name is all unknown.
 fn locate(
     endpoint: &Endpoint,
     catalog: &Catalog,
     seal: &Arc<Seal>,
-    principal: &Arc<Principal>,
+    (principal, circumstances): (&Arc<Principal>, Circumstances),
     session: SessionKey,
     id: &str,
 ) -> Option<Located> {
     let plain = seal.open(Purpose::Task, id.as_bytes(), &bound(endpoint, principal, session))?;
     let (number, rest) = plain.split_first_chunk()?;
     let (tool, rest) = part(rest)?;
+    let (original, rest) = part(rest)?;
     let (home, inner) = rest.split_first_chunk()?;
     let inner = std::str::from_utf8(inner).ok()?;
     let Found::Entry(entry) = catalog.named(List::Tools, tool) else {
         return None;
     };
+    // By now the name may be another tool's, about which other things are decided.
+    if *entry.original != *original {
+        return None;
+    }
     let backend = endpoint
         .backends
         .get(entry.backend)
         .filter(|backend| (backend.number as u64).to_be_bytes() == *number)?;
     // The arguments were decided about as the task was made.
     let item = decision::item(&endpoint.spec, ItemKind::Tool, entry);
-    let permit = endpoint.policies.permit_again(principal, Action::CallTool, &item).ok()?;
+    let context = circumstances.context();
+    let permit = endpoint.policies.permit_again(principal, Action::CallTool, &item, &context).ok()?;
     let (inner, home) = (Arc::from(inner), u64::from_be_bytes(*home));
-    let ids = Ids::of_call(seal, endpoint, principal, session, backend.number, tool).about(&inner, home);
+    let names = [tool, original];
+    let ids = Ids::of_call(seal, endpoint, principal, session, backend.number, names).about(&inner, home);
     let uri_prefix = catalog.uri_prefix(entry.backend).cloned();
     Some(Located { backend: backend.clone(), permit, inner, home, ids, uri_prefix })
 }
@@ -90,7 +99,8 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
     let params = request.envelope.params.as_ref().ok_or_else(missing)?;
     let span = params.task_id.ok_or_else(missing)?;
     let id = json::as_str(span.of(request.body)).ok_or_else(missing)?;
-    let located = locate(endpoint, &catalog, seal, request.principal, manner.session, &id);
+    let asker = (request.principal, request.circumstances);
+    let located = locate(endpoint, &catalog, seal, asker, manner.session, &id);
     let located = located.ok_or_else(unknown)?;
     let responses = params.input_responses.filter(|_| method == Method::TasksUpdate);
     let responses = responses.map(|span| request.body.slice(span.start()..span.end()));

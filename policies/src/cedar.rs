@@ -10,6 +10,7 @@ mod inference;
 mod kind;
 mod learning;
 mod load;
+mod missing;
 mod possible;
 mod reads;
 mod schema;
@@ -141,10 +142,30 @@ impl Cedar {
             true => Vec::new(),
             false => self.decider.missing_scopes(&class, principal.scopes(), action, item, context),
         };
+        Err(Denied { missing_scopes, by: self.blamed(&verdict) })
+    }
+
+    /// Decides about what belongs to a call that was allowed already, whatever its arguments were.
+    pub(crate) fn decide_again(
+        &self,
+        principal: &Principal,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+    ) -> Result<(), Denied> {
+        let verdict = self.decider.decide_again(&self.decider.class(principal), action, item, context);
+        if verdict.allows() {
+            return Ok(());
+        }
+        self.report(&verdict, action, item);
+        Err(Denied { missing_scopes: Vec::new(), by: self.blamed(&verdict) })
+    }
+
+    /// The policies that a denial is due to.
+    fn blamed(&self, verdict: &Verdict) -> Vec<String> {
         let failed = verdict.failed.iter().map(|(number, _)| number);
         let by = verdict.forbids.iter().chain(failed);
-        let by = by.filter_map(|number| Some(self.decider.rule(*number)?.id.to_string())).collect();
-        Err(Denied { missing_scopes, by })
+        by.filter_map(|number| Some(self.decider.rule(*number)?.id.to_string())).collect()
     }
 
     /// Says which policies could not be evaluated: never their text, nor what they read.

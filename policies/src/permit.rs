@@ -284,7 +284,7 @@ impl Policies {
     }
 
     /// Decides about what belongs to a call that was allowed already, such as its task, where the arguments are not at hand:
-    /// it is allowed while the call may be.
+    /// it is allowed where the call would be now, in this context, with some arguments. Those of the context are not read.
     ///
     /// # Errors
     /// It is not allowed.
@@ -293,12 +293,14 @@ impl Policies {
         principal: &Arc<Principal>,
         action: Action,
         item: &Item<'_>,
+        context: &Context<'_>,
     ) -> Result<Permit, Denied> {
-        if self.may(principal, action, item) {
-            Ok(Permit { principal: principal.clone(), action })
-        } else {
-            Err(Denied::default())
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.decide_again(principal, action, item, context)?,
+            _ if self.may(principal, action, item) => {}
+            _ => return Err(Denied::default()),
         }
+        Ok(Permit { principal: principal.clone(), action })
     }
 
     /// Whether there is a context in which the caller may do this, and for a template one of its resources: what lists show. Where it says no, every call is denied;

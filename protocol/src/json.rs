@@ -96,16 +96,20 @@ pub fn write_flat(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// Whether a key that is not `known`, which is ASCII, is the same to readers without regard to case.
-pub fn is_guise(key: &str, known: &str) -> bool {
-    // The four letters beyond ASCII that common foldings make ASCII ones of.
-    let fold = |letter| match letter {
+/// A letter as readers without regard to case take it, who know ASCII and the four letters beyond it that common foldings make
+/// ASCII ones of.
+pub fn folded(letter: char) -> char {
+    match letter {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
         '\u{130}' | '\u{131}' => 'i',
         letter => letter.to_ascii_lowercase(),
-    };
-    key != known && key.chars().map(fold).eq(known.chars().map(|letter| letter.to_ascii_lowercase()))
+    }
+}
+
+/// Whether a key that is not `known`, which is ASCII, is the same to readers without regard to case.
+pub fn is_guise(key: &str, known: &str) -> bool {
+    key != known && key.chars().map(folded).eq(known.chars().map(|letter| letter.to_ascii_lowercase()))
 }
 
 #[cfg(test)]

@@ -156,6 +156,52 @@ fn items_that_clients_cannot_use_are_told() {
 }
 
 #[test]
+fn policies_that_do_not_fit_the_tools_are_told_with_their_place() {
+    let schema =
+        json!({"type": "object", "properties": {"amount": {"type": "integer"}}, "required": ["amount"]});
+    let server = Scripted::modern(json!([{"name": "pay", "inputSchema": schema}]), |_, reply| reply.close());
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pay.cedar");
+    let policies = "permit(principal, action == Action::\"call_tool\", resource == Tool::\"pay\")\n\
+                    when { context.arguments.amount < 10 };\n\
+                    @id(\"no gifts\") forbid(principal, action == Action::\"call_tool\", resource)\n  \
+                    when { context.arguments has gift && context.arguments.gift };\n\
+                    forbid(principal, action == Action::\"call_tool\", resource == Tool::\"pai\");\n";
+    std::fs::write(&file, policies).expect("it can be written");
+    let endpoint = json!({"conflicts": "none", "policies": {"files": [file]}});
+    let config = weir::config(json!({"bank": server.backend()}), endpoint);
+    let (exit, found) = examined(config.clone(), &[]);
+    assert_eq!(exit.status.code(), Some(0), "a warning is no error: {exit:?}");
+    let findings = found["endpoints"][0]["findings"].as_array().expect("a list");
+    let told: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            assert_eq!((&finding["kind"], &finding["severity"]), (&json!("policy"), &json!("warning")));
+            assert_eq!(finding["file"], json!(file));
+            (
+                finding["line"].as_u64(),
+                finding["column"].as_u64(),
+                finding["text"].as_str().unwrap_or_default(),
+            )
+        })
+        .collect();
+    let expected = [
+        (5, 1, "there is no tool `pai` at this endpoint now"),
+        (4, 32, "`pay` has no argument `gift` that policies can read"),
+    ];
+    assert_eq!(told, expected.map(|(line, column, text)| (Some(line), Some(column), text)), "{found}");
+    let exit = check(config, &["--strict"]);
+    assert_eq!(exit.status.code(), Some(1), "{exit:?}");
+    let at = |place: &str, text: &str| format!("  warning: {}:{place}: {text}", file.display());
+    for line in [
+        at("5:1", "there is no tool `pai` at this endpoint now, did you mean `pay`?"),
+        at("4:32", "`pay` has no argument `gift` that policies can read (policy `no gifts`)"),
+    ] {
+        assert!(exit.stdout.lines().any(|told| told == line), "{line} is not in {}", exit.stdout);
+    }
+}
+
+#[test]
 fn a_wrong_file_fails_the_check() {
     let exit = check(json!({"backends": {"a": {"comand": "x"}}}), &[]);
     assert_eq!(exit.status.code(), Some(1));

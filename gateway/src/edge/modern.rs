@@ -282,8 +282,7 @@ async fn watch_tasks(
     let (mut known, capabilities) = (HashSet::new(), capabilities(post));
     let distinct = ids.into_iter().filter(|id| known.insert(id.clone()));
     let watches = distinct.take(most).map(|id| async move {
-        let watch =
-            tasks::watch(&post.core, &post.endpoint, &post.principal, &id, capabilities, inbox).await?;
+        let watch = tasks::watch(post, &id, capabilities, inbox).await?;
         Some((id, watch))
     });
     futures_util::future::join_all(watches).await.into_iter().flatten().collect()

@@ -270,3 +270,59 @@ proptest! {
         scene.end();
     }
 }
+
+/// Policies are taught only where tools changed, and know each that is shown, of whichever backend.
+#[test]
+fn policies_know_the_arguments_of_the_tools_that_are_shown() {
+    let text = "permit(principal, action == Action::\"call_tool\", resource) when { context.arguments has x && context.arguments.x == \"y\" };";
+    let source = weir_config::PolicySource {
+        file: "main.cedar".into(),
+        text: text.to_owned(),
+        lines_before: 0,
+        indented: 0,
+    };
+    let configured = weir_config::Policies { sources: vec![source], ..weir_config::Policies::default() };
+    let policies = Policies::new(&configured, "e", &[]).unwrap();
+    let spec = weir_config::Endpoint {
+        conflicts: Conflicts::Priority,
+        policies: Some(configured),
+        ..weir_config::Endpoint::over("e", "/mcp", ["a", "b"])
+    };
+    let endpoint =
+        Endpoint::new(spec, Vec::new(), None, 1, crate::entrance::tests::open(), policies).unwrap();
+    let offering = |name: &str, kind: Option<&str>, resources: usize| {
+        let items = Items { count: resources, edition: 0 };
+        let Stock { name, inventory } =
+            stock(name, Some([Items::default(), Items::default(), items, Items::default()]));
+        let mut inventory = Inventory::clone(&inventory.unwrap());
+        let tool = |kind| {
+            format!(
+                r#"{{"name":"t","inputSchema":{{"type":"object","properties":{{"x":{{"type":"{kind}"}}}}}}}}"#
+            )
+        };
+        let tools = format!("[{}]", kind.map(tool).unwrap_or_default());
+        inventory.tools = split(tools.as_bytes()).unwrap().into_iter().collect::<Result<_, _>>().unwrap();
+        Stock { name, inventory: Some(Arc::new(inventory)) }
+    };
+    let who = Arc::new(Principal::anonymous());
+    let may = |a: Option<&str>, b: Option<&str>, resources| {
+        endpoint.fill_with(&[offering("a", a, resources), offering("b", b, 0)]).unwrap();
+        let catalog = endpoint.catalog();
+        let entry = catalog.shelf(List::Tools).entries.first()?;
+        let item = decision::item(&endpoint.spec, weir_policies::ItemKind::Tool, entry);
+        let context = weir_policies::Context {
+            arguments: Some(r#"{"x":"y"}"#),
+            ..weir_policies::Context::now(weir_protocol::Era::Modern)
+        };
+        Some(endpoint.policies.permit(&who, weir_policies::Action::CallTool, &item, &context).is_ok())
+    };
+    let (text, number) = (Some("string"), Some("integer"));
+    assert_eq!(may(None, None, 0), None);
+    assert_eq!(may(text, None, 0), Some(true));
+    assert_eq!(may(text, None, 0), Some(true), "nothing is new");
+    assert_eq!(may(text, None, 2), Some(true), "another list is");
+    assert_eq!(may(number, text, 2), Some(false), "it takes something else now");
+    assert_eq!(may(None, text, 2), Some(true), "another backend has it now");
+    assert_eq!(may(None, None, 2), None);
+    assert_eq!(may(text, None, 1), Some(true));
+}

@@ -3,7 +3,9 @@
 use super::items::{Names, Uris};
 use super::{ExaminedEndpoint, Finding, Judged, Settled};
 use crate::catalog::{self, Catalog, Conflict, List, Stock};
+use crate::decision;
 use weir_config::{Conflicts, Endpoint};
+use weir_policies::{Policies, PolicyProblem};
 
 /// Looks at one endpoint over what its backends offer.
 pub(super) fn examine(spec: &Endpoint, stocks: &[Stock]) -> ExaminedEndpoint {
@@ -27,6 +29,7 @@ pub(super) fn examine(spec: &Endpoint, stocks: &[Stock]) -> ExaminedEndpoint {
             Names { spec, stocks, catalog, list }.examine(&mut findings);
         }
         Uris { spec, stocks, catalog }.examine(&mut findings);
+        policies(spec, stocks, catalog, &mut findings);
     }
     ExaminedEndpoint {
         name: spec.name.clone(),
@@ -36,6 +39,37 @@ pub(super) fn examine(spec: &Endpoint, stocks: &[Stock]) -> ExaminedEndpoint {
         resources: count(List::Resources),
         templates: count(List::Templates),
         findings,
+    }
+}
+
+/// Policies in the light of the tools. Where a backend gave no answer, nobody knows which tools there are.
+fn policies(spec: &Endpoint, stocks: &[Stock], catalog: &Catalog, findings: &mut Vec<Judged>) {
+    let Some(policies) =
+        spec.policies.as_ref().filter(|_| stocks.iter().all(|stock| stock.inventory.is_some()))
+    else {
+        return;
+    };
+    let found = |problem: PolicyProblem| {
+        let PolicyProblem { id: policy, diagnostic } = problem;
+        let file = diagnostic.file.display().to_string();
+        let (line, column) = (diagnostic.line, diagnostic.column);
+        Finding::Policy {
+            policy,
+            file,
+            line,
+            column,
+            text: diagnostic.message,
+            advice: diagnostic.suggestion,
+        }
+    };
+    match Policies::new(policies, &spec.name, &[]) {
+        Ok(policies) => {
+            let odd = decision::teach(spec, &policies, catalog);
+            findings.extend(odd.into_iter().map(|problem| Judged::warning(found(problem))));
+        }
+        Err(problems) => {
+            findings.extend(problems.into_iter().map(|problem| Judged::error(found(problem))));
+        }
     }
 }
 

@@ -117,6 +117,21 @@ pub enum Finding {
         /// What was probably meant.
         nearest: Option<String>,
     },
+    /// A policy that does not fit the tools.
+    Policy {
+        /// Its id.
+        policy: Option<String>,
+        /// Its file.
+        file: String,
+        /// The line that it is about.
+        line: usize,
+        /// The column.
+        column: usize,
+        /// What is wrong.
+        text: String,
+        /// What was probably meant.
+        advice: Option<String>,
+    },
     /// A pattern that nothing matches.
     UnusedPattern {
         /// The list.

@@ -36,21 +36,24 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    /// For what may come of a call of `tool`, the name that clients know.
+    /// For what may come of a call of a tool: by the name that clients know, and by its backend's.
     pub(crate) fn of_call(
         seal: &Arc<Seal>,
         endpoint: &Endpoint,
         principal: &Principal,
         session: SessionKey,
         backend: usize,
-        tool: &str,
+        names: [&str; 2],
     ) -> Self {
-        let mut owner = Vec::with_capacity(10 + tool.len());
+        let mut owner = Vec::with_capacity(12 + names.iter().map(|name| name.len()).sum::<usize>());
         // A reload may give the name of a backend to another, but not its number.
         owner.extend_from_slice(&(backend as u64).to_be_bytes());
-        // Names are far shorter; one that is cut leads nowhere.
-        owner.extend_from_slice(&u16::try_from(tool.len()).unwrap_or(u16::MAX).to_be_bytes());
-        owner.extend_from_slice(tool.as_bytes());
+        // A list may give the name that clients know to another tool.
+        for name in names {
+            // Names are far shorter; one that is cut leads nowhere.
+            owner.extend_from_slice(&u16::try_from(name.len()).unwrap_or(u16::MAX).to_be_bytes());
+            owner.extend_from_slice(name.as_bytes());
+        }
         let bound = bound(endpoint, principal, session);
         Self { seal: seal.clone(), bound, owner, session, home: 0, asked: None }
     }
@@ -226,7 +229,7 @@ mod tests {
     }
 
     fn ids(seal: &Arc<Seal>) -> Ids {
-        Ids::of_call(seal, &endpoint(1), &Principal::of("i", "me"), SessionKey::Client(7), 3, "tool")
+        Ids::of_call(seal, &endpoint(1), &Principal::of("i", "me"), SessionKey::Client(7), 3, ["tool", "t"])
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! `basic/utilities/tasks` "Task Status Notification".
 
 use super::ids::{Begun, relate};
-use super::locate;
+use super::{Located, locate};
 use crate::answer::may_ask;
 use crate::attached::Attached;
+use crate::catalog::Catalog;
+use crate::decision::Circumstances;
 use crate::edge::Post;
 use crate::endpoint::Endpoint;
-use crate::gateway::Core;
 use crate::inbox::{Inbox, Letter};
 use crate::seal::Seal;
 use crate::session::Session;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use weir_backends::{BackendError, Message, SessionKey, Subject, Subscribed, TaskChange};
 use weir_policies::Principal;
 use weir_protocol::object::Object;
-use weir_protocol::{ClientCapabilities, Span, Splice};
+use weir_protocol::{ClientCapabilities, Era, Span, Splice};
 
 /// A task: the number of its backend, where it lives there, and the id that the backend knows.
 type Key = (usize, u64, Arc<str>);
@@ -37,6 +38,8 @@ struct Watcher {
     number: u64,
     inbox: Arc<Inbox>,
     principal: Arc<Principal>,
+    /// Under which circumstances it was asked for.
+    circumstances: Circumstances,
     /// Whose task it is. What a legacy session is told is a courtesy; its stream does not end for it.
     session: SessionKey,
     /// What the client can be asked.
@@ -48,6 +51,11 @@ struct Watcher {
 }
 
 impl Watcher {
+    /// Finds its task, as long as it may still be told of it.
+    fn locate(&self, endpoint: &Endpoint, catalog: &Catalog, seal: &Arc<Seal>) -> Option<Located> {
+        locate(endpoint, catalog, seal, (&self.principal, self.circumstances), self.session, &self.id)
+    }
+
     /// Tells of the task; `None` where there is something that cannot be told.
     fn put(&self, letter: Option<Letter>) {
         match (letter, self.session) {
@@ -101,6 +109,7 @@ pub(crate) fn follow(
         number: 0,
         inbox: session.inbox.clone(),
         principal: session.principal(),
+        circumstances: post.circumstances(Era::Legacy, false),
         session: SessionKey::Client(session.number),
         capabilities: session.capabilities(),
         id: begun.id.clone(),
@@ -161,25 +170,26 @@ impl Drop for TaskWatch {
 /// Has the notifications of a task put into `inbox`, once its backend agrees to send them; `None` where it does not, or where
 /// the client may not ask about this task.
 pub(crate) async fn watch(
-    core: &Core,
-    endpoint: &Endpoint,
-    principal: &Arc<Principal>,
+    post: &Post,
     id: &str,
     capabilities: ClientCapabilities,
     inbox: &Arc<Inbox>,
 ) -> Option<TaskWatch> {
-    let session = SessionKey::Shared;
-    let located = locate(endpoint, &endpoint.catalog(), &core.seal, principal, session, id)?;
+    let (core, endpoint, session) = (&post.core, &post.endpoint, SessionKey::Shared);
+    let (principal, circumstances) = (post.principal.clone(), post.circumstances(Era::Modern, false));
+    let asker = (&principal, circumstances);
+    let located = locate(endpoint, &endpoint.catalog(), &core.seal, asker, session, id)?;
     let backend = &located.backend;
     // Entered before the backend is asked, so that its first notification is not lost.
-    let (inbox, principal) = (inbox.clone(), principal.clone());
-    let watcher = Watcher { number: 0, inbox, principal, session, capabilities, id: id.into(), token: None };
+    let (inbox, id) = (inbox.clone(), id.into());
+    let watcher =
+        Watcher { number: 0, inbox, principal, circumstances, session, capabilities, id, token: None };
     let mut watch = endpoint.tasks.enter((backend.number, 0, located.inner.clone()), watcher);
     // A reload since the request began has not seen it.
     let snapshot = core.snapshot.load_full();
     let current = snapshot.numbered(endpoint.number);
     // Most have not: looking through all that is watched costs too much to be done for each task.
-    if let Some(current) = current.filter(|current| !std::ptr::eq(&***current, endpoint)) {
+    if let Some(current) = current.filter(|current| !Arc::ptr_eq(current, endpoint)) {
         current.tasks.revise(current, &core.seal);
     }
     drop(snapshot);
@@ -261,7 +271,7 @@ impl TaskWatchers {
             return;
         };
         let catalog = endpoint.catalog();
-        let located = locate(endpoint, &catalog, seal, &watcher.principal, watcher.session, &watcher.id);
+        let located = watcher.locate(endpoint, &catalog, seal);
         let (Some(_), Some(token), Some(span)) = (located, &watcher.token, message.progress_token()) else {
             return;
         };
@@ -287,7 +297,7 @@ impl TaskWatchers {
         };
         let catalog = endpoint.catalog();
         for watcher in watchers {
-            let located = locate(endpoint, &catalog, seal, &watcher.principal, watcher.session, &watcher.id);
+            let located = watcher.locate(endpoint, &catalog, seal);
             let located = located.filter(|located| located.backend.number == backend);
             let letter = located.and_then(|located| {
                 let name = located.backend.name();
@@ -316,8 +326,7 @@ impl TaskWatchers {
         let catalog = endpoint.catalog();
         for (key, watchers) in &state.watched {
             for watcher in watchers {
-                let located =
-                    locate(endpoint, &catalog, seal, &watcher.principal, watcher.session, &watcher.id);
+                let located = watcher.locate(endpoint, &catalog, seal);
                 if located.is_none_or(|located| located.backend.number != key.0) {
                     watcher.put(None);
                 }

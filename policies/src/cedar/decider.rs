@@ -6,12 +6,13 @@
 
 use super::class::{self, Class};
 use super::entities::{Types, Unfit, circumstances};
-use super::index::Index;
+use super::index::{Ids, Index};
 use super::kind::Record;
 use super::learning::{Judgements, Tools};
 use super::load::Rule;
-use super::possible::in_every_context;
-use super::reads::{Names, Reads};
+use super::possible::{in_every_context, without_arguments};
+use super::reads::Reads;
+use super::templates::Templates;
 use super::verdict::{Failure, MOST_NAMED, Verdict};
 use super::wanted::Wanted;
 use crate::{Action, Context, Hints, Item, ItemKind, Principal};
@@ -27,13 +28,9 @@ use weir_config::ClaimKind;
 /// What is kept of decisions, in bytes, roughly.
 const KEPT: u64 = 64 << 20;
 /// Longest key that something is kept under: a URI may be as long as a caller likes.
-const LONGEST_KEY: usize = 8 << 10;
+pub(super) const LONGEST_KEY: usize = 8 << 10;
 /// Most slices of policies that are kept ready.
 const SLICES: u64 = 4096;
-/// Most answers about templates that are kept.
-const TEMPLATES: u64 = 16_384;
-/// Most policies whose scopes are tried on a call that was denied.
-const MOST_TRIED: usize = 8;
 
 /// What does not depend on the context, of one class of callers, action and item.
 #[derive(Debug)]
@@ -60,6 +57,8 @@ struct Slice {
     set: PolicySet,
     wanted: Option<Wanted>,
     circumstances: BTreeSet<String>,
+    /// The same whatever the arguments are; `None` where it cannot be made.
+    unargued: OnceLock<Option<PolicySet>>,
 }
 
 /// One set of policies, ready to decide.
@@ -75,8 +74,7 @@ pub(crate) struct Decider {
     authorizer: Authorizer,
     prepared: Cache<Box<[u8]>, Arc<Prepared>>,
     slices: Cache<Box<[u32]>, Arc<Slice>>,
-    /// Whether templates lead somewhere.
-    templates: Cache<Box<[u8]>, bool>,
+    pub(super) templates: Templates,
 }
 
 impl Decider {
@@ -94,7 +92,7 @@ impl Decider {
                 .weigher(|key, prepared| weigh(key, prepared))
                 .build(),
             slices: Cache::new(SLICES),
-            templates: Cache::new(TEMPLATES),
+            templates: Templates::default(),
             authorizer: Authorizer::new(),
             tools: RwLock::default(),
             judged: Mutex::default(),
@@ -116,7 +114,18 @@ impl Decider {
 
     /// The policies that are about a caller, an action and an item.
     pub(super) fn slice(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Vec<u32> {
-        let mut numbers = self.index.slice(&class.id, class.groups.iter().copied(), item);
+        self.slice_of(class, action, item, Ids::Is(item.name))
+    }
+
+    /// The same for an item of which this is known.
+    pub(super) fn slice_of(
+        &self,
+        class: &Class<'_>,
+        action: Action,
+        item: &Item<'_>,
+        ids: Ids<'_>,
+    ) -> Vec<u32> {
+        let mut numbers = self.index.slice(&class.id, class.groups.iter().copied(), item, ids);
         let fits = |number: u32| {
             let scope = self.rule(number).and_then(|rule| rule.scope.as_ref());
             scope.is_some_and(|scope| scope.fits(action, item.kind))
@@ -188,18 +197,44 @@ impl Decider {
         verdict.allows()
     }
 
-    /// Whether something that the template `item` leads to could be allowed.
-    pub(crate) fn may_lead(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> bool {
-        let key = key(class, action, item);
-        if key.len() > LONGEST_KEY {
-            return self.leads(class, action, item);
+    /// Decides about what belongs to a call that was allowed already, whatever its arguments were.
+    pub(crate) fn decide_again(
+        &self,
+        class: &Class<'_>,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+    ) -> Verdict {
+        let prepared = self.prepare(class, action, item);
+        let mut verdict = prepared.fixed.clone();
+        if let Some(contextual) = prepared.contextual.as_ref().filter(|_| !verdict.denies()) {
+            let slice = &contextual.slice;
+            let set = match slice.wanted {
+                None => Some(&slice.set),
+                Some(_) => slice.unargued.get_or_init(|| self.unargued(slice)).as_ref(),
+            };
+            let pairs = circumstances(context, &slice.circumstances);
+            let context = set.and_then(|_| Circumstances::from_pairs(pairs).ok());
+            let request = context.and_then(|context| self.request(contextual, action, context));
+            self.authorize(&request, set.unwrap_or(&slice.set), &contextual.entities, &mut verdict);
         }
-        let known = self.templates.get(key.as_slice());
-        known.unwrap_or_else(|| {
-            let leads = self.leads(class, action, item);
-            self.templates.insert(key.into(), leads);
-            leads
-        })
+        verdict
+    }
+
+    /// Policies whatever the arguments are.
+    fn unargued(&self, slice: &Slice) -> Option<PolicySet> {
+        let mut set = PolicySet::new();
+        for rule in slice.numbers.iter().filter_map(|number| self.rule(*number)) {
+            let policy = match rule.reads.arguments {
+                None => rule.policy.clone(),
+                Some(_) => {
+                    let json = without_arguments(&rule.policy.to_json().ok()?);
+                    Policy::from_json(Some(rule.policy.id().clone()), json).ok()?
+                }
+            };
+            set.add(policy).ok()?;
+        }
+        Some(set)
     }
 
     /// Whether a verdict over what is not known of a call leaves it possible. An error may come of what is not known; what it
@@ -207,37 +242,6 @@ impl Decider {
     pub(super) fn may_hold(&self, verdict: &Verdict) -> bool {
         let mut failed = verdict.failed.iter().filter_map(|(number, _)| self.rule(*number));
         verdict.forbids.is_empty() && (!verdict.permits.is_empty() || failed.any(|rule| rule.permits))
-    }
-
-    /// The scopes with which a call would be allowed that is denied; the fewest, or none.
-    pub(crate) fn missing_scopes(
-        &self,
-        class: &Class<'_>,
-        own: &[String],
-        action: Action,
-        item: &Item<'_>,
-        context: &Context<'_>,
-    ) -> Vec<String> {
-        let mut best: Vec<String> = Vec::new();
-        let rules = self.slice(class, action, item).into_iter().filter_map(|number| self.rule(number));
-        let named = rules.filter_map(|rule| match &rule.reads.scopes {
-            Names::Some(names) if !names.is_empty() => Some(names),
-            _ => None,
-        });
-        for names in named.take(MOST_TRIED) {
-            let missing: Vec<String> = names.iter().filter(|name| !own.contains(name)).cloned().collect();
-            if missing.is_empty() || (!best.is_empty() && missing.len() >= best.len()) {
-                continue;
-            }
-            let mut richer = class.clone();
-            richer.scopes.extend(names.iter().map(String::as_str));
-            richer.scopes.sort_unstable();
-            richer.scopes.dedup();
-            if self.decide(&richer, action, item, context).allows() {
-                best = missing;
-            }
-        }
-        best
     }
 
     fn prepare(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Arc<Prepared> {
@@ -331,6 +335,7 @@ impl Decider {
             set,
             wanted: reads.arguments,
             circumstances: reads.circumstances,
+            unargued: OnceLock::new(),
         });
         self.slices.insert(numbers.into(), slice.clone());
         Some(slice)
@@ -434,7 +439,7 @@ fn weigh(key: &[u8], prepared: &Prepared) -> u32 {
 }
 
 /// What a decision is kept under: everything that an entity is made of.
-fn key(class: &Class<'_>, action: Action, item: &Item<'_>) -> Vec<u8> {
+pub(super) fn key(class: &Class<'_>, action: Action, item: &Item<'_>) -> Vec<u8> {
     let mut key = class.key();
     let kind = match item.kind {
         ItemKind::Tool => 0,

@@ -89,6 +89,21 @@ fn entity_of(value: &Value) -> Option<(&str, &str)> {
     Some((entity.get("type")?.as_str()?, entity.get("id")?.as_str()?))
 }
 
+/// Whether it reads the arguments of a call, or the context as a whole, which holds them.
+pub(crate) fn reads_arguments(expression: &Value) -> bool {
+    let whole = |names: &[&str]| names.first().is_none_or(|first| *first == "arguments");
+    if let Some((variable, names)) = path(expression) {
+        return variable == "context" && whole(&names);
+    }
+    if let Some(("has", operands)) = operation(expression)
+        && let Some(("context", mut names)) = path(operand(operands, "left"))
+    {
+        names.extend(attributes(operands));
+        return whole(&names);
+    }
+    children(expression).into_iter().any(reads_arguments)
+}
+
 /// Whether it reads the context.
 pub(crate) fn reads_context(expression: &Value) -> bool {
     is_variable(expression, "context") || children(expression).into_iter().any(reads_context)

@@ -4,7 +4,8 @@ use crate::{Action, Item, ItemKind};
 use cedar_policy::{
     ActionConstraint, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 /// Whom a policy is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,11 +113,20 @@ fn bits(uids: &[EntityUid]) -> u8 {
     uids.iter().filter_map(named).fold(0, |bits, action| bits | bit(action))
 }
 
+/// What is known of an item's id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ids<'i> {
+    /// It is this.
+    Is(&'i str),
+    /// It begins with this.
+    Begins(&'i str),
+}
+
 /// Policies, by their number, in the order in which they are added.
 #[derive(Debug, Default)]
 struct Shelf {
     any: Vec<u32>,
-    named: HashMap<What, HashMap<String, Vec<u32>>>,
+    named: HashMap<What, BTreeMap<String, Vec<u32>>>,
 }
 
 impl Shelf {
@@ -129,10 +139,19 @@ impl Shelf {
         }
     }
 
-    fn collect(&self, item: &Item<'_>, into: &mut Vec<u32>) {
+    fn collect(&self, item: &Item<'_>, ids: Ids<'_>, into: &mut Vec<u32>) {
         into.extend_from_slice(&self.any);
-        for (what, id) in [(What::Item(item.kind), item.name), (What::Backend, item.backend)] {
-            into.extend(self.named.get(&what).and_then(|ids| ids.get(id)).into_iter().flatten());
+        for (what, ids) in [(What::Item(item.kind), ids), (What::Backend, Ids::Is(item.backend))] {
+            let Some(named) = self.named.get(&what) else { continue };
+            match ids {
+                Ids::Is(id) => into.extend(named.get(id).into_iter().flatten()),
+                Ids::Begins(with) => {
+                    let after = named.range::<str, _>((Bound::Included(with), Bound::Unbounded));
+                    into.extend(
+                        after.take_while(|(id, _)| id.starts_with(with)).flat_map(|(_, numbers)| numbers),
+                    );
+                }
+            }
         }
     }
 }
@@ -156,19 +175,20 @@ impl Index {
         shelf.add(scope.what.as_ref(), number);
     }
 
-    /// The policies that are about a caller of this id in these groups, and about this item, in their order. Whether they
-    /// are about the action is not asked.
+    /// The policies that are about a caller of this id in these groups, and about an item like this whose id is one of `ids`, in
+    /// their order. Whether they are about the action is not asked.
     pub(crate) fn slice<'g>(
         &self,
         client: &str,
         groups: impl IntoIterator<Item = &'g str>,
         item: &Item<'_>,
+        ids: Ids<'_>,
     ) -> Vec<u32> {
         let mut slice = Vec::new();
-        self.anybody.collect(item, &mut slice);
-        self.clients.get(client).into_iter().for_each(|shelf| shelf.collect(item, &mut slice));
+        self.anybody.collect(item, ids, &mut slice);
+        self.clients.get(client).into_iter().for_each(|shelf| shelf.collect(item, ids, &mut slice));
         for group in groups {
-            self.groups.get(group).into_iter().for_each(|shelf| shelf.collect(item, &mut slice));
+            self.groups.get(group).into_iter().for_each(|shelf| shelf.collect(item, ids, &mut slice));
         }
         slice.sort_unstable();
         slice

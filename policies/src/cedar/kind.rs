@@ -3,6 +3,7 @@
 use super::wanted::Wanted;
 use cedar_policy::RestrictedExpression;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_protocol::object::{self, Object};
@@ -174,33 +175,39 @@ impl Record {
         if wanted.whole && object.fields().len() > MOST_MEMBERS {
             return Err(Misfit(path.to_owned()));
         }
-        let guised = |name: &str| object.fields().iter().any(|field| is_guise(&field.name, name));
-        let names: BTreeSet<&str> = match wanted.whole {
-            true => object
-                .fields()
-                .iter()
-                .map(|field| &*field.name)
-                .chain(self.fields.keys().map(String::as_str))
-                .collect(),
-            false => wanted.fields.keys().map(String::as_str).collect(),
-        };
-        let mut pairs = Vec::new();
-        for name in names {
-            // Of what nobody describes, only the place may be told: its name is the caller's.
-            let known = !wanted.whole || self.fields.contains_key(name);
-            let place = if known { below(name) } else { path.to_owned() };
-            if guised(name) {
-                return Err(Misfit(place));
+        let all = object.fields().iter().filter(|_| wanted.whole).map(|field| &*field.name);
+        let described = self.fields.keys().filter(|_| wanted.whole);
+        let named = wanted.fields.keys().filter(|_| !wanted.whole);
+        let names = all.chain(described.chain(named).map(String::as_str));
+        // In one pass, since an object may have very many members.
+        let mut names: Vec<_> = names.map(|name| (folded(name), name, None)).collect();
+        names.sort_unstable_by(|(a, one, _), (b, other, _)| (a, one).cmp(&(b, other)));
+        names.dedup_by_key(|(_, name, _)| *name);
+        // Of what nobody describes, only the place may be told: its name is the caller's.
+        let known = |name: &str| !wanted.whole || self.fields.contains_key(name);
+        let place = |name: &str| if known(name) { below(name) } else { path.to_owned() };
+        for member in object.fields() {
+            let folded = folded(&member.name);
+            let from = names.partition_point(|(other, ..)| *other < folded);
+            let alike = names.iter_mut().skip(from).take_while(|(other, ..)| *other == folded);
+            for (_, name, value) in alike {
+                if **name != *member.name {
+                    return Err(Misfit(place(name)));
+                }
+                *value = Some(member.value());
             }
-            let Some(found) = object.get(name) else { continue };
-            let Some(field) = self.field(name) else { return Err(Misfit(place)) };
-            let value = found.value().text(raw.as_bytes());
+        }
+        let mut pairs = Vec::new();
+        for (_, name, value) in names {
+            let Some(value) = value else { continue };
+            let Some(field) = self.field(name) else { return Err(Misfit(place(name))) };
+            let value = value.text(raw.as_bytes());
             if field.nullable && value == "null" {
                 continue;
             }
             let everything = Wanted::everything();
             let inner = wanted.fields.get(name).filter(|_| !wanted.whole).unwrap_or(&everything);
-            pairs.push((name.to_owned(), field.kind.value(value, inner, &place)?));
+            pairs.push((name.to_owned(), field.kind.value(value, inner, &place(name))?));
         }
         Ok(pairs)
     }
@@ -357,10 +364,13 @@ fn decimal(raw: &str) -> Option<String> {
     fits.then(|| format!("{whole}.{part}"))
 }
 
-/// Whether a key that is not `known` is the same to readers without regard to case.
-fn is_guise(key: &str, known: &str) -> bool {
-    json::is_guise(key, known)
-        || (key != known && !known.is_ascii() && key.to_lowercase() == known.to_lowercase())
+/// A key as readers without regard to case take it.
+fn folded(key: &str) -> Cow<'_, str> {
+    if key.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        return key.into();
+    }
+    // Some keep the dot of the letter that they write in lower case.
+    key.chars().map(json::folded).collect::<String>().to_lowercase().replace('\u{307}', "").into()
 }
 
 /// A string as Cedar writes it.

@@ -15,7 +15,7 @@ const MOST_NAMED: usize = 3;
 const MOST_JUDGED: usize = 20_000;
 
 /// What was found about a policy, by its id, and arguments of some types.
-pub(super) type Judgements = HashMap<(Arc<str>, String), Vec<PolicyProblem>>;
+pub(super) type Judgements = HashMap<(Arc<str>, Arc<str>), Vec<PolicyProblem>>;
 
 /// The tools, by the names that clients see.
 #[derive(Debug, Default)]
@@ -37,6 +37,29 @@ impl Tools {
     }
 }
 
+/// Tools that are alike to policies: most have nothing of what is read.
+#[derive(Debug)]
+struct Alike<'t> {
+    record: Arc<Record>,
+    tools: Vec<&'t Tool<'t>>,
+}
+
+/// What policies that read the same see of tools that are alike, by the place of these: a type, and the same as text.
+#[derive(Debug, Default)]
+struct Narrowed<'r>(HashMap<&'r Wanted, HashMap<usize, Narrow>>);
+
+type Narrow = (Arc<str>, Arc<Record>);
+
+impl<'r> Narrowed<'r> {
+    fn of(&mut self, wanted: &'r Wanted, at: usize, record: &Record) -> Narrow {
+        let narrow = || {
+            let narrow = record.narrowed(wanted);
+            (narrow.cedar().into(), Arc::new(narrow))
+        };
+        self.0.entry(wanted).or_default().entry(at).or_insert_with(narrow).clone()
+    }
+}
+
 impl Decider {
     /// Takes in the tools, and tells what is odd about the policies in the light of them.
     pub(crate) fn learn(&self, tools: &[Tool<'_>]) -> Vec<PolicyProblem> {
@@ -44,19 +67,28 @@ impl Decider {
         let Some(wanted) = &self.reads.arguments else {
             return problems;
         };
-        // Most tools have nothing of what policies read, and so are all alike.
-        let mut alike: HashMap<String, Arc<Record>> = HashMap::new();
-        let mut known = HashMap::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut alike: Vec<Alike<'_>> = Vec::new();
         for tool in tools {
             let record = Record::of_schema(tool.input_schema, wanted);
-            let text = format!("{record:?}");
-            let arguments = alike.entry(text).or_insert_with(|| Arc::new(record)).clone();
-            known.insert(tool.name.to_owned(), Known { backend: tool.backend.to_owned(), arguments });
+            let place = *places.entry(format!("{record:?}")).or_insert(alike.len());
+            if place == alike.len() {
+                alike.push(Alike { record: Arc::new(record), tools: Vec::new() });
+            }
+            if let Some(alike) = alike.get_mut(place) {
+                alike.tools.push(tool);
+            }
         }
+        let mut narrowed = Narrowed::default();
         for rule in &self.rules {
-            problems.extend(self.misunderstood(rule, tools, &known));
+            problems.extend(self.misunderstood(rule, &alike, &mut narrowed));
         }
-        *self.tools.write() = Arc::new(Tools { known });
+        let known = alike.iter().flat_map(|Alike { record, tools }| {
+            let known =
+                |tool: &&Tool<'_>| Known { backend: tool.backend.to_owned(), arguments: record.clone() };
+            tools.iter().map(move |tool| (tool.name.to_owned(), known(tool)))
+        });
+        *self.tools.write() = Arc::new(Tools { known: known.collect() });
         problems
     }
 
@@ -77,11 +109,11 @@ impl Decider {
     }
 
     /// What a policy reads of arguments that the tools do not have, or have otherwise.
-    fn misunderstood(
+    fn misunderstood<'r>(
         &self,
-        rule: &Rule,
-        tools: &[Tool<'_>],
-        known: &HashMap<String, Known>,
+        rule: &'r Rule,
+        alike: &[Alike<'_>],
+        narrowed: &mut Narrowed<'r>,
     ) -> Vec<PolicyProblem> {
         let (Some(scope), Some(wanted)) = (&rule.scope, &rule.reads.arguments) else {
             return Vec::new();
@@ -89,20 +121,21 @@ impl Decider {
         if !scope.fits(Action::CallTool, ItemKind::Tool) {
             return Vec::new();
         }
-        let about: Vec<(&str, &Record)> = tools
-            .iter()
-            .filter(|tool| scope.is_about(ItemKind::Tool, tool.name, tool.backend))
-            .filter_map(|tool| Some((tool.name, &*known.get(tool.name)?.arguments)))
-            .collect();
+        let is_about = |tool: &&&Tool<'_>| scope.is_about(ItemKind::Tool, tool.name, tool.backend);
+        let about = alike.iter().enumerate().map(|(at, Alike { record, tools })| {
+            (at, &**record, tools.iter().filter(is_about).map(|tool| tool.name).collect())
+        });
+        let about: Vec<(usize, &Record, Vec<&str>)> =
+            about.filter(|(.., names): &(_, _, Vec<&str>)| !names.is_empty()).collect();
         let mut problems = self.nowhere(rule, &about, wanted.fields.keys());
-        let mut by_record: BTreeMap<String, (Record, Vec<&str>)> = BTreeMap::new();
-        for (name, record) in about {
-            let record = record.narrowed(wanted);
-            by_record.entry(record.cedar()).or_insert_with(|| (record, Vec::new())).1.push(name);
+        let mut by_record: BTreeMap<Arc<str>, (Arc<Record>, Vec<&str>)> = BTreeMap::new();
+        for (at, record, names) in &about {
+            let (text, record) = narrowed.of(wanted, *at, record);
+            by_record.entry(text).or_insert_with(|| (record, Vec::new())).1.extend(names);
         }
         let mut told: BTreeMap<(usize, usize, String), (PolicyProblem, Vec<&str>)> = BTreeMap::new();
-        for (record, names) in by_record.into_values() {
-            for problem in self.judged(rule, wanted, &record) {
+        for (text, (record, names)) in &by_record {
+            for problem in self.judged(rule, wanted, (text, record)) {
                 let found = &problem.diagnostic;
                 let key = (found.line, found.column, found.message.clone());
                 told.entry(key).or_insert_with(|| (problem, Vec::new())).1.extend(names.iter().copied());
@@ -118,8 +151,13 @@ impl Decider {
 
     /// What Cedar says of a policy and arguments of these types. Lists are fetched again and again, and rarely say anything
     /// new, so it is kept.
-    fn judged(&self, rule: &Rule, wanted: &Wanted, record: &Record) -> Vec<PolicyProblem> {
-        let key = (rule.id.clone(), record.cedar());
+    fn judged(
+        &self,
+        rule: &Rule,
+        wanted: &Wanted,
+        (text, record): (&Arc<str>, &Record),
+    ) -> Vec<PolicyProblem> {
+        let key = (rule.id.clone(), text.clone());
         if let Some(known) = self.judged.lock().get(&key) {
             return known.clone();
         }
@@ -137,16 +175,16 @@ impl Decider {
     fn nowhere<'n>(
         &self,
         rule: &Rule,
-        about: &[(&str, &Record)],
+        about: &[(usize, &Record, Vec<&str>)],
         names: impl Iterator<Item = &'n String>,
     ) -> Vec<PolicyProblem> {
         let missing = |name: &&String| {
             let has =
                 |record: &Record| record.fields.get(*name).is_some_and(|field| field.kind != Kind::Opaque);
-            !about.is_empty() && !about.iter().any(|(_, record)| has(record))
+            !about.is_empty() && !about.iter().any(|(_, record, _)| has(record))
         };
         let tell = |name: &String| {
-            let names: Vec<&str> = about.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = about.iter().flat_map(|(.., names)| names.iter().copied()).collect();
             let message = format!("{} has no argument `{name}` that policies can read", listed(&names));
             rule.place.problem(Some(&rule.id), rule.place.find(name), message, None)
         };

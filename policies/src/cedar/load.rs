@@ -3,11 +3,12 @@
 use super::index::Scope;
 use super::inference::Inference;
 use super::kind::Record;
+use super::missing::Asked;
 use super::possible::without_context;
 use super::reads::{Names, Reads};
 use super::source::{Piece, Place, parse_problems};
 use super::{expression, schema};
-use crate::PolicyProblem;
+use crate::{Action, ItemKind, PolicyProblem};
 use cedar_policy::{
     Effect, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint, Schema, Template,
     ValidationMode, Validator,
@@ -41,6 +42,10 @@ pub(crate) struct Rule {
     /// There is nothing to it but its scope.
     pub(crate) unconditional: bool,
     pub(crate) reads: Reads,
+    /// The scopes that it asks for.
+    pub(crate) scopes: Asked,
+    /// Its JSON, where it has conditions and may be about resources.
+    pub(crate) json: Option<Box<str>>,
 }
 
 /// Policies that are in order, and what is odd about them.
@@ -175,12 +180,19 @@ fn rule(
         ),
         false => None,
     };
+    let scope = Scope::of(&read, endpoint);
+    let unconditional = !read.has_non_scope_constraint();
+    let of_resources =
+        |scope: &Scope| Action::ALL.iter().any(|action| scope.fits(*action, ItemKind::Resource));
+    let kept = !unconditional && scope.as_ref().is_some_and(of_resources);
     let rule = Rule {
         permits: read.effect() == Effect::Permit,
         policy: read.new_id(numbered),
         named: read.new_id(PolicyId::new(&id)),
-        scope: Scope::of(&read, endpoint),
-        unconditional: !read.has_non_scope_constraint(),
+        scope,
+        unconditional,
+        scopes: Asked::of(&json),
+        json: kept.then(|| json.to_string().into()),
         id: id.into(),
         place,
         possible,

@@ -1,10 +1,10 @@
-//! What a condition comes to where something is not known: the condition without it. What is not known is the context, or
-//! which resource a template leads to.
+//! What a condition comes to where something is not known: the condition without it. What is not known is the context, the
+//! arguments of a call that was allowed already, or which resource a template leads to.
 //!
 //! A `permit` shows an item where its condition could hold, a `forbid` hides one where its condition has to hold. Both are
 //! made by writing what is not known over: by true in the one, by false in the other, and the other way round below a `!`.
 
-use super::expression::{operand, operation, reads_context};
+use super::expression::{operand, operation, reads_arguments, reads_context};
 use serde_json::{Value, json};
 
 /// What is asked about a condition.
@@ -52,6 +52,11 @@ pub(crate) fn in_every_context(policy: &Value) -> Value {
 
 fn known_without_context(expression: &Value) -> Known {
     if reads_context(expression) { Known::Not } else { Known::Whole }
+}
+
+/// The JSON of a policy with conditions that read the context, but not the arguments.
+pub(crate) fn without_arguments(policy: &Value) -> Value {
+    without(policy, &|expression| if reads_arguments(expression) { Known::Not } else { Known::Whole })
 }
 
 /// A policy with conditions that read nothing but what is `known`.

@@ -94,9 +94,12 @@ impl Place {
         format!("{}:{}", self.id(), self.before + self.indented + 1)
     }
 
-    /// Where in the policy a word stands first, in bytes; its beginning, where it does not.
+    /// Where in the policy a word stands first that is read of the context, in bytes; its beginning, where none is.
     pub(crate) fn find(&self, word: &str) -> usize {
-        self.text.find(word).unwrap_or_default()
+        // Before that, it may be a part of an id.
+        let from = self.text.find("context").unwrap_or_default();
+        let rest = self.text.get(from..).unwrap_or_default();
+        rest.find(word).map_or(0, |at| from + at)
     }
 
     /// Something about the policy that stands here, at so many bytes into it.

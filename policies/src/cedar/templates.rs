@@ -3,16 +3,88 @@
 //! Which resources these are is not known but for what all their URIs begin with. Beyond that, what a policy says of the URI
 //! is taken as what it says of the context: a `permit` could hold, and a `forbid` does not have to.
 
-use super::class::Class;
-use super::decider::Decider;
+use super::class::{Class, put};
+use super::decider::{Decider, LONGEST_KEY, key};
 use super::expression::{children, entities, is_variable, operand, operation, path, string};
-use super::index::{What, Who};
+use super::index::{Ids, Scope, What};
 use super::load::Rule;
 use super::possible::{Known, without};
 use super::verdict::Verdict;
 use crate::{Action, Item};
 use cedar_policy::{Context as Circumstances, Entities, Policy, PolicySet, Request};
+use moka::sync::Cache;
 use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Most answers about templates that are kept.
+const ANSWERS: u64 = 16_384;
+/// What is kept of what policies say of templates, in bytes, roughly: of single ones, and of all that are about somebody.
+const KEPT: u64 = 32 << 20;
+/// What a policy takes, and what else an entry takes, in bytes, roughly.
+const POLICY: usize = 4096;
+const ENTRY: usize = 256;
+
+/// Policies by their numbers, and how begins what a template leads to.
+type Together = (Box<[u32]>, Arc<[u8]>);
+
+/// What is kept of templates.
+#[derive(Debug)]
+pub(super) struct Templates {
+    /// Whether they lead somewhere, by class.
+    answers: Cache<Box<[u8]>, bool>,
+    /// What a policy says of what begins so.
+    leading: Cache<(u32, Arc<[u8]>), Leading>,
+    /// What several say of it together.
+    led: Cache<Together, Arc<Led>>,
+}
+
+impl Default for Templates {
+    fn default() -> Self {
+        let size = |size: usize| u32::try_from(size + ENTRY).unwrap_or(u32::MAX);
+        let leading = move |(_, key): &(u32, Arc<[u8]>), leading: &Leading| {
+            size(key.len() + if matches!(leading, Leading::Asked(_)) { POLICY } else { 0 })
+        };
+        let led = move |(numbers, key): &Together, led: &Arc<Led>| {
+            size(size_of_val::<[u32]>(numbers) + key.len() + led.set.policies().count() * POLICY)
+        };
+        Self {
+            answers: Cache::new(ANSWERS),
+            leading: Cache::builder().max_capacity(KEPT).weigher(leading).build(),
+            led: Cache::builder().max_capacity(KEPT).weigher(led).build(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Templates {
+    /// How much is kept of single policies, and of several together.
+    pub(super) fn known(&self) -> (u64, u64) {
+        self.leading.run_pending_tasks();
+        self.led.run_pending_tasks();
+        (self.leading.entry_count(), self.led.entry_count())
+    }
+}
+
+/// What a policy says of the resources that a template leads to, of a caller whom it is about.
+#[derive(Debug, Clone)]
+enum Leading {
+    /// It applies to none of them, or need not.
+    Never,
+    /// It applies, or could.
+    Always,
+    /// It depends on the caller.
+    Asked(Arc<Policy>),
+    /// It cannot be told, so that nothing is shown.
+    Unclear,
+}
+
+/// What several policies say of them together.
+#[derive(Debug)]
+struct Led {
+    permits: bool,
+    forbids: bool,
+    set: PolicySet,
+}
 
 /// What is known of the resources that a template leads to.
 #[derive(Debug, Clone, Copy)]
@@ -105,20 +177,82 @@ impl<'i> Beginning<'i> {
         self.begins(own).map(|fixed| could(fixed, text))
     }
 
-    /// What a policy says of such resources; `None` where it has nothing to do with them.
-    fn leading(self, rule: &Rule) -> Option<Policy> {
-        let mut json = rule.policy.to_json().ok()?;
-        if let Some((What::Item(_), id)) = rule.scope.as_ref().and_then(|scope| scope.what.as_ref()) {
-            if !rule.permits || !id.starts_with(self.name) {
-                return None;
-            }
-            json.as_object_mut()?.insert("resource".to_owned(), json!({ "op": "All" }));
+    /// What a policy says of such resources, which is about them by its scope.
+    fn leading(self, rule: &Rule) -> Leading {
+        let named = matches!(&rule.scope, Some(Scope { what: Some((What::Item(_), _)), .. }));
+        // What forbids a single resource leaves others.
+        if named && !rule.permits {
+            return Leading::Never;
         }
-        Policy::from_json(
-            Some(rule.policy.id().clone()),
-            without(&json, &|expression| self.known(expression)),
-        )
-        .ok()
+        if rule.unconditional {
+            return Leading::Always;
+        }
+        self.rewritten(rule, named).unwrap_or(Leading::Unclear)
+    }
+
+    fn rewritten(self, rule: &Rule, named: bool) -> Option<Leading> {
+        let json: Value = serde_json::from_str(rule.json.as_ref()?).ok()?;
+        let mut changed = without(&json, &|expression| self.known(expression));
+        match holds(&changed) {
+            Some(true) => return Some(Leading::Always),
+            Some(false) => return Some(Leading::Never),
+            None => {}
+        }
+        if named {
+            changed.as_object_mut()?.insert("resource".to_owned(), json!({ "op": "All" }));
+        }
+        let policy = match changed == json {
+            true => rule.policy.clone(),
+            false => Policy::from_json(Some(rule.policy.id().clone()), changed).ok()?,
+        };
+        Some(Leading::Asked(Arc::new(policy)))
+    }
+
+    /// Bytes that are equal for equal beginnings and for no others.
+    fn key(self) -> Arc<[u8]> {
+        let mut key = Vec::new();
+        put(&mut key, self.name);
+        put(&mut key, self.uri);
+        key.into()
+    }
+}
+
+/// Whether the conditions of a policy hold, where that is written out. A part that fails denies as well as one that does not
+/// hold, so it need not be looked at beside one that settles the matter.
+fn holds(policy: &Value) -> Option<bool> {
+    let conditions =
+        policy.get("conditions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let holds = conditions.iter().map(|condition| {
+        let unless = condition.get("kind").and_then(Value::as_str) == Some("unless");
+        settled(operand(condition, "body")).map(|holds| holds != unless)
+    });
+    all(holds)
+}
+
+/// Whether all hold, where that is known.
+fn all(holds: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut known = Some(true);
+    for holds in holds {
+        match holds {
+            Some(true) => {}
+            Some(false) => return Some(false),
+            None => known = None,
+        }
+    }
+    known
+}
+
+/// What an expression comes to, where that is written out.
+fn settled(expression: &Value) -> Option<bool> {
+    let (operator, operands) = operation(expression)?;
+    let part = |name| settled(operand(operands, name));
+    match operator {
+        "Value" => operands.as_bool(),
+        "!" => part("arg").map(|holds| !holds),
+        "&&" => all([part("left"), part("right")].into_iter()),
+        "||" => all([part("left"), part("right")].into_iter().map(|holds| holds.map(|holds| !holds)))
+            .map(|none| !none),
+        _ => None,
     }
 }
 
@@ -146,27 +280,27 @@ fn like(fixed: &str, pattern: &Value) -> Known {
 
 impl Decider {
     /// Whether something that the template `item` leads to could be allowed.
-    pub(super) fn leads(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> bool {
-        let fits = |rule: &&Rule| {
-            rule.scope.as_ref().is_some_and(|scope| {
-                let who = match &scope.who {
-                    Who::Anybody => true,
-                    Who::Group(group) => class.groups.contains(&group.as_str()),
-                    Who::Client(id) => class.id == *id,
-                };
-                let whose = match &scope.what {
-                    Some((What::Backend, id)) => id == item.backend,
-                    Some((What::Item(kind), _)) => *kind == item.kind,
-                    None => true,
-                };
-                who && whose && scope.fits(action, item.kind)
-            })
-        };
-        let beginning = Beginning::of(item);
-        let policies = self.rules.iter().filter(fits).filter_map(|rule| beginning.leading(rule));
-        let Ok(set) = PolicySet::from_policies(policies) else {
+    pub(crate) fn may_lead(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> bool {
+        let key = key(class, action, item);
+        if key.len() > LONGEST_KEY {
+            return self.leads(class, action, item);
+        }
+        let known = self.templates.answers.get(key.as_slice());
+        known.unwrap_or_else(|| {
+            let leads = self.leads(class, action, item);
+            self.templates.answers.insert(key.into(), leads);
+            leads
+        })
+    }
+
+    fn leads(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> bool {
+        let led = self.led(class, action, item);
+        if led.forbids {
             return false;
-        };
+        }
+        if led.set.is_empty() {
+            return led.permits;
+        }
         let (Ok(client), Ok(entity)) = (self.types.client(class), self.types.item(item)) else {
             return false;
         };
@@ -177,8 +311,53 @@ impl Decider {
         let action = self.types.action(action);
         let request = Request::new(client_uid, action, item_uid, Circumstances::empty(), None).ok();
         let mut verdict = Verdict::default();
-        self.authorize(&request, &set, &entities, &mut verdict);
-        self.may_hold(&verdict)
+        self.authorize(&request, &led.set, &entities, &mut verdict);
+        verdict.forbids.is_empty() && (led.permits || self.may_hold(&verdict))
+    }
+
+    /// What the policies that are about a caller say of what a template leads to. It is the same for all callers whom the
+    /// same policies are about.
+    fn led(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Arc<Led> {
+        let beginning = Beginning::of(item);
+        let numbers = self.slice_of(class, action, item, Ids::Begins(beginning.name));
+        let key = (Box::from(numbers), beginning.key());
+        if let Some(led) = self.templates.led.get(&key) {
+            return led;
+        }
+        let (mut led, mut asked) =
+            (Led { permits: false, forbids: false, set: PolicySet::new() }, Vec::new());
+        for number in &key.0 {
+            let Some(rule) = self.rule(*number) else { continue };
+            match self.leading(beginning, &key.1, *number, rule) {
+                Leading::Never => {}
+                Leading::Always if rule.permits => led.permits = true,
+                Leading::Always | Leading::Unclear => led.forbids = true,
+                Leading::Asked(policy) => asked.push((rule.permits, policy)),
+            }
+        }
+        // Where one permits anyway, no other has to.
+        let asked = asked.iter().filter(|(permits, _)| !(led.forbids || *permits && led.permits));
+        match PolicySet::from_policies(asked.map(|(_, policy)| Policy::clone(policy))) {
+            Ok(set) => led.set = set,
+            Err(_) => led.forbids = true,
+        }
+        let led = Arc::new(led);
+        self.templates.led.insert(key, led.clone());
+        led
+    }
+
+    /// What one policy says of what begins so.
+    fn leading(&self, beginning: Beginning<'_>, key: &Arc<[u8]>, number: u32, rule: &Rule) -> Leading {
+        if rule.unconditional {
+            return beginning.leading(rule);
+        }
+        let key = (number, key.clone());
+        let known = self.templates.leading.get(&key);
+        known.unwrap_or_else(|| {
+            let leading = beginning.leading(rule);
+            self.templates.leading.insert(key, leading.clone());
+            leading
+        })
     }
 }
 

@@ -4,6 +4,7 @@ mod arguments;
 mod attacks;
 mod loading;
 mod slicing;
+mod templates;
 mod visibility;
 
 use super::{Cedar, Failure, Ordering, Verdict};
@@ -240,6 +241,50 @@ fn scopes_that_would_help_are_told() {
     assert_eq!(missing(&[], "github_a"), ["admin"]);
     assert!(missing(&[], "github_never").is_empty());
     assert!(call(&policies, &with(&["admin"]), &tool("github_a")).is_ok());
+}
+
+/// A client steps up once, so it is told everything at once that the call needs.
+#[test]
+fn scopes_of_several_policies_are_told_together() {
+    let mut text = r#"
+        permit(principal, action, resource) when { principal.scopes.contains("files:write") };
+        forbid(principal, action, resource) unless { principal.scopes.contains("mfa") };
+        forbid(principal, action, resource == Tool::"github_b") when { !principal.scopes.contains("b") };
+        forbid(principal, action, resource) when { principal.scopes.containsAny(["guest", "trial"]) };
+        permit(principal, action, resource == Tool::"github_c")
+            when { if principal.scopes.contains("guest") then false else principal.scopes.contains("c") };
+        permit(principal, action == Action::"call_tool", resource == Tool::"github_d")
+            when { principal.scopes.containsAll(["d", "e"]) || principal.scopes.contains("guest") };
+        permit(principal, action == Action::"get_prompt", resource) when { principal.scopes.contains("prompts") };
+    "#
+    .to_owned();
+    for number in 0..40 {
+        let who =
+            format!("principal.scopes.contains(\"s{number}\") && principal.scopes.contains(\"t{number}\")");
+        text.push_str(&format!(
+            "permit(principal, action, resource == Tool::\"github_e\") when {{ {who} }};\n"
+        ));
+    }
+    let text = text.replace(
+        "permit(principal, action, resource) when",
+        "permit(principal, action, resource) unless { resource.name == \"github_e\" } when",
+    );
+    let policies = policies(&text);
+    let missing = |scopes: &[&str], name| {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let who = Arc::new(Principal::with(ISSUER, "ada", Profile { scopes, ..Profile::default() }));
+        call(&policies, &who, &tool(name)).unwrap_err().missing_scopes
+    };
+    assert_eq!(missing(&[], "github_a"), ["files:write", "mfa"]);
+    assert_eq!(missing(&[], "github_b"), ["b", "files:write", "mfa"]);
+    assert_eq!(missing(&["files:write"], "github_a"), ["mfa"]);
+    assert_eq!(missing(&["mfa"], "github_a"), ["files:write"]);
+    assert_eq!(missing(&["b", "files:write"], "github_b"), ["mfa"]);
+    assert_eq!(missing(&["t39", "mfa"], "github_e"), ["s39"], "of a policy far behind, which wants least");
+    assert!(missing(&["guest"], "github_a").is_empty(), "nothing helps");
+    assert!(missing(&["trial"], "github_d").is_empty(), "nothing helps");
+    let some = missing(&[], "github_e");
+    assert!(some.len() == 3 && some.contains(&"mfa".to_owned()), "{some:?}");
 }
 
 #[test]

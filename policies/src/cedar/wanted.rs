@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What is read of an object.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Wanted {
     /// All of it.
     pub(crate) whole: bool,

@@ -4,6 +4,7 @@ mod calls;
 mod lists;
 mod reload;
 mod resources;
+mod tasks;
 mod tricks;
 mod trying;
 mod who;

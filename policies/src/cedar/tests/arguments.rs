@@ -191,3 +191,54 @@ fn arguments_are_only_read_where_a_policy_does() {
     let ada = caller("ada", &[]);
     assert!(call_with(&policies, &ada, &tool("github_a"), "not JSON at all").is_ok());
 }
+
+#[test]
+fn tools_that_are_alike_are_looked_at_once() {
+    let names: Vec<String> = (0..500).map(|at| format!("github_{at:03}")).collect();
+    let schema = |at| {
+        if at % 2 == 0 {
+            SCHEMA
+        } else {
+            r#"{"properties": {"repo": {"type": "boolean"}}, "required": ["repo"]}"#
+        }
+    };
+    let tools: Vec<Tool<'_>> = (0..)
+        .zip(&names)
+        .map(|(at, name)| Tool { name, backend: "github", input_schema: schema(at) })
+        .collect();
+    let text = "permit(principal, action == Action::\"call_tool\", resource) when { context.arguments.repo == \"x\" };\n\
+                forbid(principal, action == Action::\"call_tool\", resource)\n    \
+                    when { context.arguments has repo && context.arguments.repo like \"y*\" };\n\
+                permit(principal, action == Action::\"call_tool\", resource == Tool::\"github_001\")\n    \
+                    when { context.arguments has repo && context.arguments.repo like \"z*\" };";
+    let cedar = Cedar::new(&spec(text), "main", &tools).unwrap();
+    assert_eq!(cedar.decider.judged.lock().len(), 2 + 2 + 1);
+    let told: Vec<String> = cedar.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 3, "{}", told.join(" / "));
+    for (told, names) in told.iter().zip([
+        "calls of `github_001`, `github_003`, `github_005` and 247 more will be denied",
+        "calls of `github_001`, `github_003`, `github_005` and 247 more will be denied",
+        "calls of `github_001` will be denied",
+    ]) {
+        assert!(told.contains(names), "{told}");
+    }
+    let context = |arguments| Context { arguments: Some(arguments), ..Context::now(Era::Modern) };
+    let may = |name, arguments| {
+        cedar.decide(&caller("ada", &[]), Action::CallTool, &tool(name), &context(arguments)).is_ok()
+    };
+    assert!(may("github_498", r#"{"repo": "x"}"#) && !may("github_499", r#"{"repo": "x"}"#));
+}
+
+/// Whoever calls says how many members there are, and whoever writes policies how many are read.
+#[test]
+fn a_member_among_very_many_is_found() {
+    let policies = on(
+        r#"!(context.arguments has repo && context.arguments.repo == "secret") && !(context.arguments has count)"#,
+    );
+    let many: Vec<String> = (0..100_000).map(|at| format!(r#""member{at}": {at}"#)).collect();
+    let with = |member: &str| format!("{{{}, {member}}}", many.join(", "));
+    assert!(allowed(&policies, &with(r#""repo": "weir""#)));
+    for member in [r#""repo": "secret""#, r#""Repo": "weir""#, r#""count": 1"#, r#""COUNT": 1"#] {
+        assert!(!allowed(&policies, &with(member)), "{member}");
+    }
+}

@@ -170,6 +170,9 @@ proptest! {
                     for (retry, era) in [(false, Era::Legacy), (true, Era::Legacy), (false, Era::Modern), (true, Era::Modern)] {
                         let context = Context { retry, ..Context::now(era) };
                         let whole = full.allows(who, action, &item, &context);
+                        // None of these reads the arguments.
+                        let again = decider.decide_again(&class, action, &item, &context).allows();
+                        prop_assert_eq!(again, whole, "{} {:?} {:?}", good, who, item);
                         // Twice: once decided, once remembered.
                         for _ in 0..2 {
                             let decided = decider.decide(&class, action, &item, &context).allows();
