@@ -43,6 +43,10 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Users whose wishes for scopes are remembered, and how long.
 const WISHES: u64 = 10_000;
 const WISHED: Duration = Duration::from_secs(3600);
+/// weir's own requests go with the grants of those alone who were let use the backend so lately; and how many of them are
+/// remembered whose grants do not say so yet.
+const ABSENCE: Duration = Duration::from_secs(30 * 24 * 3600);
+const SEEN: u64 = 100_000;
 /// A kept registration with which so many users were sent off and none came back is forgotten.
 const UNANSWERED: u32 = 3;
 /// A grant that could not be renewed, or whose new token is refused, is not renewed again for so long.
@@ -87,6 +91,8 @@ pub struct Connector {
     unanswered: Cache<String, u32>,
     /// Holders whose grant was of no use lately: weir's own requests go with others first.
     doubted: Cache<Holder, ()>,
+    /// Holders who were let use the backend lately, beside what their grants say of that.
+    seen: Cache<Holder, ()>,
     /// The scopes that a user's calls turned out to need.
     wishes: Cache<Holder, Arc<Vec<String>>>,
     /// What the server said last to a request without a grant.
@@ -119,6 +125,7 @@ impl Connector {
             failed: Cache::builder().max_capacity(WISHES).time_to_live(PAUSE).build(),
             unanswered: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             doubted: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
+            seen: Cache::builder().max_capacity(SEEN).time_to_live(ABSENCE).build(),
             wishes: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             said: Mutex::default(),
             moves: watch::Sender::new(0),

@@ -12,6 +12,7 @@ mod page;
 mod pending;
 mod required;
 mod visit;
+mod visitors;
 
 pub(crate) use base::Base;
 pub(crate) use required::required;
@@ -29,6 +30,7 @@ use pending::Steps;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use visit::Visit;
+use visitors::Visitors;
 use weir_backends::{Outbound, Way, document};
 use weir_policies::Fetch;
 
@@ -48,6 +50,7 @@ const PLACES: usize = 64;
 pub(crate) struct Pages {
     steps: Steps,
     issuers: Issuers,
+    visitors: Visitors,
     fetch: Arc<dyn Fetch>,
     places: Semaphore,
     /// Browsers can come at all.
@@ -60,6 +63,7 @@ impl Pages {
         Self {
             steps: Steps::default(),
             issuers: Issuers::default(),
+            visitors: Visitors::default(),
             fetch: Arc::new(Outbound::new()),
             places: Semaphore::new(PLACES),
             listens,

@@ -10,6 +10,7 @@ mod inference;
 mod kind;
 mod learning;
 mod load;
+mod persons;
 mod possible;
 mod reads;
 mod schema;
@@ -27,8 +28,10 @@ use entities::Types;
 use kind::Record;
 use moka::sync::Cache;
 use parking_lot::Mutex;
+use persons::Persons;
 use shadow::Shadow;
 use std::collections::HashSet;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use verdict::{Failure, Verdict};
@@ -48,6 +51,8 @@ pub(crate) struct Cedar {
     endpoint: String,
     generation: u64,
     decider: Decider,
+    /// The same for persons, made when somebody asks for them.
+    persons: OnceLock<Option<Persons>>,
     shadow: Option<Shadow>,
     warnings: Vec<PolicyProblem>,
     /// What was told already of policies and tools.
@@ -87,6 +92,7 @@ impl Cedar {
             endpoint: endpoint.to_owned(),
             generation,
             decider,
+            persons: OnceLock::new(),
             shadow,
             warnings,
             told: Mutex::default(),
@@ -184,6 +190,18 @@ impl Cedar {
             true => self.decider.may_lead(&class, action, item),
             false => self.decider.may(&class, action, item),
         }
+    }
+
+    fn persons(&self) -> Option<&Persons> {
+        self.persons.get_or_init(|| Persons::of(&self.decider)).as_ref()
+    }
+
+    pub(crate) fn may_with_some_token(&self, person: &Principal, action: Action, item: &Item<'_>) -> bool {
+        self.persons().is_some_and(|persons| persons.may(person, action, item))
+    }
+
+    pub(crate) fn may_something(&self, person: &Principal, backend: &str) -> bool {
+        self.persons().is_some_and(|persons| persons.may_something(person, backend))
     }
 
     pub(crate) fn mentions(&self) -> Mentions {

@@ -311,6 +311,24 @@ impl Policies {
         }
     }
 
+    /// Whether a person of whom nothing is known but what a login says could do this, with whichever token and in whichever
+    /// context. Where it says no, no call of theirs is allowed, unless by a token that says more of them than the login.
+    pub fn may_with_some_token(&self, person: &Principal, action: Action, item: &Item<'_>) -> bool {
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.may_with_some_token(person, action, item),
+            Rule::AnonymousOnly | Rule::Nobody => self.may(person, action, item),
+        }
+    }
+
+    /// The same for anything that may be done with something of a backend, of whose items nothing is known yet.
+    pub fn may_something(&self, person: &Principal, backend: &str) -> bool {
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.may_something(person, backend),
+            Rule::AnonymousOnly => is_anonymous(person),
+            Rule::Nobody => false,
+        }
+    }
+
     /// The caller's class: [`may`](Self::may) is the same for all callers of one.
     pub fn class(&self, principal: &Principal) -> ClassKey {
         ClassKey(match &self.rule {

@@ -28,7 +28,10 @@ impl Users {
     /// # Errors
     /// The user has to connect the backend first, or the token cannot be renewed just now.
     pub(crate) async fn of(&self, principal: &Principal) -> Result<OfUser, BackendError> {
-        OfUser::of(self.connector.clone(), self.connector.holder(principal)).await
+        let holder = self.connector.holder(principal);
+        // Nobody gets here without a permit.
+        self.connector.put_down(&holder);
+        OfUser::of(self.connector.clone(), holder).await
     }
 
     /// The token of any user, for weir's own requests; `None` where they have none, or may not use it.

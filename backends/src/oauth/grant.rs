@@ -65,6 +65,9 @@ pub struct Grant {
     pub given: u64,
     /// See `given`.
     pub until: Option<u64>,
+    /// When its user was last known to be somebody who may use the backend, in seconds since 1970.
+    #[serde(default)]
+    pub seen: u64,
 }
 
 impl Grant {
@@ -79,6 +82,11 @@ impl Grant {
         let life = self.until.map_or(0, |until| until.saturating_sub(self.given));
         let reserve = Duration::from_secs((life / 10).clamp(1, 60));
         self.left(now).is_some_and(|left| left <= reserve)
+    }
+
+    /// Whether its user was let use the backend within this time.
+    pub(crate) fn was_seen(&self, now: SystemTime, within: Duration) -> bool {
+        self.seen.saturating_add(within.as_secs()) > seconds(now)
     }
 
     /// Whether the token is good no more.

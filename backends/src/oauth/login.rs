@@ -84,7 +84,7 @@ impl Login<'_> {
         Ok((url, departure))
     }
 
-    /// The name of who logged in, by what the browser brings back.
+    /// What the provider says of who logged in, by what the browser brings back: the claims of its ID token, as they came.
     ///
     /// # Errors
     /// The answer is not what it must be, or says nothing of who it was.
@@ -93,17 +93,20 @@ impl Login<'_> {
         departure: Departure,
         answer: Answer,
         nonce: &str,
-    ) -> Result<String, OauthError> {
+    ) -> Result<Vec<u8>, OauthError> {
         let code = departure.code(answer)?;
         let endpoint = Endpoint { fetch: self.fetch, reach: self.reach };
         let token = endpoint.identify(&departure, code).await?;
         // It comes from the provider itself, over the connection by which weir asked for it, so that its signature would say
         // nothing more (section 3.1.3.7, rule 6).
-        let claims = claims(&token).ok_or(OauthError::Answer("it does not say who logged in"))?;
-        self.judge(claims, nonce, SystemTime::now())
+        let nameless = || OauthError::Answer("it does not say who logged in");
+        let payload = payload(&token).ok_or_else(nameless)?;
+        let claims = serde_json::from_slice(&payload).map_err(|_| nameless())?;
+        self.judge(&claims, nonce, SystemTime::now())?;
+        Ok(payload)
     }
 
-    fn judge(&self, claims: Claims, nonce: &str, now: SystemTime) -> Result<String, OauthError> {
+    fn judge(&self, claims: &Claims, nonce: &str, now: SystemTime) -> Result<(), OauthError> {
         let own = &self.spec.client_id;
         let (meant, alone) = match &claims.aud {
             Audience::One(audience) => (audience == own, true),
@@ -116,16 +119,15 @@ impl Login<'_> {
         if claims.iss != self.spec.issuer || !meant || !acts || !fresh || !ours || !named {
             return Err(OauthError::Answer("it is about another login"));
         }
-        Ok(claims.sub)
+        Ok(())
     }
 }
 
 /// What stands in a token.
-fn claims(token: &str) -> Option<Claims> {
+fn payload(token: &str) -> Option<Vec<u8>> {
     let mut parts = token.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    let payload = URL_SAFE_NO_PAD.decode(payload).ok().filter(|_| parts.next().is_none())?;
-    serde_json::from_slice(&payload).ok()
+    URL_SAFE_NO_PAD.decode(payload).ok().filter(|_| parts.next().is_none())
 }
 
 #[cfg(test)]
@@ -164,7 +166,7 @@ mod tests {
         let sent = form(&network.sent(TOKEN)[0]);
         assert_eq!((&sent["code_verifier"], &*sent["client_secret"]), (&verifier, "s"));
         assert!(!sent.contains_key("resource"));
-        found
+        found.map(|claims| serde_json::from_slice::<Claims>(&claims).unwrap().sub)
     }
 
     #[tokio::test]

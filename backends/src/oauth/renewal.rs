@@ -1,5 +1,6 @@
 //! The tokens of users: renewed in time, once for all who wait, and given up where they are good for nothing.
 
+use super::ABSENCE;
 use super::Connector;
 use super::challenge::{Challenge, union};
 use super::error::OauthError;
@@ -9,21 +10,48 @@ use crate::{BackendError, CredentialError};
 use futures_util::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+use weir_policies::Principal;
 
 /// A token that cannot be renewed is new for so long, in seconds.
 const FRESH: u64 = 60;
+/// That somebody was seen is put down again after so long.
+const AGAIN: Duration = Duration::from_secs(24 * 3600);
 /// The most grants that are tried for one of weir's own requests.
 const LENDERS: usize = 8;
 
 impl Connector {
-    /// The token of some user, for weir's own requests; `None` where nobody has connected the backend.
+    /// This user was let use the backend, by the policies of an endpoint: their grant may serve for its lists.
+    pub fn see(&self, principal: &Principal) {
+        self.put_down(&self.holder(principal));
+    }
+
+    pub(crate) fn put_down(&self, holder: &Holder) {
+        let known = |grant: Arc<Grant>| grant.was_seen(SystemTime::now(), AGAIN);
+        if self.lists_by_grants() && !self.seen.contains_key(holder) && !self.grant(holder).is_some_and(known)
+        {
+            let alone = !self.lends(holder);
+            self.seen.insert(holder.clone(), ());
+            if alone && self.grant(holder).is_some() {
+                self.moves.send_modify(|moves| *moves += 1);
+            }
+        }
+    }
+
+    /// Whether the lists may be asked for with the grant of this holder.
+    fn lends(&self, holder: &Holder) -> bool {
+        let seen = |grant: Arc<Grant>| grant.was_seen(SystemTime::now(), ABSENCE);
+        self.seen.contains_key(holder) || self.grant(holder).is_some_and(seen)
+    }
+
+    /// The token of some user who may use the backend, for weir's own requests; `None` where no such user has connected it.
     pub(crate) async fn any_token(self: &Arc<Self>) -> Option<(Holder, SecretString)> {
         let now = SystemTime::now();
         let mut lenders = self.grants.holders(&self.backend);
-        // A grant that was for another server counts for nothing; one that is good now comes before one to be renewed, and
+        // A grant that was for another server counts for nothing, nor does that of somebody who was not let use this one
+        // for long: whoever lends shows everybody what their account sees. One that is good now comes before one to be renewed, and
         // one that failed lately last.
-        lenders.retain(|holder| self.grant(holder).is_some());
+        lenders.retain(|holder| self.grant(holder).is_some() && self.lends(holder));
         lenders.sort_by_cached_key(|holder| {
             let over = self.grant(holder).is_none_or(|grant| grant.is_over(now));
             (self.doubted.contains_key(holder), over)
@@ -100,7 +128,10 @@ impl Connector {
             return Err(BackendError::Unconnected);
         };
         match self.endpoint().renew(old, &client).await {
-            Ok(grant) => {
+            Ok(mut grant) => {
+                if self.seen.contains_key(holder) {
+                    grant.seen = seconds(SystemTime::now());
+                }
                 // Disconnected meanwhile, it stays so.
                 let is_current = |now: Arc<Grant>| now.access.expose_secret() == old.access.expose_secret();
                 if !self.grant(holder).is_some_and(is_current) {

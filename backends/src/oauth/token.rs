@@ -108,6 +108,7 @@ impl Endpoint<'_> {
             refresh: refresh(&answer)?,
             given: seconds(now),
             until: until(&answer, now),
+            seen: seconds(now),
         })
     }
 

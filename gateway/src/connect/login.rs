@@ -3,6 +3,7 @@
 use super::browser::Browser;
 use super::pending::Pending;
 use super::visit::{Values, Visit, broken, brought, failed, strange};
+use super::visitors::Visitor;
 use super::{LOGIN, Reply, path};
 use crate::client::Http;
 use crate::endpoint::Endpoint;
@@ -13,7 +14,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_backends::Login;
-use weir_policies::Reach;
+use weir_config::Issuer;
+use weir_policies::{Reach, person};
 
 /// A request to the issuer takes no longer.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -21,11 +23,11 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const LONGEST_THEN: usize = 2 << 10;
 
 /// What of the network an endpoint's login may reach.
-fn reach(endpoint: &Endpoint) -> Option<(&weir_config::Login, Reach)> {
+fn reach(endpoint: &Endpoint) -> Option<(&Issuer, &weir_config::Login, Reach)> {
     let auth = &endpoint.spec.auth;
     let login = auth.login.as_ref()?;
     let issuer = auth.issuers.iter().find(|issuer| issuer.issuer == login.issuer)?;
-    Some((login, Reach { private: issuer.private, ca: issuer.ca.clone(), deadline: DEADLINE }))
+    Some((issuer, login, Reach { private: issuer.private, ca: issuer.ca.clone(), deadline: DEADLINE }))
 }
 
 fn random() -> io::Result<String> {
@@ -42,7 +44,7 @@ impl Visit<'_> {
         browser: &Browser,
         query: &str,
     ) -> Reply {
-        let Some((login, reach)) = reach(endpoint) else {
+        let Some((_, login, reach)) = reach(endpoint) else {
             let text =
                 "Nothing says how users of this endpoint log in. The operator can add `login` to its `auth`.";
             return Reply::told(403, "Not here", text);
@@ -91,13 +93,18 @@ impl Visit<'_> {
             return Err(strange());
         };
         let endpoint = self.snapshot.numbered(endpoint).ok_or_else(super::missing)?;
-        let (login, reach) = reach(endpoint).ok_or_else(super::missing)?;
+        let (issuer, login, reach) = reach(endpoint).ok_or_else(super::missing)?;
         let own = Login { spec: login, fetch: &*self.core.pages.fetch, reach: &reach };
-        let subject = own.arrive(departure, answer, &nonce).await;
-        let subject = subject.map_err(|error| failed("Logging in", &error))?;
-        let cookie = Browser::logged_in(endpoint.number, &login.issuer, &subject, seal)
-            .and_then(|browser| browser.cookie(self.base, seal))
-            .map_err(|error| broken(&error))?;
+        let claims = own.arrive(departure, answer, &nonce).await;
+        let claims = claims.map_err(|error| failed("Logging in", &error))?;
+        let principal = person(issuer, &claims).map_err(|rejection| {
+            tracing::info!(endpoint = endpoint.spec.name, %rejection, "a login names nobody");
+            Reply::told(403, "Not you", "Who logged in can be no user of this endpoint.")
+        })?;
+        let browser = Browser::fresh(seal).map_err(|error| broken(&error))?;
+        let cookie = browser.cookie(self.base, seal).map_err(|error| broken(&error))?;
+        let visitor = Visitor { endpoint: endpoint.number, principal };
+        self.core.pages.visitors.put(browser.id, visitor, claims.len());
         let query = if then.is_empty() { then } else { format!("?{then}") };
         Ok(Reply::to(self.base.url(&format!("{}{query}", path(&endpoint.spec.name)))).with(cookie))
     }

@@ -106,6 +106,8 @@ pub(super) struct Row<'a> {
     pub(super) granted: Option<Vec<String>>,
     /// What the form to disconnect brings back.
     pub(super) token: String,
+    /// The user may connect it, be it again.
+    pub(super) connects: bool,
 }
 
 /// The list of backends that a user can connect.
@@ -115,13 +117,19 @@ pub(super) fn list(endpoint: &str, user: Option<&str>, rows: &[Row<'_>], note: O
     if let Some(user) = user {
         body.push_str(&paragraph(&format!("You are logged in as {user}.")));
     }
+    if rows.is_empty() {
+        body.push_str(&paragraph("There is nothing that you can connect here."));
+    }
     body.push_str("<ul>");
     for row in rows {
         let name = escape(row.backend);
         let query: String = url::form_urlencoded::byte_serialize(row.backend.as_bytes()).collect();
-        let again = format!("{path}?backend={query}");
+        let button = |text| match row.connects {
+            true => format!(" <a class=\"button\" href=\"{path}?backend={query}\">{text}</a>"),
+            false => String::new(),
+        };
         let state = match &row.granted {
-            None => format!("not connected <a class=\"button\" href=\"{again}\">Connect</a>"),
+            None => format!("not connected{}", button("Connect")),
             Some(scopes) => {
                 let scopes = if scopes.is_empty() {
                     String::new()
@@ -130,7 +138,8 @@ pub(super) fn list(endpoint: &str, user: Option<&str>, rows: &[Row<'_>], note: O
                 };
                 let token = escape(&row.token);
                 format!(
-                    "connected{scopes} <form method=\"post\" action=\"{path}\"><input type=\"hidden\" name=\"disconnect\" value=\"{token}\"><button>Disconnect</button></form> <a class=\"button\" href=\"{again}\">Connect again</a>"
+                    "connected{scopes} <form method=\"post\" action=\"{path}\"><input type=\"hidden\" name=\"disconnect\" value=\"{token}\"><button>Disconnect</button></form>{}",
+                    button("Connect again")
                 )
             }
         };
@@ -163,7 +172,8 @@ mod tests {
             user: Some(evil),
             token: evil,
         };
-        let row = Row { backend: evil, granted: Some(scopes.to_vec()), token: evil.to_owned() };
+        let row =
+            Row { backend: evil, granted: Some(scopes.to_vec()), token: evil.to_owned(), connects: true };
         for page in [
             question.document(),
             list("main", Some(evil), &[row], Some(evil)),

@@ -35,6 +35,8 @@ pub(super) struct Purchase<T> {
     pub(super) endpoint: usize,
     pub(super) backend: usize,
     pub(super) principal: Principal,
+    /// The number of the policies that let the user use the backend.
+    pub(super) policies: u64,
     pub(super) told: Option<(u128, String)>,
     pub(super) stage: T,
 }
@@ -126,7 +128,7 @@ mod tests {
     fn consent() -> Pending {
         let stage = Outline { authority: authority(), resource: String::new(), scopes: Vec::new() };
         let principal = Principal::anonymous();
-        Pending::Consent(Purchase { endpoint: 0, backend: 0, principal, told: None, stage })
+        Pending::Consent(Purchase { endpoint: 0, backend: 0, principal, policies: 0, told: None, stage })
     }
 
     #[test]

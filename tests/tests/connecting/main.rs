@@ -1,5 +1,6 @@
 //! Users connect a backend: a real OpenID provider, a protected server (another weir), and a browser for each user.
 
+mod admission;
 mod attacks;
 mod lasting;
 
