@@ -52,7 +52,8 @@ const UNANSWERED: u32 = 3;
 /// A grant that could not be renewed, or whose new token is refused, is not renewed again for so long.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Where users come back to, and where weir's document as a client lies.
+/// Where the users of one backend come back to, and where weir's document as its client lies. Each backend has ways of its own,
+/// so that what one authorization server sends users back with is never taken to that of another (RFC 9700 section 4.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Way {
     /// The URL that authorization servers send users back to.
@@ -170,9 +171,18 @@ impl Connector {
         Holder::new(principal, &self.backend)
     }
 
-    /// A grant for this very server: one for a server that had the name before is none.
+    /// A grant for this very server: one for a server that had the name before is none, nor is one of an authorization server
+    /// that the operator does not want any more.
     fn grant(&self, holder: &Holder) -> Option<Arc<Grant>> {
-        self.grants.get(holder).filter(|grant| grant.url == self.url.as_str())
+        let good = |grant: &Arc<Grant>| grant.url == self.url.as_str() && self.trusts(&grant.client.issuer);
+        self.grants.get(holder).filter(good)
+    }
+
+    /// Whether users may be sent to this authorization server. Where the operator registered weir somewhere, nowhere else: a
+    /// server that names another one may be in the hands of somebody else.
+    fn trusts(&self, issuer: &str) -> bool {
+        let clients = &self.spec.clients;
+        clients.is_empty() || clients.iter().any(|client| client.issuer == issuer)
     }
 
     /// The operator's client, where this is that one.
@@ -211,9 +221,10 @@ impl Connector {
             Err(error) => return Err(error),
         };
         let protection = discovery.protection(&self.url, challenge.as_ref()).await?;
-        let known = |issuer: &&String| self.spec.clients.iter().any(|client| client.issuer == **issuer);
-        let issuer = protection.issuers.iter().find(known).or(protection.issuers.first());
-        let issuer = issuer.ok_or_else(|| OauthError::discovery("it names no authorization server"))?;
+        let named = protection.issuers.first();
+        let named = named.ok_or_else(|| OauthError::discovery("it names no authorization server"))?;
+        let issuer = protection.issuers.iter().find(|issuer| self.trusts(issuer));
+        let issuer = issuer.ok_or_else(|| OauthError::Elsewhere(error::shown(named)))?;
         let authority = discovery.authority(issuer).await?;
         authorization::usable(&authority)?;
         let holder = self.holder(principal);
@@ -240,6 +251,9 @@ impl Connector {
     /// No way leads to being a client there, or the server cannot be used.
     pub async fn plan(&self, outline: Outline, way: &Way) -> Result<Plan, OauthError> {
         let Outline { authority, resource, scopes } = outline;
+        if !self.trusts(&authority.issuer) {
+            return Err(OauthError::Elsewhere(error::shown(&authority.issuer)));
+        }
         let configured = self.spec.clients.iter().find(|client| client.issuer == authority.issuer);
         let document = self.spec.document.as_ref().map(Url::as_str).or(way.document.as_deref());
         let client = if let Some(configured) = configured {

@@ -36,10 +36,13 @@ use weir_policies::Fetch;
 
 /// Where the pages are.
 const ROOT: &str = "/connect";
-/// Where authorization servers, and the issuers of endpoints, send browsers back to; and weir's document as a client.
-const CALLBACK: &str = "/connect/-/callback";
+/// Where the issuers of endpoints send browsers back to.
 const LOGIN: &str = "/connect/-/login";
-const DOCUMENT: &str = "/connect/-/client.json";
+/// Before the name of a backend: where its authorization server sends browsers back to, and weir's document as a client there.
+const CALLBACK: &str = "/connect/-/callback/";
+const DOCUMENT: &str = "/connect/-/client/";
+/// The longest name of a backend.
+const LONGEST_NAME: usize = 64;
 /// The longest query that is read, in bytes.
 const LONGEST_QUERY: usize = 16 << 10;
 /// Browsers that are answered at once: anybody can come, and what they wait for must not take the places of calls.
@@ -81,10 +84,21 @@ fn path(endpoint: &str) -> String {
     format!("{ROOT}/{endpoint}")
 }
 
-/// Where users come back to.
-fn way(snapshot: &Snapshot, base: &Base) -> Way {
+/// Where the users of a backend come back to. Names of backends have no characters that mean something in a path.
+fn way(snapshot: &Snapshot, base: &Base, backend: &str) -> Way {
     let public = snapshot.config.listener.public_url.is_some() && base.is_secure();
-    Way { redirect: base.url(CALLBACK), document: public.then(|| base.url(DOCUMENT)) }
+    Way {
+        redirect: base.url(&format!("{CALLBACK}{backend}")),
+        document: public.then(|| base.url(&format!("{DOCUMENT}{backend}.json"))),
+    }
+}
+
+/// The backend whose document lies at a path. There is one for whatever may be a name: anybody may read them, and nobody is to
+/// learn of it which backends there are.
+fn documented(path: &str) -> Option<&str> {
+    let name = path.strip_prefix(DOCUMENT)?.strip_suffix(".json")?;
+    let fits = |letter: u8| letter.is_ascii_alphanumeric() || b"_.-".contains(&letter);
+    ((1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(fits)).then_some(name)
 }
 
 /// Whether a path is one of the pages'.
@@ -152,10 +166,10 @@ pub(crate) async fn answer(
     mut http: Http<'_>,
 ) -> Result<(), Gone> {
     if *http.method() == Method::GET
-        && http.uri().path() == DOCUMENT
+        && let Some(name) = documented(http.uri().path())
         && let Some(base) = &snapshot.base
     {
-        let Way { redirect, document: Some(id) } = way(&snapshot, base) else {
+        let Way { redirect, document: Some(id) } = way(&snapshot, base, name) else {
             return missing().send(&mut http).await;
         };
         let document = document(&id, &redirect).to_string();
@@ -192,9 +206,9 @@ async fn reply(core: &Arc<Core>, snapshot: &Arc<Snapshot>, http: &mut Http<'_>) 
         return Reply::to(base.url(&format!("{path}{query}")));
     }
     match (method, &*path) {
-        (Method::GET, CALLBACK) => visit.come_back(http, &query).await,
         (Method::GET, LOGIN) => visit.log_in(http, &query).await,
         (Method::GET, ROOT) => visit.find(),
+        (Method::GET, path) if path.starts_with(CALLBACK) => visit.come_back(http, path, &query).await,
         (method @ (Method::GET | Method::POST), path) => {
             let name = path.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('/'));
             let endpoint = name.and_then(|name| snapshot.named(name)).filter(|endpoint| connects(endpoint));
@@ -211,6 +225,18 @@ async fn reply(core: &Arc<Core>, snapshot: &Arc<Snapshot>, http: &mut Http<'_>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_a_document_for_every_name() {
+        assert_eq!(documented("/connect/-/client/my_issue.tracker-2.json"), Some("my_issue.tracker-2"));
+        let long = format!("/connect/-/client/{}.json", "a".repeat(LONGEST_NAME + 1));
+        for path in [&long, "/connect/-/client/.json", "/connect/-/client/a", "/connect/-/client.json"] {
+            assert_eq!(documented(path), None, "{path}");
+        }
+        for name in ["a/b", "a%2Fb", "a b", "\u{e9}", "a?b", "\""] {
+            assert_eq!(documented(&format!("/connect/-/client/{name}.json")), None, "{name}");
+        }
+    }
 
     #[test]
     fn browsers_leave_the_places_of_calls() {

@@ -5,7 +5,7 @@ use super::browser::Browser;
 use super::link::Link;
 use super::page::{self, Question, Row};
 use super::pending::{Pending, Purchase};
-use super::{Reply, connects, path, way};
+use super::{CALLBACK, Reply, connects, path, way};
 use crate::attached::Attached;
 use crate::client::Http;
 use crate::decision::could_use;
@@ -321,7 +321,7 @@ impl Visit<'_> {
             return Err(strange());
         }
         let (backend, connector) = self.usable(endpoint, number, principal, Some(policies))?;
-        let plan = connector.plan(stage, &way(self.snapshot, self.base)).await;
+        let plan = connector.plan(stage, &way(self.snapshot, self.base, backend.name())).await;
         let plan = plan.map_err(|error| failed(backend.name(), &error))?;
         // The number must be known before the URL in which it stands.
         let (steps, now) = (&self.core.pages.steps, self.core.seal.now());
@@ -356,12 +356,12 @@ impl Visit<'_> {
     }
 
     /// The browser comes back from an authorization server.
-    pub(super) async fn come_back(&self, http: &Http<'_>, query: &str) -> Reply {
-        let arrived = self.arrive(http, query).await;
+    pub(super) async fn come_back(&self, http: &Http<'_>, path: &str, query: &str) -> Reply {
+        let arrived = self.arrive(http, path, query).await;
         arrived.unwrap_or_else(|reply| reply)
     }
 
-    async fn arrive(&self, http: &Http<'_>, query: &str) -> Result<Reply, Reply> {
+    async fn arrive(&self, http: &Http<'_>, at: &str, query: &str) -> Result<Reply, Reply> {
         let values = Values::parse(query);
         let state = values.one("state")?.ok_or_else(strange)?;
         let browser = Browser::known(http, self.base, &self.core.seal).ok_or_else(strange)?;
@@ -374,6 +374,10 @@ impl Visit<'_> {
         let user = self.user(endpoint, &browser).filter(|user| *user == purchase.principal);
         let user = user.ok_or_else(strange)?;
         let (backend, connector) = self.usable(endpoint, purchase.backend, &user, Some(purchase.policies))?;
+        // By the way of another backend it comes from that one's authorization server, which was asked for nothing.
+        if at.strip_prefix(CALLBACK) != Some(backend.name()) {
+            return Err(strange());
+        }
         let arrived = connector.arrive(&purchase.principal, purchase.stage, answer).await;
         arrived.map_err(|error| failed(backend.name(), &error))?;
         tracing::info!(backend = backend.name(), endpoint = endpoint.spec.name, "a user connected a backend");

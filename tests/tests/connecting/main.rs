@@ -252,9 +252,15 @@ fn behind_a_public_address_weir_is_known_by_it() {
     config["listener"]["public_url"] = json!("https://weir.test");
     let outer = Weir::serve(config);
     let get = |path: &str| Request::new("GET").header("host", "weir.test").send(&outer.endpoint().at(path));
-    let document = get("/connect/-/client.json").json();
-    assert_eq!(document["client_id"], "https://weir.test/connect/-/client.json");
-    assert_eq!(document["redirect_uris"], json!(["https://weir.test/connect/-/callback"]));
+    // Of every name, so that nobody learns which backends there are.
+    for name in ["inner", "unknown"] {
+        let document = get(&format!("/connect/-/client/{name}.json")).json();
+        assert_eq!(document["client_id"], json!(format!("https://weir.test/connect/-/client/{name}.json")));
+        assert_eq!(
+            document["redirect_uris"],
+            json!([format!("https://weir.test/connect/-/callback/{name}")])
+        );
+    }
     let first = get("/connect/main");
     let location = first.header("location").unwrap_or_default();
     assert!(first.status == 303 && location.starts_with(provider.issuer()), "{} {location}", first.status);

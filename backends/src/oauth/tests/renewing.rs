@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::CredentialError;
+use crate::oauth::grant::seconds;
+use std::time::SystemTime;
 
 fn tokens(access: &str, refresh: Option<&str>, life: u64) -> Value {
     let mut all = json!({"access_token": access, "token_type": "Bearer", "expires_in": life});
