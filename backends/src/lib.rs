@@ -45,7 +45,8 @@ pub use inventory::{Inventory, ListFault};
 pub use notice::{Notice, TaskChange, Update};
 pub use oauth::{
     Answer, Authority, Challenge, Client, ClientMethod, Connector, Departure, Discovery, FileGrants, Grant,
-    Grants, Holder, Login, MemoryGrants, OauthError, Outline, Plan, Protection, StoreError, Way, document,
+    Grants, Holder, Login, LoginSecrets, MemoryGrants, OauthError, Outline, Plan, Protection, StoreError,
+    Way, document,
 };
 pub use outbound::Outbound;
 pub use stdio::lines::{Line, Lines};

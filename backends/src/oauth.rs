@@ -18,7 +18,7 @@ pub use challenge::Challenge;
 pub use discovery::{Authority, Discovery, Protection};
 pub use error::OauthError;
 pub use grant::{FileGrants, Grant, Grants, Holder, MemoryGrants, StoreError};
-pub use login::Login;
+pub use login::{Login, LoginSecrets};
 pub use registration::{Client, Method as ClientMethod, document};
 
 use crate::credentials::Consents;

@@ -10,6 +10,7 @@ mod link;
 mod login;
 mod page;
 mod pending;
+mod places;
 mod required;
 mod visit;
 mod visitors;
@@ -27,8 +28,8 @@ use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, Method};
 use issuers::Issuers;
 use pending::Steps;
+use places::Places;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use visit::Visit;
 use visitors::Visitors;
 use weir_backends::{Outbound, Way, document};
@@ -45,8 +46,6 @@ const DOCUMENT: &str = "/connect/-/client/";
 const LONGEST_NAME: usize = 64;
 /// The longest query that is read, in bytes.
 const LONGEST_QUERY: usize = 16 << 10;
-/// Browsers that are answered at once: anybody can come, and what they wait for must not take the places of calls.
-const PLACES: usize = 64;
 
 /// What the pages need and no reload takes away.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ pub(crate) struct Pages {
     issuers: Issuers,
     visitors: Visitors,
     fetch: Arc<dyn Fetch>,
-    places: Semaphore,
+    places: Places,
     /// Browsers can come at all.
     listens: bool,
 }
@@ -68,14 +67,9 @@ impl Pages {
             issuers: Issuers::default(),
             visitors: Visitors::default(),
             fetch: Arc::new(Outbound::new()),
-            places: Semaphore::new(PLACES),
+            places: Places::default(),
             listens,
         }
-    }
-
-    /// A place for a browser; `None` where all are taken.
-    fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        self.places.try_acquire().ok()
     }
 }
 
@@ -177,11 +171,14 @@ pub(crate) async fn answer(
     }
     let limit = snapshot.config.limits.requests;
     // Its place among all is the one that the end of weir waits for.
-    let admitted = core.pages.enter().and_then(|place| Some((place, core.drain.admit(limit)?)));
-    let Some(_admitted) = admitted else {
+    let place = core.pages.places.enter(http.address());
+    let admitted = place.and_then(|place| Some((place, core.drain.admit(limit)?)));
+    let Some((place, _admitted)) = admitted else {
         return Reply::told(503, "Busy", "weir has too much to do, try again later.").send(&mut http).await;
     };
     let reply = reply(core, &snapshot, &mut http).await;
+    // However slowly it is taken.
+    drop(place);
     reply.send(&mut http).await
 }
 
@@ -236,15 +233,5 @@ mod tests {
         for name in ["a/b", "a%2Fb", "a b", "\u{e9}", "a?b", "\""] {
             assert_eq!(documented(&format!("/connect/-/client/{name}.json")), None, "{name}");
         }
-    }
-
-    #[test]
-    fn browsers_leave_the_places_of_calls() {
-        let pages = Pages::new(true);
-        let taken: Vec<_> = (0..PLACES).map_while(|_| pages.enter()).collect();
-        assert_eq!(taken.len(), PLACES);
-        assert!(pages.enter().is_none());
-        drop(taken);
-        assert!(pages.enter().is_some());
     }
 }

@@ -18,9 +18,12 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use weir_backends::{Answer, Connector, OauthError};
 use weir_policies::Principal;
 
+/// A form arrives within this time, if `timeouts.read` gives it no less.
+const FORM: Duration = Duration::from_secs(10);
 /// The largest form, in bytes.
 const LARGEST_FORM: usize = 16 << 10;
 
@@ -289,12 +292,13 @@ impl Visit<'_> {
                 "This was not sent by a page of weir's in this browser.",
             );
         };
-        let patience = self.snapshot.config.timeouts.read;
-        let Ok(Ok(body)) = tokio::time::timeout(patience, http.body(LARGEST_FORM)).await else {
-            return Reply::told(400, "Not so", "The form did not arrive whole.");
-        };
+        // Before the form is waited for, which takes a place.
         let Some(principal) = self.user(endpoint, &browser) else {
             return strange();
+        };
+        let patience = self.snapshot.config.timeouts.read.min(FORM);
+        let Ok(Ok(body)) = tokio::time::timeout(patience, http.body(LARGEST_FORM)).await else {
+            return Reply::told(400, "Not so", "The form did not arrive whole.");
         };
         let values = Values::parse(&String::from_utf8_lossy(&body));
         let done = match (values.one("consent"), values.one("disconnect")) {

@@ -107,6 +107,8 @@ fn a_link_is_good_under_the_policies_that_it_was_made_under() {
     let asked = browser.open(&url);
     assert!(asked.field("consent").is_some(), "{}", asked.text());
     bench.outer.reconfigure(after);
-    wait::until_true("the policies are taken", || browser.open(&url).response.status == 404);
+    // The policies are taken.
+    bench.listed("bob");
+    assert_eq!(browser.open(&url).response.status, 404);
     assert_eq!(browser.submit(&asked, "consent").response.status, 404, "nor does it go on");
 }

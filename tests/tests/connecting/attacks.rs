@@ -1,6 +1,8 @@
 //! Everybody who wants a grant that is not theirs.
 
 use super::*;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 /// What every attempt that goes nowhere leaves behind.
 fn nothing_came_of_it(bench: &Bench, account: &str) {
@@ -218,4 +220,47 @@ fn a_configured_client_is_the_only_one() {
     assert_eq!(after, before, "nothing is asked of it");
     // A backend without any goes wherever its server says.
     assert!(bob.open(&format!("{}?backend=inner", bench.page())).field("consent").is_some());
+}
+
+#[test]
+fn nobody_is_waited_for_who_has_not_logged_in() {
+    let bench = Bench::start();
+    let mut stranger = Browser::new();
+    stranger.open_until(&bench.page(), |url| url.starts_with(bench.provider.issuer()));
+    let cookie = stranger.cookie(&bench.page(), "weir-connect").expect("a cookie");
+    let to = Endpoint::parse(&bench.page());
+    let mut connection = TcpStream::connect(to.address).expect("weir listens");
+    let head = format!(
+        "POST /connect/main HTTP/1.1\r\nhost: {host}\r\norigin: http://{host}\r\ncookie: weir-connect={cookie}\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: 1000\r\n\r\nconsent=",
+        host = to.address
+    );
+    connection.write_all(head.as_bytes()).expect("it is taken");
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).contains("</html>") {
+        let mut piece = [0; 4096];
+        let length = connection.read(&mut piece).expect("an answer");
+        assert!(length > 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&piece[..length]);
+    }
+    // Not that the form did not arrive.
+    assert!(String::from_utf8_lossy(&answer).contains("Begin anew"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[test]
+fn a_login_under_way_is_kept_by_its_browser_alone() {
+    let bench = Bench::start();
+    let mut alice = bench.browser("alice");
+    let login = alice.open_until(&bench.page(), |url| url.contains("/connect/-/login?"));
+    let state = login.split("state=").nth(1).and_then(|rest| rest.split('&').next()).expect("a state");
+    // Nothing of it can be read or changed, and no other browser brings it back.
+    let plain = ["alice", "main", "verifier", "nonce"];
+    assert!(plain.iter().all(|word| !state.contains(word)), "{state}");
+    let before = bench.provider.requests("/token");
+    let changed = login.replace("state=", "state=A");
+    assert_eq!(alice.clone().open(&changed).response.status, 400);
+    assert_eq!(bench.browser("alice").open(&login).response.status, 400);
+    assert_eq!(bench.provider.requests("/token"), before, "no code is redeemed");
+    assert!(alice.open(&login).text().contains("logged in as alice"));
+    assert_eq!(alice.open(&login).response.status, 400, "it counted once");
 }
