@@ -2,6 +2,7 @@
 //!
 //! S: MCP 2026-07-28 `basic/authorization`.
 
+mod access;
 mod authorization;
 mod challenge;
 mod discovery;
@@ -13,6 +14,7 @@ mod renewal;
 mod secret;
 mod token;
 
+pub use access::Access;
 pub use authorization::{Answer, Departure, Plan};
 pub use challenge::Challenge;
 pub use discovery::{Authority, Discovery, Protection};
@@ -135,7 +137,7 @@ impl Connector {
     }
 
     /// Whether weir's own requests may use a grant of whichever user connected.
-    pub(crate) fn lists_by_grants(&self) -> bool {
+    pub fn lists_by_grants(&self) -> bool {
         self.spec.lists == weir_config::OauthLists::Granted
     }
 

@@ -1,10 +1,9 @@
 //! A token that each user granted.
 
-use super::{Own, bearer};
+use super::Own;
 use crate::BackendError;
-use crate::oauth::{Challenge, Connector, Holder};
+use crate::oauth::{Access, Challenge, Connector, Holder};
 use http::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use weir_policies::Principal;
 
@@ -19,7 +18,7 @@ pub(crate) struct Users {
 pub(crate) struct OfUser {
     connector: Arc<Connector>,
     holder: Holder,
-    token: SecretString,
+    token: Access,
 }
 
 impl Users {
@@ -51,8 +50,8 @@ impl OfUser {
     }
 
     /// The header.
-    pub(crate) fn header(&self) -> Result<HeaderValue, BackendError> {
-        bearer(self.token.expose_secret())
+    pub(crate) fn header(&self) -> &HeaderValue {
+        self.token.header()
     }
 
     /// What to show in its place to a server that refused it with this challenge.

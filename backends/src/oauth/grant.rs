@@ -6,6 +6,7 @@ mod memory;
 pub use file::{FileGrants, StoreError};
 pub use memory::MemoryGrants;
 
+use super::access::Access;
 use super::error::OauthError;
 use super::registration::Client;
 use super::secret;
@@ -56,8 +57,7 @@ pub struct Grant {
     /// The scopes that were asked for.
     pub asked: Vec<String>,
     /// The token for the server.
-    #[serde(with = "secret")]
-    pub access: SecretString,
+    pub access: Access,
     /// What renews it.
     #[serde(with = "secret::option", default)]
     pub refresh: Option<SecretString>,
@@ -120,7 +120,7 @@ pub trait Grants: Send + Sync + Debug {
     ///
     /// # Errors
     /// The store cannot be written; the grant is used no more until weir starts anew.
-    async fn remove(&self, holder: &Holder, only: Option<&SecretString>) -> Result<(), OauthError>;
+    async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Result<(), OauthError>;
 
     /// weir as a client of this authorization server whose users come back there.
     fn client(&self, issuer: &str, redirect: &str) -> Option<Client>;

@@ -2,13 +2,13 @@
 
 use super::ABSENCE;
 use super::Connector;
+use super::access::Access;
 use super::challenge::{Challenge, union};
 use super::error::OauthError;
 use super::grant::{Grant, Holder, seconds};
 use crate::flight::{Flight, launch};
 use crate::{BackendError, CredentialError};
 use futures_util::FutureExt;
-use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use weir_policies::Principal;
@@ -45,7 +45,7 @@ impl Connector {
     }
 
     /// The token of some user who may use the backend, for weir's own requests; `None` where no such user has connected it.
-    pub(crate) async fn any_token(self: &Arc<Self>) -> Option<(Holder, SecretString)> {
+    pub(crate) async fn any_token(self: &Arc<Self>) -> Option<(Holder, Access)> {
         let now = SystemTime::now();
         let mut lenders = self.grants.holders(&self.backend);
         // A grant that was for another server counts for nothing, nor does that of somebody who was not let use this one
@@ -68,7 +68,7 @@ impl Connector {
     ///
     /// # Errors
     /// The user has to connect the backend first, or the token cannot be renewed just now.
-    pub(crate) async fn token(self: &Arc<Self>, holder: Holder) -> Result<SecretString, BackendError> {
+    pub(crate) async fn token(self: &Arc<Self>, holder: Holder) -> Result<Access, BackendError> {
         let grant = self.grant(&holder).ok_or(BackendError::Unconnected)?;
         let now = SystemTime::now();
         if !grant.is_old(now) {
@@ -101,7 +101,7 @@ impl Connector {
         }
         // Another renewal may have ended since the grant was looked at: its old refresh token must not be used again, which
         // servers that rotate them take for theft.
-        let is_current = |now: &Arc<Grant>| now.access.expose_secret() == grant.access.expose_secret();
+        let is_current = |now: &Arc<Grant>| now.access == grant.access;
         if !self.grant(holder).as_ref().is_some_and(is_current) {
             return async { Ok(()) }.boxed().shared();
         }
@@ -133,7 +133,7 @@ impl Connector {
                     grant.seen = seconds(SystemTime::now());
                 }
                 // Disconnected meanwhile, it stays so.
-                let is_current = |now: Arc<Grant>| now.access.expose_secret() == old.access.expose_secret();
+                let is_current = |now: Arc<Grant>| now.access == old.access;
                 if !self.grant(holder).is_some_and(is_current) {
                     self.revoke(&grant).await;
                     return Ok(());
@@ -171,7 +171,7 @@ impl Connector {
         }
     }
 
-    async fn forget(&self, holder: &Holder, only: Option<&SecretString>) {
+    async fn forget(&self, holder: &Holder, only: Option<&Access>) {
         if let Err(error) = self.grants.remove(holder, only).await {
             tracing::warn!(backend = self.backend, %error, "a grant that is gone is still in the store");
         }
@@ -185,12 +185,12 @@ impl Connector {
     pub(crate) async fn refused(
         self: &Arc<Self>,
         holder: &Holder,
-        token: &SecretString,
+        token: &Access,
         challenge: Option<Challenge>,
     ) -> Result<(), BackendError> {
         self.hear(holder, challenge);
         let grant = self.grant(holder).ok_or(BackendError::Unconnected)?;
-        if grant.access.expose_secret() != token.expose_secret() {
+        if grant.access != *token {
             // It was renewed meanwhile.
             return Ok(());
         }
@@ -206,9 +206,9 @@ impl Connector {
     }
 
     /// The server refused even a new token. Connecting anew would bring no better one, so the grant stays.
-    pub(crate) fn distrust(&self, holder: &Holder, token: &SecretString) -> BackendError {
+    pub(crate) fn distrust(&self, holder: &Holder, token: &Access) -> BackendError {
         let error = BackendError::Credential(CredentialError::Rejected);
-        let is_current = |now: Arc<Grant>| now.access.expose_secret() == token.expose_secret();
+        let is_current = |now: Arc<Grant>| now.access == *token;
         if self.grant(holder).is_some_and(is_current) {
             self.doubted.insert(holder.clone(), ());
             if self.failed.get(holder).is_none() {

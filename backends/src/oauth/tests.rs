@@ -5,7 +5,6 @@ mod renewing;
 use super::*;
 use async_trait::async_trait;
 use bytes::Bytes;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use weir_policies::FetchError;
@@ -119,10 +118,7 @@ fn http(url: &str) -> weir_config::HttpBackend {
 }
 
 /// The token for a call of `principal`.
-pub(super) async fn token(
-    connector: &Arc<Connector>,
-    principal: &Principal,
-) -> Result<SecretString, BackendError> {
+pub(super) async fn token(connector: &Arc<Connector>, principal: &Principal) -> Result<Access, BackendError> {
     connector.token(connector.holder(principal)).await
 }
 

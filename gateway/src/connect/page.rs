@@ -65,6 +65,8 @@ pub(super) struct Question<'a> {
     pub(super) server: &'a str,
     pub(super) scopes: &'a [String],
     pub(super) user: Option<&'a str>,
+    /// The lists of the backend may be asked for with the grant.
+    pub(super) lends: bool,
     /// What the form brings back.
     pub(super) token: &'a str,
 }
@@ -75,6 +77,12 @@ impl Question<'_> {
             [] => "what the authorization server chooses".to_owned(),
             scopes => scopes.join(", "),
         };
+        let lends = match self.lends {
+            true => {
+                "your calls, and what weir asks the server for its lists with, which everybody sees who may use the backend"
+            }
+            false => "your calls alone",
+        };
         let rows = [
             ("Backend", self.backend),
             ("Its server", self.address),
@@ -82,6 +90,7 @@ impl Question<'_> {
             ("Permissions that are asked for", &scopes),
             ("For", self.user.unwrap_or("everybody who uses this machine's weir")),
             ("You are at the endpoint", self.endpoint),
+            ("It is for", lends),
             ("It counts at", "every endpoint of this weir that has the backend and knows you by this name"),
         ];
         let mut list = String::from("<dl>");
@@ -170,6 +179,7 @@ mod tests {
             server: evil,
             scopes: &scopes,
             user: Some(evil),
+            lends: true,
             token: evil,
         };
         let row =

@@ -255,6 +255,7 @@ impl Visit<'_> {
             server: &server,
             scopes: &scopes,
             user,
+            lends: connector.lists_by_grants(),
             token: &token,
         };
         Ok(Reply { server: origin, ..Reply::page(200, question.document()) })

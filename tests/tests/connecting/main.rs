@@ -159,7 +159,9 @@ fn a_user_of_either_era_connects_and_calls() {
     let mut browser = bench.browser("bob");
     let asked = browser.open(&url);
     let text = asked.text();
-    for shown in [bench.provider.issuer(), "mcp", "bob", "inner", "Continue"] {
+    // It says whose it is, and all that it serves.
+    let everywhere = "every endpoint of this weir that has the backend";
+    for shown in [bench.provider.issuer(), "mcp", "bob", "inner", "for its lists", everywhere, "Continue"] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
     let headers = |name: &str| asked.response.header(name).unwrap_or_default().to_owned();

@@ -2,6 +2,7 @@
 
 use super::memory::{Kept, Written};
 use super::{Grant, Grants, Holder};
+use crate::oauth::access::Access;
 use crate::oauth::error::OauthError;
 use crate::oauth::registration::Client;
 use async_trait::async_trait;
@@ -140,7 +141,7 @@ impl Grants for FileGrants {
         self.save().await
     }
 
-    async fn remove(&self, holder: &Holder, only: Option<&SecretString>) -> Result<(), OauthError> {
+    async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Result<(), OauthError> {
         let removed = self.kept.write().remove(holder, only);
         if removed { self.save().await } else { Ok(()) }
     }

@@ -1,11 +1,11 @@
 //! Grants in memory: they end with weir.
 
 use super::{Grant, Grants, Holder, MOST};
+use crate::oauth::access::Access;
 use crate::oauth::error::OauthError;
 use crate::oauth::registration::Client;
 use async_trait::async_trait;
 use parking_lot::RwLock;
-use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,9 +60,8 @@ impl Kept {
     }
 
     /// Answers whether there was such a one.
-    pub(super) fn remove(&mut self, holder: &Holder, only: Option<&SecretString>) -> bool {
-        let meant =
-            |grant: &Arc<Grant>| only.is_none_or(|only| only.expose_secret() == grant.access.expose_secret());
+    pub(super) fn remove(&mut self, holder: &Holder, only: Option<&Access>) -> bool {
+        let meant = |grant: &Arc<Grant>| only.is_none_or(|only| *only == grant.access);
         if !self.grants.get(holder).is_some_and(meant) {
             return false;
         }
@@ -151,7 +150,7 @@ impl Grants for MemoryGrants {
         self.0.write().put(holder, grant)
     }
 
-    async fn remove(&self, holder: &Holder, only: Option<&SecretString>) -> Result<(), OauthError> {
+    async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Result<(), OauthError> {
         self.0.write().remove(holder, only);
         Ok(())
     }

@@ -27,7 +27,7 @@ pub(in crate::oauth::grant) fn grant() -> Grant {
         token_endpoint: "https://as/token".parse().unwrap(),
         revocation_endpoint: None,
         asked: vec!["read".into()],
-        access: SecretString::from("hunter2-access"),
+        access: "hunter2-access".into(),
         refresh: Some(SecretString::from("hunter2-refresh")),
         given: 1,
         until: Some(2),
