@@ -13,7 +13,7 @@ mod users;
 
 pub use error::CredentialError;
 
-use crate::oauth::{Challenge, Connector, Grants};
+use crate::oauth::{Challenge, Connector, Grants, Lender};
 use crate::{BackendError, Outbound};
 use callers::Callers;
 use grant::{ForWeir, Grant};
@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use token::Token;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use users::{OfUser, Users};
 use weir_config::Listing;
 use weir_policies::{Fetch, Principal};
@@ -42,6 +43,8 @@ pub(crate) enum Party {
     /// weir's own: lists, announcements, and everything where callers have no credentials of their own.
     #[default]
     Weir,
+    /// weir's own too, in a session that was opened with this user's grant: it goes with nobody else's.
+    Lender(Arc<Lender>),
     /// A caller's, with whose credential it goes.
     Caller(Arc<Principal>),
 }
@@ -93,7 +96,7 @@ impl Party {
     pub(crate) fn mark(&self) -> Option<Mark> {
         match self {
             Self::Caller(principal) => Some(Mark::of(principal)),
-            Self::Weir => None,
+            Self::Weir | Self::Lender(_) => None,
         }
     }
 }
@@ -256,6 +259,20 @@ impl Credentials {
         if self.are_the_callers() { Party::Caller(principal.clone()) } else { Party::Weir }
     }
 
+    /// On whose behalf a session for weir's own requests is opened.
+    pub(crate) async fn own_party(&self) -> Party {
+        let lender = match self {
+            Self::Users(users) => users.lender().await,
+            _ => None,
+        };
+        lender.map_or(Party::Weir, |(lender, _)| Party::Lender(lender))
+    }
+
+    /// Counts how often weir's own requests are made with another user's grant; `None` where they are with nobody's.
+    pub(crate) fn lenders(&self) -> Option<watch::Receiver<u64>> {
+        self.connector().filter(|connector| connector.lists_by_grants()).map(|connector| connector.lenders())
+    }
+
     /// Which caller `party` is, and by which consent; `None` for weir.
     pub(crate) fn mark(&self, party: &Party) -> Option<Mark> {
         let mark = party.mark()?;
@@ -276,7 +293,10 @@ impl Credentials {
             (Self::Users(users), Party::Caller(principal)) => {
                 return Ok(Some(Shown::of_user(users.of(principal).await?)));
             }
-            (Self::Callers(callers), Party::Weir) => &callers.listing,
+            (Self::Users(users), Party::Lender(lender)) => {
+                return Ok(Some(Shown::of_user(users.of_lender(lender).await?)));
+            }
+            (Self::Callers(callers), Party::Weir | Party::Lender(_)) => &callers.listing,
             (Self::Users(users), Party::Weir) => match users.any().await {
                 Some(any) => return Ok(Some(Shown::of_user(any))),
                 None => &users.listing,
@@ -291,6 +311,14 @@ impl Credentials {
 }
 
 impl Shown {
+    /// What the end of a session is asked for with that belongs to `party`; `None` where that is not apart from the rest.
+    pub(crate) fn last(party: &Party) -> Option<HeaderValue> {
+        match party {
+            Party::Lender(lender) => Some(lender.last().header().clone()),
+            Party::Weir | Party::Caller(_) => None,
+        }
+    }
+
     async fn in_slot(slot: Arc<Slot>) -> Result<Option<Self>, BackendError> {
         let token = slot.token().await?;
         Ok(Some(Self::of(slot, &token)))

@@ -8,7 +8,9 @@ mod challenge;
 mod discovery;
 mod error;
 mod grant;
+mod lending;
 mod login;
+mod purge;
 mod registration;
 mod renewal;
 mod secret;
@@ -19,14 +21,18 @@ pub use authorization::{Answer, Departure, Plan};
 pub use challenge::Challenge;
 pub use discovery::{Authority, Discovery, Protection};
 pub use error::OauthError;
-pub use grant::{FileGrants, Grant, Grants, Holder, MemoryGrants, StoreError};
+pub use grant::{FileGrants, Grant, Grants, Holder, MemoryGrants, Removed, StoreError};
 pub use login::{Login, LoginSecrets};
+pub use purge::purge;
 pub use registration::{Client, Method as ClientMethod, document};
+
+pub(crate) use lending::Lender;
 
 use crate::credentials::Consents;
 use crate::flight::Flight;
 use crate::{BackendError, message};
 use challenge::union;
+use lending::Lending;
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -35,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use token::{Agreed, Endpoint};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use url::Url;
 use weir_policies::{Fetch, Principal, Reach};
 use weir_protocol::{Era, Method as McpMethod, Revision, headers};
@@ -53,6 +59,11 @@ const SEEN: u64 = 100_000;
 const UNANSWERED: u32 = 3;
 /// A grant that could not be renewed, or whose new token is refused, is not renewed again for so long.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// A grant that was renewed is not renewed again for so long because the server refuses its token.
+const LULL: Duration = Duration::from_secs(1);
+/// So many grants of one backend are renewed at once.
+const RENEWALS: usize = 32;
 
 /// Where the users of one backend come back to, and where weir's document as its client lies. Each backend has ways of its own,
 /// so that what one authorization server sends users back with is never taken to that of another (RFC 9700 section 4.4).
@@ -88,6 +99,10 @@ pub struct Connector {
     grants: Arc<dyn Grants>,
     handle: Handle,
     renewals: Mutex<HashMap<Holder, Flight<()>>>,
+    /// Places for renewals.
+    places: Semaphore,
+    /// Grants that were renewed a moment ago.
+    renewed: Cache<Holder, ()>,
     /// Grants that could not be renewed lately, with the reason.
     failed: Cache<Holder, BackendError>,
     /// Users sent to an authorization server as a kept client since one last came back.
@@ -103,6 +118,7 @@ pub struct Connector {
     /// Counts the grants that came or went.
     moves: watch::Sender<u64>,
     consents: Consents,
+    lending: Lending,
 }
 
 impl Connector {
@@ -125,6 +141,8 @@ impl Connector {
             grants,
             handle,
             renewals: Mutex::default(),
+            places: Semaphore::new(RENEWALS),
+            renewed: Cache::builder().max_capacity(WISHES).time_to_live(LULL).build(),
             failed: Cache::builder().max_capacity(WISHES).time_to_live(PAUSE).build(),
             unanswered: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             doubted: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
@@ -133,6 +151,7 @@ impl Connector {
             said: Mutex::default(),
             moves: watch::Sender::new(0),
             consents: Consents::default(),
+            lending: Lending::default(),
         })
     }
 
@@ -153,6 +172,7 @@ impl Connector {
 
     /// The grant of this user came or went, by their own will.
     fn moved(&self, principal: &Principal) {
+        self.lending.end(&self.holder(principal));
         self.moves.send_modify(|moves| {
             *moves += 1;
             self.consents.renew(principal, *moves);
@@ -176,8 +196,12 @@ impl Connector {
     /// A grant for this very server: one for a server that had the name before is none, nor is one of an authorization server
     /// that the operator does not want any more.
     fn grant(&self, holder: &Holder) -> Option<Arc<Grant>> {
-        let good = |grant: &Arc<Grant>| grant.url == self.url.as_str() && self.trusts(&grant.client.issuer);
-        self.grants.get(holder).filter(good)
+        self.grants.get(holder).filter(|grant| self.is_ours(holder, grant))
+    }
+
+    fn is_ours(&self, holder: &Holder, grant: &Grant) -> bool {
+        let ours = holder.backend == self.backend && grant.url == self.url.as_str();
+        ours && self.trusts(&grant.client.issuer)
     }
 
     /// Whether users may be sent to this authorization server. Where the operator registered weir somewhere, nowhere else: a
@@ -343,14 +367,13 @@ impl Connector {
     /// # Errors
     /// It may come back after the next start, since the store cannot be written.
     pub async fn disconnect(&self, principal: &Principal) -> Result<(), OauthError> {
-        let holder = self.holder(principal);
-        let grant = self.grants.get(&holder);
-        let removed = self.grants.remove(&holder, None).await;
+        // What is revoked is what was there at that moment: it may have been renewed until then.
+        let removed = self.grants.remove(&self.holder(principal), None).await;
         self.moved(principal);
-        if let Some(grant) = grant {
+        if let Some(grant) = removed.grant {
             self.revoke(&grant).await;
         }
-        removed
+        removed.written
     }
 
     /// Asks the server something without a grant, for what it says to that; `None` where it answers.

@@ -2,7 +2,7 @@
 
 mod policy;
 
-pub(crate) use policy::{Explain, Policy, WhatCan, WhoCan};
+pub(crate) use policy::{ClientEra, Explain, Policy, Test, Wanted, WhatCan, WhoCan};
 
 use crate::demo::Demo;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -260,8 +260,8 @@ pub(crate) struct RequiredConfig {
 
 impl RequiredConfig {
     /// The file; the command line is refused when none was named.
-    pub(crate) fn file(self) -> PathBuf {
-        self.flag.or(self.positional).unwrap_or_default()
+    pub(crate) fn file(&self) -> PathBuf {
+        self.flag.as_ref().or(self.positional.as_ref()).cloned().unwrap_or_default()
     }
 }
 

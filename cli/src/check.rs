@@ -4,7 +4,8 @@ use crate::policy::{self, Toolbox};
 use crate::{USAGE, say, say_error};
 use std::path::Path;
 use std::process::ExitCode;
-use weir_config::{Loaded, ProcessEnvironment};
+use weir_backends::FileGrants;
+use weir_config::{Config, Loaded, ProcessEnvironment};
 
 /// Reads a configuration and its policies; tells its warnings, or everything that is wrong with it.
 pub(crate) fn load(file: &Path) -> Option<Loaded> {
@@ -32,9 +33,30 @@ pub(crate) fn read(file: &Path) -> Option<Loaded> {
     }
 }
 
+/// Looks whether users' grants could be opened, also while another weir has them; tells what is wrong.
+pub(crate) fn store(config: &Config) -> bool {
+    let Some(store) = &config.grants else {
+        return true;
+    };
+    match FileGrants::examine(&store.file, store.key.expose()) {
+        Ok(false) => true,
+        Ok(true) => {
+            let file = store.file.display();
+            say_error(&format!(
+                "warning: `oauth.store`: {file} is open to others than its owner: `chmod 600` it"
+            ));
+            true
+        }
+        Err(error) => {
+            say_error(&format!("error: `oauth.store`: {error}"));
+            false
+        }
+    }
+}
+
 /// `weir check FILE`.
 pub(crate) fn run(file: &Path) -> ExitCode {
-    match load(file) {
+    match load(file).filter(|loaded| store(&loaded.config)) {
         Some(Loaded { config, .. }) => {
             let (backends, endpoints) = (config.backends.len(), config.endpoints.len());
             say(&format!("{}: in order ({backends} backends, {endpoints} endpoints)", file.display()));

@@ -20,7 +20,7 @@ const MOST_NAMES: usize = 20;
 /// Checks the file, then tries everything that it configures.
 pub(crate) fn run(file: &Path, connect: &Connect) -> anyhow::Result<ExitCode> {
     weir_telemetry::init(&connect.log, false)?;
-    let Some(Loaded { config, .. }) = check::load(file) else {
+    let Some(Loaded { config, .. }) = check::load(file).filter(|loaded| check::store(&loaded.config)) else {
         return Ok(ExitCode::FAILURE);
     };
     let program = std::env::current_exe().context("cannot find weir's own program file")?;

@@ -2,11 +2,13 @@
 
 mod access;
 mod explain;
+mod ground;
 mod subject;
 mod test;
 mod toolbox;
 
 use crate::args::{Policy, RequiredConfig};
+use crate::line::shown;
 use crate::{USAGE, check, say, say_error};
 use anyhow::anyhow;
 use std::path::Path;
@@ -22,8 +24,8 @@ pub(crate) fn run(command: Policy) -> anyhow::Result<ExitCode> {
             check(&config.file(), tools.as_deref(), endpoint.as_deref())
         }
         Policy::Schema { config, endpoint } => schema(config, endpoint.as_deref()),
-        Policy::Explain(explain) => explain::run(explain),
-        Policy::Test { file } => test::run(&file),
+        Policy::Explain(explain) => explain::run(&explain),
+        Policy::Test(test) => test::run(&test),
         Policy::WhoCan(who) => access::who_can(who),
         Policy::WhatCan(what) => access::what_can(what),
     }
@@ -38,7 +40,31 @@ pub(crate) fn of_endpoint(
     toolbox: &Toolbox,
 ) -> Option<Result<Policies, Vec<PolicyProblem>>> {
     let policies = endpoint.policies.as_ref()?;
-    Some(Policies::new(policies, &endpoint.name, &toolbox.tools(endpoint)))
+    let (tools, unclear) = toolbox.tools(endpoint);
+    if !unclear.is_empty() {
+        let (count, first) = (unclear.len(), unclear.iter().take(3).map(|name| shown(name)));
+        let first = first.collect::<Vec<_>>().join(", ");
+        say_error(&format!(
+            "warning: {count} tools of the list are left out, since the configuration does not tell whose they are: {first}"
+        ));
+    }
+    Some(Policies::new(policies, &endpoint.name, &tools))
+}
+
+/// The policies by which calls at an endpoint are tried out: those that it has, or what holds without.
+///
+/// # Errors
+/// The exit code, where they are wrong; that has been told.
+fn tried(endpoint: &Endpoint) -> Result<Policies, ExitCode> {
+    match of_endpoint(endpoint, &Toolbox::default()) {
+        Some(Ok(policies)) => Ok(policies),
+        Some(Err(problems)) => {
+            problems.iter().for_each(|problem| say_error(&problem.diagnostic.to_string()));
+            Err(ExitCode::from(USAGE))
+        }
+        None if endpoint.auth.is_anonymous() => Ok(Policies::anonymous()),
+        None => Ok(Policies::nobody()),
+    }
 }
 
 /// What is wrong with the policies of a configuration, and what is odd: tells both, and whether something is wrong.

@@ -7,12 +7,13 @@ use crate::file::AnyJson;
 use crate::report::{Finding, Report};
 use crate::shape::Shape;
 use crate::tree::{self, Path, Place};
-use crate::{load, schema};
+use crate::{load, moment, schema};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// Largest file, in bytes.
 const LARGEST: u64 = 4 << 20;
@@ -55,6 +56,12 @@ pub struct PolicyCase {
     pub arguments: Option<Value>,
     /// Where the caller connects from.
     pub address: Option<IpAddr>,
+    /// The caller's client is one of an older revision.
+    pub legacy: bool,
+    /// When; now, where it is not said.
+    pub time: Option<SystemTime>,
+    /// The call is made again with what its server asked for.
+    pub retry: bool,
     /// Whether it is to be allowed.
     pub allowed: bool,
     /// The policies that are to deny it.
@@ -99,6 +106,9 @@ struct Case {
     annotations: Option<AnyJson>,
     arguments: Option<AnyJson>,
     address: Option<String>,
+    era: Option<CaseEra>,
+    time: Option<String>,
+    retry: Option<bool>,
     expect: Expected,
     by: Option<Vec<String>>,
     visible: Option<bool>,
@@ -109,6 +119,13 @@ struct Case {
 enum Expected {
     Allow,
     Deny,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum CaseEra {
+    Legacy,
+    Modern,
 }
 
 /// Reads a file of cases, in YAML.
@@ -178,6 +195,10 @@ fn checked(file: File, root: &tree::Node, folder: &std::path::Path, report: &mut
         if matches!(address, Some(Err(_))) {
             wrong("address", "not an address");
         }
+        let time = case.time.as_deref().map(moment::parse);
+        if time == Some(None) {
+            wrong("time", "a time in UTC is wanted, such as 2027-01-31T12:00:00Z, or a day");
+        }
         cases.extend(items.pop().map(|item| PolicyCase {
             name: case.name.unwrap_or_else(|| format!("case {}", index + 1)),
             line: root.locate(&here).line,
@@ -190,6 +211,9 @@ fn checked(file: File, root: &tree::Node, folder: &std::path::Path, report: &mut
             annotations: annotations.unwrap_or_default(),
             arguments: case.arguments.map(|json| json.0),
             address: address.and_then(Result::ok),
+            legacy: case.era == Some(CaseEra::Legacy),
+            time: time.flatten(),
+            retry: case.retry.unwrap_or_default(),
             allowed: case.expect == Expected::Allow,
             by: case.by,
             visible: case.visible,

@@ -104,6 +104,7 @@ pub(crate) fn config(checker: &mut Checker<'_>, file: file::File) -> Config {
         None => vec![default_endpoint(checker, &here, names, Conflicts::default())],
     };
     exposure::check(checker, &listener, &endpoints);
+    auth::namesakes::check(checker, &endpoints);
     let limits = limits::front(checker, limits.unwrap_or_default());
     let timeouts = limits::front_timeouts(checker, timeouts.unwrap_or_default());
     oauth::endpoints(checker, &endpoints, &checked, &listener);

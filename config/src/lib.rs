@@ -12,6 +12,7 @@ mod load;
 mod mcp_servers;
 mod model;
 mod moment;
+mod name_pattern;
 mod quantity;
 mod reference;
 mod report;
@@ -34,6 +35,8 @@ pub use model::{
     OauthClient, OauthLists, Override, ParameterOverride, Policies, PolicySource, Root, Secret, SessionScope,
     StdioBackend, SubjectToken, Timeouts, Tls, TlsClients, TokenExchange, TokenTarget, Transport, Uris,
 };
+pub use moment::parse as moment;
+pub use name_pattern::NamePattern;
 pub use reference::reference;
 pub use report::nearest;
 pub use schema::schema;

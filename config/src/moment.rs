@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 /// The moment that a text names: a day, meaning its beginning in UTC, or a time of RFC 3339 in UTC with whole seconds. Years
 /// run from 1970 to 9999.
-pub(crate) fn parse(text: &str) -> Option<SystemTime> {
+pub fn parse(text: &str) -> Option<SystemTime> {
     let (day, time) = match text.split_once('T') {
         Some((day, time)) => (day, Some(time)),
         None => (text, None),

@@ -35,11 +35,11 @@ pub(crate) struct App {
     /// Where the client connects from.
     address: Option<IpAddr>,
     /// The client, by the certificate that it showed.
-    peer: Option<Peer>,
+    peer: Option<Arc<Peer>>,
 }
 
 impl App {
-    pub(crate) fn new(core: Arc<Core>, address: Option<IpAddr>, peer: Option<Peer>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, address: Option<IpAddr>, peer: Option<Arc<Peer>>) -> Self {
         let mut options = HttpServerOptions::default();
         let snapshot = core.snapshot.load();
         options.h2c = snapshot.config.listener.h2c;
@@ -78,7 +78,7 @@ impl App {
         if admitted.is_none() && !intake::is_small_post(&http) {
             return refuse(http, &rescue::overloaded("requests", limit)).await;
         }
-        let certificate = self.peer.as_ref().and_then(Peer::certificate);
+        let certificate = self.peer.as_ref().and_then(|peer| peer.certificate());
         let patience = snapshot.config.timeouts.read;
         let principal = match endpoint.entrance.admit(&http, certificate, patience).await {
             Ok(principal) => principal,
@@ -213,7 +213,7 @@ impl HttpServerApp for App {
         // A byte behind the request, be it a stray line end or the next request, is no reason to think the client gone.
         session.set_pipelining_enabled(true);
         keep_alive(&mut session, timeouts.connection, *shutdown.borrow());
-        if self.answer(Http::new(&mut session, self.address)).await.is_err() {
+        if self.answer(Http::new(&mut session, self.address, self.peer.as_ref())).await.is_err() {
             session.shutdown().await;
             return None;
         }

@@ -1,9 +1,10 @@
 //! From a client's request to an allowed call on the backend that owns what it names. Knows no era and no HTTP.
 
 use crate::attached::Attached;
-use crate::catalog::{Catalog, Entry, Found, List};
+use crate::catalog::{Catalog, Entry, Found};
 use crate::decision::{Circumstances, Wanted};
 use crate::endpoint::Endpoint;
+use crate::lead::Lead;
 use crate::rescue::{self, Fault};
 use crate::seal::Seal;
 use crate::tasks;
@@ -14,7 +15,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_backends::{Augment, Call, Input, SessionKey};
-use weir_policies::{Action, Denied, ItemKind, Permit, Principal};
+use weir_policies::{Action, Denied, Permit, Principal};
 use weir_protocol::item::TaskSupport;
 use weir_protocol::object::Object;
 use weir_protocol::parameters::Parameters;
@@ -62,19 +63,24 @@ pub(crate) fn watchable(
     }
     let catalog = endpoint.catalog();
     let unknown = || rescue::no_resource(circumstances.era, uri);
-    let (at, original) = match catalog.resource(uri) {
-        Found::Entry(entry) => (entry.backend, entry.original.clone()),
-        Found::Owner(owner) => {
-            let original = catalog.original_uri(uri).map_or(uri, |(_, original)| original);
-            (owner, original.into())
-        }
-        _ => return Err(unknown()),
+    let lead = Lead::resource(&catalog, uri).map_err(|_| unknown())?;
+    let backend = endpoint.backends.get(lead.owner()).cloned().ok_or_else(ownerless)?;
+    let wanted = Wanted {
+        spec: &endpoint.spec,
+        policies: &endpoint.policies,
+        catalog: &catalog,
+        action: Action::SubscribeResource,
+        lead,
+        written: uri,
+        sent: None,
     };
-    let backend = endpoint.backends.get(at).cloned().ok_or_else(ownerless)?;
-    let wanted = Wanted { endpoint, catalog: &catalog, principal, circumstances };
-    let permit = wanted.resource(Action::SubscribeResource, None, at, &original);
+    let permit = wanted.permit(principal, circumstances.context());
     let permit = permit.map_err(|denied| refused(endpoint, &denied, unknown))?;
-    Ok(Watchable { backend, permit, uri: original })
+    let uri = match lead {
+        Lead::Resource(entry) => entry.original.clone(),
+        _ => lead.original(&catalog, uri).into(),
+    };
+    Ok(Watchable { backend, permit, uri })
 }
 
 /// Whether a server may ask for input while it carries out a request (2026-07-28 `basic/patterns/mrtr`).
@@ -131,41 +137,25 @@ impl Manner {
 
 /// What a request names, before anything is decided.
 struct Target<'c> {
-    kind: Kind<'c>,
-    backend: usize,
+    lead: Lead<'c>,
     original: Arc<str>,
     rename: Option<(Span, Bytes)>,
 }
 
-/// As what policies and servers know it.
-#[derive(Clone, Copy)]
-enum Kind<'c> {
-    Tool(&'c Entry),
-    Prompt(&'c Entry),
-    /// Listed or not.
-    Resource,
-    Template(&'c Entry),
-}
-
 impl<'c> Target<'c> {
-    fn entry(kind: Kind<'c>, entry: &Entry, at: Span) -> Self {
-        let rename = entry.rename.clone().map(|name| (at, name));
-        Self { kind, backend: entry.backend, original: entry.original.clone(), rename }
-    }
-
-    /// A URI that stands at `at` and that nobody lists. Its owner may know it by another one.
-    fn owner(catalog: &Catalog, backend: usize, uri: &str, at: Span) -> Self {
-        let original = catalog.original_uri(uri).map(|(_, original)| original);
-        let rename = original.map(|original| (at, json::string(original).into()));
-        Self { kind: Kind::Resource, backend, original: original.unwrap_or(uri).into(), rename }
-    }
-
-    /// The tool or prompt.
-    fn named(&self) -> Option<&'c Entry> {
-        match self.kind {
-            Kind::Tool(entry) | Kind::Prompt(entry) => Some(entry),
-            Kind::Resource | Kind::Template(_) => None,
-        }
+    /// What is `written` at `at` and leads there. Its owner may know it by another name or URI.
+    fn new(catalog: &Catalog, lead: Lead<'c>, written: &str, at: Span) -> Self {
+        let (original, rename) = match lead {
+            Lead::Tool(entry) | Lead::Prompt(entry) | Lead::Resource(entry) | Lead::Template(entry) => {
+                (entry.original.clone(), entry.rename.clone())
+            }
+            Lead::Unlisted(_) => {
+                let original = catalog.original_uri(written).map(|(_, original)| original);
+                let rename = original.map(|original| json::string(original).into());
+                (original.unwrap_or(written).into(), rename)
+            }
+        };
+        Self { lead, original, rename: rename.map(|name| (at, name)) }
     }
 }
 
@@ -205,24 +195,27 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
     let params =
         request.envelope.params.as_ref().ok_or_else(|| rescue::invalid_params("`params` are missing"))?;
     let method = request.manner.method;
-    let (action, written, target) = match method {
-        Method::ToolsCall => named(endpoint, &catalog, List::Tools, params, &request)?,
-        Method::PromptsGet => named(endpoint, &catalog, List::Prompts, params, &request)?,
+    let (action, target, written) = match method {
+        Method::ToolsCall | Method::PromptsGet => named(endpoint, &catalog, params, &request)?,
         Method::ResourcesRead => resource(&catalog, params, &request)?,
         _ => completion(endpoint, &catalog, params, &request)?,
     };
-    let backend = endpoint.backends.get(target.backend).cloned().ok_or_else(ownerless)?;
+    let owner = target.lead.owner();
+    let backend = endpoint.backends.get(owner).cloned().ok_or_else(ownerless)?;
     let circumstances = request.circumstances;
-    let wanted = Wanted { endpoint, catalog: &catalog, principal: request.principal, circumstances };
     let sent = params.arguments.filter(|_| method != Method::Complete).map(|span| span.text(request.body));
-    let permit = match target.kind {
-        Kind::Tool(entry) => wanted.named(action, ItemKind::Tool, entry, sent),
-        Kind::Prompt(entry) => wanted.named(action, ItemKind::Prompt, entry, sent),
-        Kind::Resource => wanted.resource(action, sent, target.backend, &target.original),
-        Kind::Template(entry) => wanted.template(action, entry),
+    let wanted = Wanted {
+        spec: &endpoint.spec,
+        policies: &endpoint.policies,
+        catalog: &catalog,
+        action,
+        lead: target.lead,
+        written: &written.name,
+        sent,
     };
+    let permit = wanted.permit(request.principal, circumstances.context());
     let permit = permit.map_err(|denied| refused(endpoint, &denied, || written.unknown()))?;
-    let entry = target.named();
+    let entry = target.lead.named();
     let parameters = entry.and_then(|entry| entry.parameters.as_ref());
     let arguments = match parameters {
         Some(parameters) if method == Method::Complete => {
@@ -264,7 +257,7 @@ pub(crate) fn route(endpoint: &Endpoint, seal: &Arc<Seal>, request: Request<'_>)
         meta: request.meta.cloned(),
         method,
     });
-    let uri_prefix = catalog.uri_prefix(target.backend).cloned();
+    let uri_prefix = catalog.uri_prefix(owner).cloned();
     Ok(Routed { backend, permit, call, mirrors, uri_prefix, tasks })
 }
 
@@ -298,8 +291,8 @@ fn augment(
     }
 }
 
-/// What is to be done, what the client wrote, and where that leads.
-type Sought<'a, 'c> = (Action, Written<'a>, Target<'c>);
+/// What is to be done, with what, and what the client wrote.
+type Sought<'a, 'c> = (Action, Target<'c>, Written<'a>);
 
 fn text<'a>(body: &'a [u8], span: Option<Span>, key: &str) -> Result<(Cow<'a, str>, Span), Fault> {
     let span = span.ok_or_else(|| rescue::invalid_params(format!("`params.{key}` is missing")))?;
@@ -311,22 +304,18 @@ fn text<'a>(body: &'a [u8], span: Option<Span>, key: &str) -> Result<(Cow<'a, st
 fn named<'a, 'c>(
     endpoint: &Endpoint,
     catalog: &'c Catalog,
-    list: List,
     params: &Params,
     request: &Request<'a>,
 ) -> Result<Sought<'a, 'c>, Fault> {
     let (name, span) = text(request.body, params.name, "name")?;
-    let (noun, action) = match list {
-        List::Tools => ("tool", Action::CallTool),
-        _ => ("prompt", Action::GetPrompt),
+    let (noun, action, lead) = match request.manner.method {
+        Method::ToolsCall => ("tool", Action::CallTool, Lead::tool(catalog, &name)),
+        _ => ("prompt", Action::GetPrompt, Lead::prompt(catalog, &name)),
     };
     let written = Written { noun, name, era: request.circumstances.era };
-    match catalog.named(list, &written.name) {
-        Found::Entry(entry) => {
-            let kind = if list == List::Tools { Kind::Tool(entry) } else { Kind::Prompt(entry) };
-            Ok((action, written, Target::entry(kind, entry, span)))
-        }
-        other => Err(written.nowhere(endpoint, &other)),
+    match lead {
+        Ok(lead) => Ok((action, Target::new(catalog, lead, &written.name, span), written)),
+        Err(other) => Err(written.nowhere(endpoint, &other)),
     }
 }
 
@@ -336,13 +325,9 @@ fn resource<'a, 'c>(
     request: &Request<'a>,
 ) -> Result<Sought<'a, 'c>, Fault> {
     let (uri, span) = text(request.body, params.uri, "uri")?;
-    let target = match catalog.resource(&uri) {
-        Found::Entry(entry) => Target::entry(Kind::Resource, entry, span),
-        Found::Owner(owner) => Target::owner(catalog, owner, &uri, span),
-        _ => return Err(rescue::no_resource(request.circumstances.era, &uri)),
-    };
     let written = Written { noun: RESOURCE, name: uri, era: request.circumstances.era };
-    Ok((Action::ReadResource, written, target))
+    let lead = Lead::resource(catalog, &written.name).map_err(|_| written.unknown())?;
+    Ok((Action::ReadResource, Target::new(catalog, lead, &written.name, span), written))
 }
 
 /// `ref` of `completion/complete`; serde refuses duplicate keys.
@@ -396,21 +381,11 @@ fn completion<'a, 'c>(
     let noun = if key == "name" { "prompt" } else { RESOURCE };
     let written = Written { noun, name, era: request.circumstances.era };
     let found = match noun {
-        RESOURCE => match catalog.template(&written.name) {
-            Found::Entry(entry) => Ok(Target::entry(Kind::Template(entry), entry, span)),
-            _ => match catalog.resource(&written.name) {
-                Found::Entry(entry) => Ok(Target::entry(Kind::Resource, entry, span)),
-                Found::Owner(owner) => Ok(Target::owner(catalog, owner, &written.name, span)),
-                other => Err(other),
-            },
-        },
-        _ => match catalog.named(List::Prompts, &written.name) {
-            Found::Entry(entry) => Ok(Target::entry(Kind::Prompt(entry), entry, span)),
-            other => Err(other),
-        },
+        RESOURCE => Lead::completed(catalog, &written.name),
+        _ => Lead::prompt(catalog, &written.name),
     };
     match found {
-        Ok(target) => Ok((Action::Complete, written, target)),
+        Ok(lead) => Ok((Action::Complete, Target::new(catalog, lead, &written.name, span), written)),
         Err(other) => Err(written.nowhere(endpoint, &other)),
     }
 }

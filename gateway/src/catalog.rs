@@ -15,6 +15,7 @@ mod uri;
 mod visible;
 
 pub(crate) use build::{Conflict, Stock, build, exposed_name};
+pub(crate) use exposure::Exposure;
 pub(crate) use filter::{ItemFilter, UriFilter};
 pub(crate) use offers::{Instructions, Offers};
 pub(crate) use parameters::Unfit;
@@ -22,7 +23,6 @@ pub(crate) use shelf::{Page, Pages, Shelf};
 pub(crate) use visible::Visible;
 
 use bytes::Bytes;
-use exposure::Exposure;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

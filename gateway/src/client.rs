@@ -11,6 +11,7 @@ mod outbox;
 pub(crate) use http::{BodyError, Http, insert};
 pub(crate) use outbox::{Letter, Letters, Outbox};
 
+use crate::listener::Peer;
 use crate::replay::Replay;
 use crate::session::Session;
 use ::http::HeaderMap;
@@ -44,6 +45,14 @@ impl Client<'_> {
     pub(crate) fn headers(&self) -> Option<&HeaderMap> {
         match self {
             Self::Http(http) => Some(http.headers()),
+            Self::Outbox(_) | Self::Away(_) => None,
+        }
+    }
+
+    /// The client, by the certificate that it showed.
+    pub(crate) fn peer(&self) -> Option<&Arc<Peer>> {
+        match self {
+            Self::Http(http) => http.peer(),
             Self::Outbox(_) | Self::Away(_) => None,
         }
     }

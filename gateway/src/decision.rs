@@ -4,8 +4,8 @@
 //! the normal form of its URI, and where it has none, by nobody: it does not exist then.
 
 use crate::catalog::{Catalog, Entry, List};
-use crate::endpoint::Endpoint;
 use crate::error::GatewayError;
+use crate::lead::Lead;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use weir_policies::{
     Action, Context, Denied, Item, ItemKind, Permit, Policies, PolicyProblem, Principal, Tool,
 };
 use weir_protocol::Era;
+use weir_protocol::parameters::ArgumentsError;
 
 /// Under which circumstances a request is made, as far as policies ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +29,10 @@ pub(crate) struct Circumstances {
 }
 
 impl Circumstances {
-    /// As policies see them now, with the text of a call's `arguments`.
-    pub(crate) fn context<'a>(&self, arguments: Option<&'a str>) -> Context<'a> {
+    /// As policies see them now.
+    pub(crate) fn context(&self) -> Context<'static> {
         let Self { era, address, retry } = *self;
-        Context { arguments, address, era, time: SystemTime::now(), retry }
+        Context { arguments: None, address, era, time: SystemTime::now(), retry }
     }
 }
 
@@ -150,77 +151,97 @@ pub(crate) fn teach(spec: &Spec, policies: &Policies, catalog: &Catalog) -> Vec<
     policies.learn(&tools.collect::<Vec<_>>())
 }
 
-/// What somebody wants, under which circumstances, in a catalog.
+/// Decides one call, here and where calls are only tried out: policies permit it, and what is completed is seen as well.
+pub(crate) fn decide(
+    policies: &Policies,
+    principal: &Arc<Principal>,
+    action: Action,
+    item: &Item<'_>,
+    context: &Context<'_>,
+) -> Result<Permit, Denied> {
+    let permit = policies.permit(principal, action, item, context)?;
+    let seen = match (action, item.kind) {
+        (Action::Complete, ItemKind::Prompt) => policies.may(principal, Action::GetPrompt, item),
+        (Action::Complete, _) => policies.may(principal, Action::ReadResource, item),
+        _ => true,
+    };
+    if seen { Ok(permit) } else { Err(Denied::default()) }
+}
+
+/// What somebody wants in a catalog, and what policies are asked about it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) spec: &'a Spec,
+    pub(crate) policies: &'a Policies,
     pub(crate) catalog: &'a Catalog,
-    pub(crate) principal: &'a Arc<Principal>,
-    pub(crate) circumstances: Circumstances,
+    pub(crate) action: Action,
+    /// Where the request leads.
+    pub(crate) lead: Lead<'a>,
+    /// The name or URI that the client wrote.
+    pub(crate) written: &'a str,
+    /// The arguments that the client sent.
+    pub(crate) sent: Option<&'a str>,
 }
 
 impl Wanted<'_> {
-    /// Decides about a tool or a prompt with the arguments that the client `sent`.
-    pub(crate) fn named(
-        &self,
-        action: Action,
-        kind: ItemKind,
-        entry: &Entry,
-        sent: Option<&str>,
-    ) -> Result<Permit, Denied> {
-        let item = item(&self.endpoint.spec, kind, entry);
-        // A completion has no arguments of its own, whatever stands where a call's would.
-        if action == Action::Complete {
-            return self.decide(action, &item, None);
-        }
-        let sent = sent.filter(|sent| *sent != "null");
-        let parameters = entry.parameters.as_ref().filter(|_| !self.endpoint.policies.are_open());
-        match parameters.map(|parameters| parameters.judged(sent)) {
-            None | Some(Ok(None)) => self.decide(action, &item, sent),
-            Some(Ok(Some(judged))) => self.decide(action, &item, Some(&String::from_utf8_lossy(&judged))),
+    /// Decides about it, in a context of which all but the arguments counts.
+    pub(crate) fn permit(&self, principal: &Arc<Principal>, context: Context<'_>) -> Result<Permit, Denied> {
+        let decided = self.ask(|item, arguments| match arguments {
+            Ok(arguments) => {
+                let context = Context { arguments, ..context };
+                let decided = decide(self.policies, principal, self.action, item, &context);
+                decided.inspect_err(|denied| {
+                    let (endpoint, action, item, by) =
+                        (&self.spec.name, self.action.name(), item.name, &denied.by);
+                    let subject = principal.subject();
+                    tracing::debug!(endpoint, action, ?item, ?subject, ?by, "denied");
+                })
+            }
             // They are refused as soon as the caller may know what of; until then nothing depends on them.
-            Some(Err(_)) => self.endpoint.policies.permit_again(self.principal, action, &item),
-        }
-    }
-
-    /// Decides about a resource of the backend at `owner`, by the URI that the backend knows.
-    pub(crate) fn resource(
-        &self,
-        action: Action,
-        sent: Option<&str>,
-        owner: usize,
-        original: &str,
-    ) -> Result<Permit, Denied> {
-        if self.endpoint.policies.are_open() {
-            let backend = self::owner(&self.endpoint.spec, owner);
-            let item = Item::of(ItemKind::Resource, original, original, backend);
-            return self.decide(action, &item, sent);
-        }
-        let identity = self.catalog.identity(owner, original).ok_or_else(Denied::default)?;
-        self.decide(action, &identity.item(&self.endpoint.spec), sent)
-    }
-
-    /// Decides about a template of resources.
-    pub(crate) fn template(&self, action: Action, entry: &Entry) -> Result<Permit, Denied> {
-        self.decide(action, &template(&self.endpoint.spec, &self.catalog.identity_of(entry)), None)
-    }
-
-    fn decide(&self, action: Action, item: &Item<'_>, sent: Option<&str>) -> Result<Permit, Denied> {
-        let policies = &self.endpoint.policies;
-        let context = self.circumstances.context(sent);
-        let decided = policies.permit(self.principal, action, item, &context).and_then(|permit| {
-            // What is completed has to be seen as well.
-            let seen = match (action, item.kind) {
-                (Action::Complete, ItemKind::Prompt) => policies.may(self.principal, Action::GetPrompt, item),
-                (Action::Complete, _) => policies.may(self.principal, Action::ReadResource, item),
-                _ => true,
-            };
-            if seen { Ok(permit) } else { Err(Denied::default()) }
+            Err(_) => self.policies.permit_again(principal, self.action, item),
         });
-        decided.inspect_err(|denied| {
-            let (endpoint, item, by) = (&self.endpoint.spec.name, item.name, &denied.by);
-            let subject = self.principal.subject();
-            tracing::debug!(endpoint, action = action.name(), ?item, ?subject, ?by, "denied");
+        decided.unwrap_or_else(|| Err(Denied::default()))
+    }
+
+    /// Says to `judge` about which item policies are asked, and with which arguments; an error where these are refused
+    /// whatever policies say. `None` where nobody can say what is meant, so that it does not exist.
+    pub(crate) fn ask<T>(
+        &self,
+        judge: impl FnOnce(&Item<'_>, Result<Option<&str>, ArgumentsError>) -> T,
+    ) -> Option<T> {
+        let (kind, entry) = match self.lead {
+            Lead::Tool(entry) => (ItemKind::Tool, entry),
+            Lead::Prompt(entry) => (ItemKind::Prompt, entry),
+            Lead::Resource(_) | Lead::Unlisted(_) => {
+                let (owner, original) = (self.lead.owner(), self.lead.original(self.catalog, self.written));
+                return self.resource(owner, original, |item| judge(item, Ok(self.sent)));
+            }
+            Lead::Template(entry) => {
+                let identity = self.catalog.identity_of(entry);
+                return Some(judge(&template(self.spec, &identity), Ok(None)));
+            }
+        };
+        let item = item(self.spec, kind, entry);
+        // A completion has no arguments of its own, whatever stands where a call's would.
+        if self.action == Action::Complete {
+            return Some(judge(&item, Ok(None)));
+        }
+        let sent = self.sent.filter(|sent| *sent != "null");
+        let parameters = entry.parameters.as_ref().filter(|_| !self.policies.are_open());
+        Some(match parameters.map(|parameters| parameters.judged(sent)) {
+            None | Some(Ok(None)) => judge(&item, Ok(sent)),
+            Some(Ok(Some(judged))) => judge(&item, Ok(Some(&String::from_utf8_lossy(&judged)))),
+            Some(Err(refused)) => judge(&item, Err(refused)),
         })
+    }
+
+    /// A resource of the backend at `owner`, by the URI that the backend knows.
+    fn resource<T>(&self, owner: usize, original: &str, judge: impl FnOnce(&Item<'_>) -> T) -> Option<T> {
+        if self.policies.are_open() {
+            let backend = self::owner(self.spec, owner);
+            return Some(judge(&Item::of(ItemKind::Resource, original, original, backend)));
+        }
+        let identity = self.catalog.identity(owner, original)?;
+        Some(judge(&identity.item(self.spec)))
     }
 }

@@ -22,7 +22,7 @@ use crate::pump::{self, Terms};
 use crate::rescue::Fault;
 use crate::session::{Cancellable, Session};
 use crate::snapshot::Snapshot;
-use crate::stay;
+use crate::stay::{Bond, Stay};
 use crate::tasks;
 use bytes::Bytes;
 use std::net::IpAddr;
@@ -69,9 +69,9 @@ impl Post {
         Ok(Self { core, endpoint, snapshot, principal, address: None, session, body, envelope, meta })
     }
 
-    /// Whether whoever sent it must not be told anything any more.
-    pub(crate) fn is_over(&self) -> bool {
-        stay::is_over(&self.core, &self.endpoint, &self.principal)
+    /// For how long whoever sent it may hear what comes of it on a stream.
+    pub(crate) fn stay(&self, client: &Client<'_>) -> Stay {
+        Stay::new(&self.core, &self.endpoint, &self.principal, client.peer(), Bond::Call)
     }
 
     /// Whether the message itself says that it belongs to the modern era.

@@ -69,7 +69,9 @@ impl Endpoint {
         let empty = Arc::new(empty);
         let entrance = Entrance::new(authenticator, &spec.name);
         let tenure = match before {
-            Some(before) => before.tenure.after(before.spec.auth != spec.auth),
+            Some(before) => {
+                before.tenure.after(before.spec.auth != spec.auth || before.spec.policies != spec.policies)
+            }
             None => Tenure::first(),
         };
         Ok(Self {

@@ -2,15 +2,19 @@
 
 mod access;
 mod asked;
+mod attempt;
 mod endpoint;
 mod finding;
 mod items;
 mod schema;
+mod supposed;
 #[cfg(test)]
 mod tests;
 
 pub use access::{Leave, Offered, Surveyed, survey};
+pub use attempt::{Attempt, Nowhere, Tried};
 pub use finding::{Finding, HiddenBy, Judged, Settled, Severity};
+pub use supposed::{Supposed, Unplaced, supposed_owner};
 
 use crate::catalog::List;
 use crate::error::GatewayError;

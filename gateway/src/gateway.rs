@@ -17,16 +17,18 @@ use crate::visibility::Visibility;
 use arc_swap::ArcSwap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use weir_backends::{FileGrants, Grants, MemoryGrants, SessionKey};
+use weir_backends::{FileGrants, Grants, MemoryGrants, Outbound, SessionKey};
 use weir_config::Config;
 use weir_runtime::Guardian;
 
 /// Threads for what happens beside the calls: child processes, lists, streams of changes.
 const BACKGROUND_THREADS: usize = 1;
+/// How often grants are looked for that nothing needs.
+const PURGING: Duration = Duration::from_secs(3600);
 
 /// What every request needs, and no reload takes away.
 #[derive(Debug)]
@@ -256,6 +258,7 @@ impl Gateway {
         ended: watch::Sender<bool>,
         threads: Vec<std::thread::JoinHandle<()>>,
     ) {
+        self.background.spawn(purge(self.core.clone()));
         let reloads = self.background.spawn(reload::follow(self.fleet, self.orders, self.stopper.watch()));
         let mut stop = self.stopper.watch();
         self.background.block_on(async {
@@ -305,6 +308,20 @@ async fn end(core: &Core, reloads: JoinHandle<Fleet>, stop: &mut watch::Receiver
 async fn close(reloads: JoinHandle<Fleet>) {
     if let Ok(fleet) = reloads.await {
         fleet.close().await;
+    }
+}
+
+/// Forgets what users granted and no backend needs any more. What is configured at that moment counts, so that nothing has to wait
+/// for it at a reload.
+async fn purge(core: Arc<Core>) {
+    let fetch = Outbound::new();
+    loop {
+        let snapshot = core.snapshot.load_full();
+        let connectors: Vec<_> = snapshot.backends.iter().filter_map(|backend| backend.connector()).collect();
+        drop(snapshot);
+        weir_backends::purge(&*core.grants, &connectors, &fetch, SystemTime::now()).await;
+        drop(connectors);
+        tokio::time::sleep(PURGING).await;
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::catalog::List;
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
+use crate::session::Session;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -63,18 +64,36 @@ pub(crate) struct Outlook {
     core: Arc<Core>,
     /// The number of the endpoint.
     endpoint: usize,
-    principal: Arc<Principal>,
+    viewer: Viewer,
     /// Digests of what it saw last, in the order of [`Topic::ALL`]; `None` where everybody sees everything.
     seen: [Option<Vec<u64>>; 3],
 }
 
+/// Whose outlook it is.
+#[derive(Debug)]
+pub(crate) enum Viewer {
+    /// Somebody as they were known at the beginning.
+    Caller(Arc<Principal>),
+    /// Whoever opened a session, as is known of them by now.
+    Session(Arc<Session>),
+}
+
+impl Viewer {
+    fn principal(&self) -> Arc<Principal> {
+        match self {
+            Self::Caller(principal) => principal.clone(),
+            Self::Session(session) => session.principal(),
+        }
+    }
+}
+
 impl Outlook {
-    /// What `principal` sees now of the endpoint of this number.
-    pub(crate) fn now(core: &Arc<Core>, endpoint: usize, principal: &Arc<Principal>) -> Self {
+    /// What `viewer` sees now of the endpoint of this number.
+    pub(crate) fn now(core: &Arc<Core>, endpoint: usize, viewer: Viewer) -> Self {
         let snapshot = core.snapshot.load();
-        let current = snapshot.numbered(endpoint);
-        let seen = Topic::ALL.map(|topic| digests(core, current?, principal, topic));
-        Self { core: core.clone(), endpoint, principal: principal.clone(), seen }
+        let (current, principal) = (snapshot.numbered(endpoint), viewer.principal());
+        let seen = Topic::ALL.map(|topic| digests(core, current?, &principal, topic));
+        Self { core: core.clone(), endpoint, viewer, seen }
     }
 
     /// Whether what was announced has changed for this client; from now on it knows.
@@ -83,7 +102,7 @@ impl Outlook {
         let Some(endpoint) = snapshot.numbered(self.endpoint) else {
             return true;
         };
-        let now = digests(&self.core, endpoint, &self.principal, topic);
+        let now = digests(&self.core, endpoint, &self.viewer.principal(), topic);
         let seen = Topic::ALL.iter().zip(&mut self.seen).find(|(each, _)| **each == topic);
         seen.is_none_or(|(_, seen)| {
             let same = now.is_some() && *seen == now;

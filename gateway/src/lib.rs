@@ -24,6 +24,7 @@ mod icons;
 mod inbox;
 mod inquiry;
 mod intake;
+mod lead;
 mod line;
 mod listener;
 mod pulse;
@@ -45,8 +46,8 @@ mod watchers;
 
 pub use error::GatewayError;
 pub use examine::{
-    Examination, ExaminedBackend, ExaminedEndpoint, Finding, HiddenBy, Judged, Leave, Offer, Offered,
-    Settled, Severity, Surveyed, examine, survey,
+    Attempt, Examination, ExaminedBackend, ExaminedEndpoint, Finding, HiddenBy, Judged, Leave, Nowhere,
+    Offer, Offered, Settled, Severity, Supposed, Surveyed, Tried, Unplaced, examine, supposed_owner, survey,
 };
 pub use gateway::{Gateway, Stopper};
 pub use reload::{Reloaded, Reloader};

@@ -6,7 +6,7 @@ use crate::drain::Admitted;
 use crate::edge::{Batch, Mail, Post, legacy};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
-use crate::hub::{Hub, Outlook, Topic};
+use crate::hub::{Hub, Outlook, Topic, Viewer};
 use crate::rescue::{self, Fault};
 use crate::session::{Session, Visit};
 use crate::snapshot::Snapshot;
@@ -53,7 +53,7 @@ impl Line {
     /// Tells a client that opened the session with `initialize` what changes, until the endpoint is removed or weir stops.
     pub(crate) async fn announce(&self) {
         let session = &self.visit.session;
-        let outlook = Outlook::now(&self.core, session.endpoint, &session.principal());
+        let outlook = Outlook::now(&self.core, session.endpoint, Viewer::Session(session.clone()));
         let mut subscription = self.hub.subscribe(Some(outlook));
         // Open before the session is, so that nothing is missed.
         let reader = session.inbox.read();

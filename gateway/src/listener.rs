@@ -19,7 +19,7 @@ use socket::Socket;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tls::Certificate;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -50,10 +50,10 @@ pub(crate) struct Tls {
 
 impl Tls {
     /// The connection after its handshake, and who the client is if it showed a certificate.
-    async fn handshake(&self, tcp: Socket) -> Option<(Stream, Option<Peer>)> {
+    async fn handshake(&self, tcp: Socket) -> Option<(Stream, Option<Arc<Peer>>)> {
         let clients = self.certificate.clients();
         // Looked at before the handshake looks: what changes in between counts as a change.
-        let seen = clients.map(|clients| clients.changes()).unwrap_or_default();
+        let (seen, began) = (clients.map(|clients| clients.changes()).unwrap_or_default(), SystemTime::now());
         let handshake = self.acceptor.tls_handshake(tcp);
         let stream = match tokio::time::timeout(HANDSHAKE, handshake).await.ok()? {
             Ok(stream) => stream,
@@ -65,8 +65,8 @@ impl Tls {
         let chain = stream.get_ssl().and_then(|tls| tls.peer_cert_chain_der());
         let peer = match clients.zip(chain) {
             None => None,
-            Some((clients, chain)) => match Peer::new(chain, clients, seen) {
-                Ok(peer) => Some(peer),
+            Some((clients, chain)) => match Peer::new(chain, clients, seen, began) {
+                Ok(peer) => Some(Arc::new(peer)),
                 Err(error) => {
                     tracing::warn!(error, "a client certificate cannot be read");
                     return None;

@@ -18,6 +18,7 @@ use crate::inquiry::Inquiry;
 use crate::pulse;
 use crate::rescue::{self, Fault};
 use crate::session::Cancellable;
+use crate::stay::{self, Stay};
 use crate::tasks;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -175,6 +176,7 @@ pub(crate) struct Terms<'a> {
 enum Step {
     Event(Result<Event, BackendError>),
     Gone,
+    Over,
     Pulse,
     Ask,
     Cancelled,
@@ -221,6 +223,8 @@ async fn drive(
 ) -> Result<Driven, Gone> {
     let pulse = pulse::here();
     let mut silence = Duration::ZERO;
+    // Of calls that last, and are answered by a stream.
+    let mut stay: Option<Stay> = None;
     let mut gathered = running.is_asking().then(|| Instant::now() + GATHER);
     let answer = loop {
         let step = tokio::select! {
@@ -229,6 +233,7 @@ async fn drive(
             () = reached(gathered) => Step::Ask,
             event = running.next() => Step::Event(event),
             () = client.gone() => Step::Gone,
+            () = stay::over(stay.as_mut()) => Step::Over,
             () = notified(cancellable) => Step::Cancelled,
             () = inquiry.answered() => Step::Answered,
             () = pulse.notified() => Step::Pulse,
@@ -251,13 +256,8 @@ async fn drive(
                 if terms.post.core.drain.phase() == Phase::Ending || running.backend.is_given_up() {
                     break terms.asker.fault(&rescue::stopping());
                 }
-                // A stream says nothing to those whose proof has ended; who comes back with a new one hears the rest.
-                if client.is_streaming() && terms.post.is_over() {
-                    if terms.asker.era == Era::Legacy {
-                        return Err(Gone);
-                    }
-                    running.cancel();
-                    break terms.asker.fault(&rescue::expired());
+                if stay.is_none() && client.is_streaming() {
+                    stay = Some(terms.post.stay(client));
                 }
                 if let Some(answer) = inquiry.overdue(running.backend_name(), terms) {
                     running.cancel();
@@ -272,6 +272,12 @@ async fn drive(
             Step::Ask if !running.is_asking() => gathered = None,
             Step::Ask => return Ok(Driven::Asked),
             Step::Gone => return Err(Gone),
+            // A stream says nothing to those whose proof has ended; who comes back with a new one hears the rest.
+            Step::Over if terms.asker.era == Era::Legacy => return Err(Gone),
+            Step::Over => {
+                running.cancel();
+                break terms.asker.fault(&rescue::expired());
+            }
             Step::Cancelled => {
                 // Nobody waits for an answer to a cancelled request; the exchange still has to end as its transport wants.
                 running.cancel();

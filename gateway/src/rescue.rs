@@ -53,7 +53,7 @@ pub(crate) fn stopping() -> Fault {
 
 /// The proof of who calls ended while the call ran.
 pub(crate) fn expired() -> Fault {
-    let message = "the token has expired while the request was carried out, log in again";
+    let message = "the token has expired or was taken back while the request was carried out, log in again";
     Fault { kind: Kind::Denied, ..Fault::new(401, code::SERVER_ERROR, message) }
 }
 

@@ -1,17 +1,23 @@
-//! How long somebody who was let in may be told something: until the proof of who they are ends, or a reload takes away
-//! whoever vouched for them. Requests are let in one by one; this is for what lasts.
+//! How long somebody who was let in may be told something: until the proof of who they are ends or is taken back, or a reload
+//! takes away whoever vouched for them. Requests are let in one by one; this is for what lasts.
 
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
+use crate::listener::Peer;
+use crate::session::Session;
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
-use weir_policies::Principal;
+use tokio::time::{Instant, sleep, timeout};
+use weir_policies::{Authenticator, Principal, RejectionKind};
 
 /// How long an end is waited for before the clock is looked at again: somebody may set it.
-const LOOK: Duration = Duration::from_secs(10);
+pub(crate) const LOOK: Duration = Duration::from_secs(10);
+/// A token is not looked at again sooner than this, and its issuer is not asked again sooner that cannot be reached.
+const LEAST: Duration = Duration::from_secs(1);
 
-/// Which configuration of who may come in an endpoint has. All that follow each other know when the last one took over.
+/// Which configuration of who may come in, and of what they may do, an endpoint has. All that follow each other know when the last one took over.
 #[derive(Debug)]
 pub(crate) struct Tenure {
     changes: Arc<watch::Sender<u64>>,
@@ -33,82 +39,61 @@ impl Tenure {
     pub(crate) fn begin(&self) {
         self.changes.send_if_modified(|now| std::mem::replace(now, self.own) != self.own);
     }
-
-    /// Whether another one has taken over.
-    fn is_past(&self) -> bool {
-        *self.changes.borrow() != self.own
-    }
 }
 
-/// Whether `principal`, who was let in at `endpoint`, must not be told anything any more.
-pub(crate) fn is_over(core: &Core, endpoint: &Endpoint, principal: &Principal) -> bool {
-    has_ended(principal) || (endpoint.tenure.is_past() && is_unknown(core, endpoint.number, principal))
-}
-
-fn has_ended(principal: &Principal) -> bool {
-    principal.until().is_some_and(|until| SystemTime::now() >= until)
-}
-
-/// Whether somebody vouches for `principal` at `endpoint`, and says of them what was said when they came: what lasts is judged by
-/// that.
+/// Whether somebody vouches for `principal` at `endpoint`, and its configuration makes of them what it made of them when they
+/// came: what lasts is judged by that.
 pub(crate) fn is_known(endpoint: &Endpoint, principal: &Principal) -> bool {
     let authenticator = &endpoint.entrance.authenticator;
     authenticator.vouches(principal) && authenticator.describes(principal)
 }
 
-/// Whether nobody vouches for them any more. An endpoint that is gone ends what it has by itself.
-fn is_unknown(core: &Core, endpoint: usize, principal: &Principal) -> bool {
-    let snapshot = core.snapshot.load();
-    snapshot.numbered(endpoint).is_some_and(|now| !is_known(now, principal))
+/// What somebody is told who stays.
+pub(crate) enum Bond {
+    /// What comes of a call, which was decided when it began.
+    Call,
+    /// What goes on in this session, by what is known of its principal.
+    Session(Arc<Session>),
+    /// What goes on, by what was known of the principal at the beginning.
+    Stream,
 }
 
-/// The stay of one principal, for streams.
+/// The stay of one principal. Streams wait for its end.
 pub(crate) struct Stay {
-    core: Arc<Core>,
-    endpoint: usize,
-    principal: Arc<Principal>,
-    changes: watch::Receiver<u64>,
+    lasting: BoxFuture<'static, ()>,
+    is_over: bool,
 }
 
 impl Stay {
-    pub(crate) fn new(core: &Arc<Core>, endpoint: &Endpoint, principal: &Arc<Principal>) -> Self {
+    /// That of `principal`, who was let in at `endpoint`, over the connection of `peer`.
+    pub(crate) fn new(
+        core: &Arc<Core>,
+        endpoint: &Endpoint,
+        principal: &Arc<Principal>,
+        peer: Option<&Arc<Peer>>,
+        bond: Bond,
+    ) -> Self {
         let mut changes = endpoint.tenure.changes.subscribe();
         // What changed since the request began counts.
         changes.mark_changed();
-        Self { core: core.clone(), endpoint: endpoint.number, principal: principal.clone(), changes }
+        let guest = Guest {
+            core: core.clone(),
+            endpoint: endpoint.number,
+            beginning: principal.clone(),
+            principal: principal.clone(),
+            peer: peer.filter(|peer| peer.is_required() || principal.needs_certificate()).cloned(),
+            bond,
+            doubt: None,
+        };
+        Self { lasting: Box::pin(guest.last(changes)), is_over: false }
     }
 
     /// Waits for its end. Cancel-safe.
     pub(crate) async fn over(&mut self) {
-        loop {
-            if has_ended(&self.principal) {
-                return;
-            }
-            tokio::select! {
-                changed = self.changes.changed() => {
-                    if changed.is_err() {
-                        // No reload can change anything any more.
-                        return asleep_until(&self.principal).await;
-                    }
-                    if is_unknown(&self.core, self.endpoint, &self.principal) {
-                        return;
-                    }
-                }
-                () = asleep_until(&self.principal) => return,
-            }
+        if !self.is_over {
+            self.lasting.as_mut().await;
+            self.is_over = true;
         }
-    }
-}
-
-async fn asleep_until(principal: &Principal) {
-    let Some(until) = principal.until() else {
-        return std::future::pending().await;
-    };
-    while let Ok(left) = until.duration_since(SystemTime::now()) {
-        if left.is_zero() {
-            return;
-        }
-        tokio::time::sleep(left.min(LOOK)).await;
     }
 }
 
@@ -118,6 +103,142 @@ pub(crate) async fn over(stay: Option<&mut Stay>) {
         Some(stay) => stay.over().await,
         None => std::future::pending().await,
     }
+}
+
+/// Somebody who stays.
+struct Guest {
+    core: Arc<Core>,
+    /// The number of the endpoint.
+    endpoint: usize,
+    /// Who it was at the beginning, and as the same token says by now.
+    beginning: Arc<Principal>,
+    principal: Arc<Principal>,
+    /// The client's certificate, where nothing goes on without it.
+    peer: Option<Arc<Peer>>,
+    bond: Bond,
+    /// Since when it could not be found out whether the token is good.
+    doubt: Option<Instant>,
+}
+
+impl Guest {
+    /// Lasts as long as the stay.
+    async fn last(mut self, mut changes: watch::Receiver<u64>) {
+        loop {
+            tokio::select! {
+                biased;
+                () = ended(&self.principal) => return,
+                () = parted(self.peer.as_deref()) => return,
+                () = changed(&mut changes) => {}
+                newest = reviewed(&self.core, self.endpoint, &self.principal, &mut self.doubt) => match newest {
+                    Some(newest) => self.principal = newest,
+                    None => return,
+                },
+            }
+            if !self.may_stay() {
+                return;
+            }
+        }
+    }
+
+    /// Whether what is known of them by now, and of the endpoint, lets them stay.
+    fn may_stay(&self) -> bool {
+        let snapshot = self.core.snapshot.load();
+        // An endpoint that is gone ends what it has by itself.
+        let Some(endpoint) = snapshot.numbered(self.endpoint) else {
+            return true;
+        };
+        let class = |principal| endpoint.policies.class(principal);
+        is_known(endpoint, &self.principal)
+            && match &self.bond {
+                Bond::Call => true,
+                Bond::Session(session) => {
+                    session.renew(endpoint, &self.principal);
+                    true
+                }
+                Bond::Stream => {
+                    Arc::ptr_eq(&self.beginning, &self.principal)
+                        || class(&self.beginning) == class(&self.principal)
+                }
+            }
+    }
+}
+
+/// Waits for a change. Cancel-safe.
+async fn changed(changes: &mut watch::Receiver<u64>) {
+    if changes.changed().await.is_err() {
+        // No reload can change anything any more.
+        std::future::pending().await
+    }
+}
+
+/// Waits until the proof of who they are has ended by itself. Cancel-safe.
+async fn ended(principal: &Principal) {
+    let told = |_: &SystemTime| principal.token().is_none() || principal.claims().contains_key("exp");
+    // A token of which nobody says when it ends is good as long as its issuer says that it is.
+    let Some(until) = principal.until().filter(told) else {
+        return std::future::pending().await;
+    };
+    while let Ok(left) = until.duration_since(SystemTime::now()) {
+        if left.is_zero() {
+            return;
+        }
+        sleep(left.min(LOOK)).await;
+    }
+}
+
+/// Waits until nobody vouches for the client's certificate any more. Cancel-safe.
+async fn parted(peer: Option<&Peer>) {
+    match peer {
+        Some(peer) => peer.parted().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until it was found out again who they are; `None` where their token is good no more, or where nobody could say so for
+/// as long as its issuer's word counts. Cancel-safe.
+async fn reviewed(
+    core: &Core,
+    endpoint: usize,
+    principal: &Arc<Principal>,
+    doubt: &mut Option<Instant>,
+) -> Option<Arc<Principal>> {
+    loop {
+        sleep(LEAST).await;
+        let Some(authenticator) = authenticator(core, endpoint) else {
+            continue;
+        };
+        let Some(due) = authenticator.due(principal) else {
+            return std::future::pending().await;
+        };
+        if let Some(newest) = due.newest {
+            *doubt = None;
+            // Others who came with the token may have found out something new.
+            if !Arc::ptr_eq(&newest, principal) {
+                return Some(newest);
+            }
+            // Not held while nothing is asked: a reload may replace it.
+            drop(authenticator);
+            sleep(due.after.min(LOOK)).await;
+            continue;
+        }
+        let since = *doubt.get_or_insert_with(Instant::now);
+        let left = due.grace.saturating_sub(since.elapsed());
+        let why = match timeout(left, authenticator.review(principal)).await {
+            Ok(Ok(newest)) => {
+                *doubt = None;
+                return Some(newest);
+            }
+            Ok(Err(rejection)) if rejection.kind == RejectionKind::Unavailable && !left.is_zero() => continue,
+            Ok(Err(rejection)) => rejection.reason,
+            Err(_) => "the issuer took too long".to_owned(),
+        };
+        tracing::info!(why, "what a token opened ends");
+        return None;
+    }
+}
+
+fn authenticator(core: &Core, endpoint: usize) -> Option<Arc<Authenticator>> {
+    Some(core.snapshot.load().numbered(endpoint)?.entrance.authenticator.clone())
 }
 
 #[cfg(test)]
@@ -131,9 +252,8 @@ mod tests {
         let other = same.after(true);
         let mut told = first.changes.subscribe();
         same.begin();
-        assert!(!first.is_past() && !same.is_past() && !told.has_changed().unwrap());
+        assert!(!told.has_changed().unwrap());
         other.begin();
-        assert!(first.is_past() && same.is_past() && !other.is_past());
         told.changed().await.unwrap();
     }
 }

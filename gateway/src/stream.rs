@@ -27,7 +27,7 @@ pub(crate) struct Listening {
     pub(crate) tasks: Vec<TaskWatch>,
     /// Lets the client cancel it by its id.
     pub(crate) cancellable: Option<Cancellable>,
-    /// How long the client may hear of anything; for ever where its connection sees to that.
+    /// How long the client may hear of anything; for ever over standard input.
     pub(crate) stay: Option<Stay>,
 }
 

@@ -6,8 +6,9 @@ use crate::identity::claims::invalid;
 use crate::identity::credential::Credential;
 use crate::identity::issuer::{Refusal, Trusted};
 use crate::identity::token::{Token, looks_signed};
-use crate::identity::verdicts::{Good, Mark, Verdicts};
+use crate::identity::verdicts::{Good, Kind, Mark, Verdicts};
 use crate::{Clock, Evidence, Fetch, Principal, Rejection, RejectionKind, SystemClock};
+use secrecy::ExposeSecret;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use weir_config::Auth;
@@ -40,6 +41,17 @@ pub struct Challenge {
     pub issuers: Vec<String>,
     /// The scopes that every call needs, over all of them, sorted.
     pub scopes: Vec<String>,
+}
+
+/// When a caller whose token let them in is to be looked at again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// How long until then.
+    pub after: Duration,
+    /// What others found out about the token meanwhile; `None` where it is time.
+    pub newest: Option<Arc<Principal>>,
+    /// For how long from then on what was found out before may count, where it cannot be found out.
+    pub grace: Duration,
 }
 
 /// Callers cannot be found out as configured.
@@ -130,19 +142,51 @@ impl Authenticator {
         if let Some(rejection) = self.verdicts.bad(&mark, self.clock.steady()) {
             return Err(rejection);
         }
-        let good = match self.examine(&credential, mark).await {
-            Ok(good) => good,
-            Err(Refusal { rejection, keep }) => {
-                if keep {
-                    self.verdicts.refuse(mark, rejection.clone(), self.clock.steady());
-                }
-                return Err(rejection);
-            }
-        };
+        let good = self.find_out(&credential, mark).await?;
         let principal = good.principal.clone();
         let bound = holds(&good, evidence);
-        self.verdicts.keep(mark, good);
         if bound { Ok(principal) } else { Err(invalid("the token is bound to another client certificate")) }
+    }
+
+    /// When it is to be found out again whether the token of `principal` is good: for what lasts longer than a request. `None` where
+    /// there is no token. A key or a certificate is good until its end, or until this endpoint or the listener has it no more.
+    pub fn due(&self, principal: &Principal) -> Option<Due> {
+        let text = principal.token()?.expose_secret();
+        let mark = self.verdicts.mark(Kind::Bearer, text.as_bytes());
+        let grace = self.trusted(principal).map_or(Duration::ZERO, |trusted| trusted.round(text));
+        let Some(good) = self.current(&mark).filter(|good| *good.principal == *principal) else {
+            return Some(Due { after: Duration::ZERO, newest: None, grace });
+        };
+        let asked = good.ask.map(|at| at.saturating_sub(self.clock.steady()));
+        let until = good.until.map(|until| until.duration_since(self.clock.now()).unwrap_or_default());
+        let after = asked.into_iter().chain(until).min().unwrap_or_default();
+        Some(Due { after, newest: Some(good.principal), grace })
+    }
+
+    /// What is known now of `principal`, by the token that let them in: found out anew where that is due, once for all who ask. Which
+    /// certificate a token is bound to is not looked at: the connection has not changed since.
+    ///
+    /// # Errors
+    /// There is no token, it is not good any more, or that cannot be found out.
+    pub async fn review(&self, principal: &Principal) -> Result<Arc<Principal>, Rejection> {
+        let missing = || Rejection::new(RejectionKind::Missing, "no credential");
+        let text = principal.token().ok_or_else(missing)?.expose_secret();
+        let credential = Credential::Bearer(text);
+        let mark = self.verdicts.mark(Kind::Bearer, text.as_bytes());
+        let unknown = || invalid("the token is of an issuer that is not configured");
+        let _place = self.trusted(principal).ok_or_else(unknown)?.place(&mark).await;
+        // Somebody may have found it out meanwhile.
+        let good = match self.current(&mark) {
+            Some(good) => good,
+            None => match self.verdicts.bad(&mark, self.clock.steady()) {
+                Some(rejection) => return Err(rejection),
+                None => self.find_out(&credential, mark).await?,
+            },
+        };
+        match *good.principal == *principal {
+            true => Ok(good.principal),
+            false => Err(invalid("the token stands for somebody else now")),
+        }
     }
 
     /// What clients are told that want to log in; none where there is no token that would help.
@@ -163,15 +207,18 @@ impl Authenticator {
         }
     }
 
-    /// Whether weir's own configuration still says of the holder of an API key or a certificate what it said when they came.
-    /// What others say of a caller is not known here.
+    /// Whether the configuration still makes of a caller what it made of them when they came: of the holder of an API key or a
+    /// certificate, or of what a token said. What an issuer would say by now is not known here.
     pub fn describes(&self, principal: &Principal) -> bool {
         match principal.issuer() {
             Principal::API_KEYS => self.auth.api_keys.iter().any(|key| api_keys::describes(key, principal)),
             Principal::CERTIFICATES => {
                 self.holders.as_ref().is_some_and(|holders| holders.describes(principal))
             }
-            _ => true,
+            _ => principal.token().is_none_or(|token| {
+                let trusted = self.trusted(principal);
+                trusted.is_some_and(|trusted| trusted.describes(principal, token.expose_secret()))
+            }),
         }
     }
 
@@ -194,10 +241,36 @@ impl Authenticator {
         !self.auth.api_keys.is_empty()
     }
 
+    /// The issuer that vouches for `principal`.
+    fn trusted(&self, principal: &Principal) -> Option<&Arc<Trusted>> {
+        self.issuers.iter().find(|trusted| trusted.config().issuer == principal.issuer())
+    }
+
     fn recalled(&self, mark: &Mark, evidence: &Evidence<'_>) -> Option<Arc<Principal>> {
+        self.current(mark).filter(|good| holds(good, evidence)).map(|good| good.principal)
+    }
+
+    /// What was found good, where that is not to be found out again yet.
+    fn current(&self, mark: &Mark) -> Option<Good> {
         let good = self.verdicts.good(mark, self.clock.now())?;
         let due = good.ask.is_some_and(|at| at <= self.clock.steady());
-        (!due && holds(&good, evidence)).then_some(good.principal)
+        (!due).then_some(good)
+    }
+
+    /// What comes of a credential, which is kept.
+    async fn find_out(&self, credential: &Credential<'_>, mark: Mark) -> Result<Good, Rejection> {
+        match self.examine(credential, mark).await {
+            Ok(good) => {
+                self.verdicts.keep(mark, good.clone());
+                Ok(good)
+            }
+            Err(Refusal { rejection, keep }) => {
+                if keep {
+                    self.verdicts.refuse(mark, rejection.clone(), self.clock.steady());
+                }
+                Err(rejection)
+            }
+        }
     }
 
     async fn examine(&self, credential: &Credential<'_>, mark: Mark) -> Result<Good, Refusal> {

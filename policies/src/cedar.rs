@@ -204,6 +204,10 @@ impl Cedar {
         self.persons().is_some_and(|persons| persons.may_something(person, backend))
     }
 
+    pub(crate) fn always(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {
+        self.decider.always(&self.decider.class(principal), action, item)
+    }
+
     pub(crate) fn mentions(&self) -> Mentions {
         let reads = &self.decider.reads;
         let named = |names: &reads::Names| match names {

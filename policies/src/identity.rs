@@ -1,6 +1,7 @@
 //! Proofs of who calls, one file for each kind and what they stand on.
 
 pub(crate) mod api_keys;
+pub(crate) mod budget;
 pub(crate) mod certificates;
 pub(crate) mod claims;
 pub(crate) mod credential;

@@ -329,6 +329,14 @@ impl Policies {
         }
     }
 
+    /// Whether the caller may do this in every context. For operators; it costs more than a decision.
+    pub fn always(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.always(principal, action, item),
+            Rule::AnonymousOnly | Rule::Nobody => self.may(principal, action, item),
+        }
+    }
+
     /// The caller's class: [`may`](Self::may) is the same for all callers of one.
     pub fn class(&self, principal: &Principal) -> ClassKey {
         ClassKey(match &self.rule {

@@ -61,6 +61,15 @@ impl Principal {
     /// Who vouches for the holders of client certificates.
     pub const CERTIFICATES: &'static str = "certificate";
 
+    /// What the names of clients begin with that act for themselves and have no subject at their issuer.
+    pub(crate) const CLIENTS: &'static str = "client_id:";
+
+    /// Whether a name stands for a client that acts for itself. No subject that an issuer names may be such a one, so that a
+    /// client which is called like a user is not taken for that user, nor a user for a client.
+    pub fn is_client_alone(subject: &str) -> bool {
+        subject.starts_with(Self::CLIENTS)
+    }
+
     /// Whoever reaches an endpoint that asks for no proof.
     pub fn anonymous() -> Self {
         Self::of("", "anonymous")
@@ -145,6 +154,21 @@ impl Principal {
             (Some(own), Some(others)) if own != others => own > others,
             _ => self.profile.number > other.profile.number,
         }
+    }
+
+    /// Whether the caller is known only over a connection with their certificate: by the certificate itself, or by a token that is
+    /// bound to one (RFC 8705 section 3.1).
+    pub fn needs_certificate(&self) -> bool {
+        matches!(self.proof, Some(Proof::Certificate(_)))
+            || (self.profile.token.is_some() && self.profile.claims.contains_key("cnf"))
+    }
+
+    /// Whether the same is known of the same caller, claims aside.
+    pub(crate) fn is_described_like(&self, other: &Self) -> bool {
+        let named = |principal: &Self| (principal.profile.email.clone(), principal.profile.client.clone());
+        self == other
+            && named(self) == named(other)
+            && (self.groups(), self.roles(), self.scopes()) == (other.groups(), other.roles(), other.scopes())
     }
 
     /// The caller's own token, to be exchanged for another; it never travels to a backend.

@@ -3,6 +3,7 @@
 use crate::process::Process;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// An authority that signs what a test wants.
@@ -45,25 +46,58 @@ impl Authority {
     /// Signs for a client that calls itself `subject`, in openssl's form `/O=…/CN=…`, with alternative names such as
     /// `URI:spiffe://…`; `days` may be negative for what has ended already.
     pub fn client(&self, name: &str, subject: &str, alternative: &str, days: i32) -> Issued {
-        let names =
-            if alternative.is_empty() { String::new() } else { format!("subjectAltName={alternative}\n") };
-        let extensions = format!("basicConstraints=critical,CA:FALSE\nextendedKeyUsage=clientAuth\n{names}");
-        self.issue(name, subject, &extensions, days)
+        self.issue(name, subject, &of_client(alternative), days)
+    }
+
+    /// The same for a few seconds.
+    pub fn client_for(&self, name: &str, subject: &str, alternative: &str, seconds: u64) -> Issued {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
+        let (requested, settings) = self.prepare(name, subject, &of_client(alternative));
+        let issued = self.file(&format!("{name}.pem"));
+        let folder = text(self.folder.path());
+        let about = format!(
+            "[ca]\ndefault_ca=own\n[own]\nnew_certs_dir={folder}\ndatabase={folder}/index.txt\nserial={folder}/serial\n\
+            default_md=sha256\npolicy=any\n[any]\ncommonName=optional\n"
+        );
+        let config = self.file("ca.cnf");
+        std::fs::write(&config, about).expect("the settings can be written");
+        std::fs::write(self.file("index.txt"), "").expect("a file can be written");
+        std::fs::write(self.file("serial"), "01\n").expect("a file can be written");
+        let mut command = Command::new("openssl");
+        command
+            .args(["ca", "-batch", "-notext", "-config", text(&config)])
+            .args(["-cert", text(&self.certificate()), "-keyfile", text(&self.file("authority-key.pem"))])
+            .args(["-startdate", &written(now.saturating_sub(60)), "-enddate", &written(now + seconds)])
+            .args(["-in", text(&requested), "-extfile", text(&settings), "-out", text(&issued)]);
+        run(&mut command);
+        Issued { certificate: issued, key: self.file(&format!("{name}-key.pem")) }
     }
 
     /// Signs for a server at 127.0.0.1.
     pub fn server(&self) -> Issued {
-        let extensions = "basicConstraints=critical,CA:FALSE\nsubjectAltName=IP:127.0.0.1\n";
-        self.issue("server", "/CN=server", extensions, 2)
+        self.server_of("IP:127.0.0.1")
     }
 
-    fn issue(&self, name: &str, subject: &str, extensions: &str, days: i32) -> Issued {
+    /// Signs for a server with these alternative names, such as `DNS:*.example.test`.
+    pub fn server_of(&self, alternative: &str) -> Issued {
+        let extensions = format!("basicConstraints=critical,CA:FALSE\nsubjectAltName={alternative}\n");
+        self.issue("server", "/CN=server", &extensions, 2)
+    }
+
+    /// What asks for a certificate, and a file of the extensions that it is to have.
+    fn prepare(&self, name: &str, subject: &str, extensions: &str) -> (PathBuf, PathBuf) {
         self.request(name, subject, "", &["-new"]);
         let settings = self.file(&format!("{name}.ext"));
         std::fs::write(&settings, extensions).expect("the extensions can be written");
         let requested = self.file(&format!("{name}.csr"));
         let issued = self.file(&format!("{name}.pem"));
         std::fs::rename(&issued, &requested).expect("the request is there");
+        (requested, settings)
+    }
+
+    fn issue(&self, name: &str, subject: &str, extensions: &str, days: i32) -> Issued {
+        let (requested, settings) = self.prepare(name, subject, extensions);
+        let issued = self.file(&format!("{name}.pem"));
         let mut command = Command::new("openssl");
         command
             .args(["x509", "-req", "-CAcreateserial", "-days", &days.to_string()])
@@ -97,6 +131,35 @@ impl Default for Authority {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The extensions of a client's certificate.
+fn of_client(alternative: &str) -> String {
+    let names =
+        if alternative.is_empty() { String::new() } else { format!("subjectAltName={alternative}\n") };
+    format!("basicConstraints=critical,CA:FALSE\nextendedKeyUsage=clientAuth\n{names}")
+}
+
+/// A moment, in seconds since 1970, as X.509 writes it.
+fn written(moment: u64) -> String {
+    let (day, rest) = (moment / 86_400, moment % 86_400);
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let (mut year, mut left) = (1970, day);
+    while left >= 365 + u64::from(is_leap(year)) {
+        left -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    for length in [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if left < length {
+            break;
+        }
+        left -= length;
+        month += 1;
+    }
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}{month:02}{:02}{hour:02}{minute:02}{second:02}Z", left + 1)
 }
 
 fn run(command: &mut Command) {

@@ -2,7 +2,7 @@
 
 use super::Own;
 use crate::BackendError;
-use crate::oauth::{Access, Challenge, Connector, Holder};
+use crate::oauth::{Access, Challenge, Connector, Holder, Lender};
 use http::HeaderValue;
 use std::sync::Arc;
 use weir_policies::Principal;
@@ -33,13 +33,30 @@ impl Users {
         OfUser::of(self.connector.clone(), holder).await
     }
 
-    /// The token of any user, for weir's own requests; `None` where they have none, or may not use it.
-    pub(crate) async fn any(&self) -> Option<OfUser> {
+    /// The user with whose grant weir's own requests are made, and the token; `None` where there is none, or it may not be used.
+    pub(crate) async fn lender(&self) -> Option<(Arc<Lender>, Access)> {
         if !self.connector.lists_by_grants() {
             return None;
         }
-        let (holder, token) = self.connector.any_token().await?;
-        Some(OfUser { connector: self.connector.clone(), holder, token })
+        self.connector.lender().await
+    }
+
+    /// The same for a request that stands alone.
+    pub(crate) async fn any(&self) -> Option<OfUser> {
+        let (lender, token) = self.lender().await?;
+        Some(OfUser { connector: self.connector.clone(), holder: lender.holder.clone(), token })
+    }
+
+    /// The token of this lender, for a request in a session that was opened with it.
+    ///
+    /// # Errors
+    /// The session is lost where it is no longer this one whose grant is used.
+    pub(crate) async fn of_lender(&self, lender: &Lender) -> Result<OfUser, BackendError> {
+        let (now, token) = self.lender().await.ok_or(BackendError::SessionLost)?;
+        if now.number != lender.number {
+            return Err(BackendError::SessionLost);
+        }
+        Ok(OfUser { connector: self.connector.clone(), holder: now.holder.clone(), token })
     }
 }
 

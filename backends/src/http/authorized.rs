@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::client::{HttpClient, Incoming, Outgoing, Verb};
-use crate::credentials::lacking;
+use crate::credentials::{Shown, lacking};
 use crate::{BackendError, Challenge, CredentialError};
 use std::sync::Arc;
 
@@ -31,14 +31,22 @@ impl Shared {
         let Some(connector) = self.credentials.connector() else {
             return;
         };
-        let (mut moves, lists) = (connector.moves(), connector.lists_by_grants());
+        let (mut moves, mut lenders) = (connector.moves(), connector.lenders());
+        let lists = connector.lists_by_grants();
         // The end of the backend is the end of its connector.
         let (shared, connector) = (Arc::downgrade(self), Arc::downgrade(&connector));
         self.handle.spawn(async move {
-            while moves.changed().await.is_ok() {
-                let (Some(shared), Some(connector)) = (shared.upgrade(), connector.upgrade()) else {
+            loop {
+                let changed = tokio::select! {
+                    changed = moves.changed() => changed,
+                    changed = lenders.changed() => changed,
+                };
+                let (Ok(()), Some(shared), Some(connector)) =
+                    (changed, shared.upgrade(), connector.upgrade())
+                else {
                     return;
                 };
+                shared.sessions.abandon_lent(|lender| !connector.is_lender(lender));
                 shared.sessions.abandon_marked(|mark| connector.consents().current(mark) != mark);
                 if lists {
                     shared.suspect();
@@ -48,6 +56,13 @@ impl Shared {
     }
 
     async fn send_authorized(&self, mut request: Outgoing) -> Result<Incoming, BackendError> {
+        if request.verb == Verb::Delete
+            && let Some(value) = Shown::last(&request.party)
+        {
+            // Whose grant it was may have left; what came in their place is not for this session.
+            request.headers.push((AUTHORIZATION, value));
+            return self.client.send(&request).await;
+        }
         let Some(shown) = self.credentials.show(&request.party).await? else {
             return permitted(self.client.send(&request).await?, lacking);
         };

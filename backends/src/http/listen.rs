@@ -15,6 +15,7 @@ use bytes::Bytes;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use weir_protocol::{Era, Kind, Method};
 use weir_runtime::Backoff;
@@ -48,7 +49,9 @@ async fn keep(shared: &Arc<Shared>) {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     let mut brief = 0;
     let mut failing = false;
+    let mut lenders = shared.credentials.lenders();
     loop {
+        lenders.iter_mut().for_each(watch::Receiver::mark_unchanged);
         let pause = match open(shared).await {
             Ok(None) => return,
             Ok(Some(stream)) => {
@@ -56,9 +59,15 @@ async fn keep(shared: &Arc<Shared>) {
                     shared.changes.suspect();
                 }
                 let opened = Instant::now();
-                let error = match stream {
-                    Opened::Legacy { session, events } => watch_legacy(shared, session, events).await,
-                    Opened::Modern { asked, events } => watch_modern(shared, asked, events).await,
+                let followed = async {
+                    match stream {
+                        Opened::Legacy { session, events } => watch_legacy(shared, session, events).await,
+                        Opened::Modern { asked, events } => watch_modern(shared, asked, events).await,
+                    }
+                };
+                let error = tokio::select! {
+                    error = followed => error,
+                    () = another(&mut lenders) => BackendError::gone("it was opened with a grant that is used no more"),
                 };
                 let lived = opened.elapsed();
                 let detail = error.detail();
@@ -84,6 +93,17 @@ async fn keep(shared: &Arc<Shared>) {
     }
 }
 
+/// Waits until another user's grant is used for what is weir's own.
+async fn another(lenders: &mut Option<watch::Receiver<u64>>) {
+    let changed = match lenders {
+        Some(lenders) => lenders.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending().await
+    }
+}
+
 /// Opens the stream; `None` where the server offers none.
 async fn open(shared: &Arc<Shared>) -> Result<Option<Opened>, BackendError> {
     match shared.verdict.era() {
@@ -99,7 +119,7 @@ async fn open(shared: &Arc<Shared>) -> Result<Option<Opened>, BackendError> {
                 // Its one stream brings the announcements too.
                 return Ok(None);
             }
-            let request = Outgoing::new(Verb::Get, session.headers(), Bytes::new());
+            let request = Outgoing::new(Verb::Get, session.headers(), Bytes::new()).of(session.party());
             let limit = shared.timeouts.list;
             let response = tokio::time::timeout(limit, shared.send(request))
                 .await

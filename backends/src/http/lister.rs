@@ -3,7 +3,6 @@
 use super::Shared;
 use super::post::{self, Attempt};
 use super::session::Key;
-use crate::credentials::Party;
 use crate::inventory::Requester;
 use crate::{BackendError, Message, message};
 use bytes::Bytes;
@@ -54,7 +53,7 @@ impl<'a> Lister<'a> {
     async fn request_in_session(&self, id: u64, body: Bytes) -> Result<Attempt, BackendError> {
         let shared = self.shared;
         let session = shared.sessions.own(shared).await?;
-        let sent = post::legacy(shared, &session, id, body.clone(), None, Party::Weir).await;
+        let sent = post::legacy(shared, &session, id, body.clone(), None, session.party()).await;
         if !shared.sessions.forget_if_lost(Key::OWN, &session, &sent) {
             return sent;
         }
@@ -63,7 +62,7 @@ impl<'a> Lister<'a> {
             // The server was replaced; these lists may be the wrong ones.
             shared.suspect();
         }
-        let sent = post::legacy(shared, &again, id, body, None, Party::Weir).await;
+        let sent = post::legacy(shared, &again, id, body, None, again.party()).await;
         shared.sessions.forget_if_lost(Key::OWN, &again, &sent);
         sent
     }

@@ -6,6 +6,7 @@ use super::session::{self, ENDING, IDLE, Key, UpstreamSession};
 use crate::credentials::{Mark, Party};
 use crate::departed::Departed;
 use crate::flight::{Flight, launch};
+use crate::oauth::Lender;
 use crate::{BackendError, SessionKey};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -37,10 +38,26 @@ enum Place {
     Open(Arc<UpstreamSession>),
 }
 
+/// Whether a session is of another lender than `now`, or of none.
+fn is_of_another(session: &Party, now: &Party) -> bool {
+    match (session, now) {
+        (Party::Lender(session), Party::Lender(now)) => session.number < now.number,
+        (Party::Lender(_), Party::Weir) | (Party::Weir, Party::Lender(_)) => true,
+        _ => false,
+    }
+}
+
 impl Sessions {
-    /// The session of weir's own requests.
+    /// The session of weir's own requests. One that was opened with a grant of somebody else than it would be now is left.
     pub(crate) async fn own(&self, shared: &Arc<Shared>) -> Result<Arc<UpstreamSession>, BackendError> {
-        self.open(shared, Key::OWN, &Party::Weir).await
+        let party = shared.credentials.own_party().await;
+        let session = self.open(shared, Key::OWN, &party).await?;
+        if !is_of_another(&session.party(), &party) {
+            return Ok(session);
+        }
+        self.forget(Key::OWN, &session);
+        session.abandon();
+        self.open(shared, Key::OWN, &party).await
     }
 
     /// The session for `key`, opened on behalf of `party` where there is none. However many wait for it, one handshake is made; whoever
@@ -180,6 +197,21 @@ impl Sessions {
     pub(crate) fn abandon_shared(&self) {
         self.0.lock().stateless = None;
         for session in self.take(SessionKey::Shared) {
+            session.abandon();
+        }
+    }
+
+    /// Takes out the session of weir's own requests where its lender is `over`. Requests that run in it go on.
+    pub(crate) fn abandon_lent(&self, over: impl Fn(&Lender) -> bool) {
+        let is_over =
+            |session: &UpstreamSession| matches!(session.party(), Party::Lender(lender) if over(&lender));
+        let taken = {
+            let mut state = self.0.lock();
+            let own = matches!(state.places.get(&Key::OWN), Some(Place::Open(session)) if is_over(session));
+            let own = if own { state.places.remove(&Key::OWN) } else { None };
+            (state.stateless.take_if(|session| is_over(session)), own)
+        };
+        if let (_, Some(Place::Open(session))) = taken {
             session.abandon();
         }
     }

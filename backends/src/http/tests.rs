@@ -2,6 +2,7 @@
 
 mod aside;
 mod asking;
+mod consents;
 mod listen;
 mod loss;
 mod server;

@@ -1,6 +1,7 @@
 //! What users granted, and where it is kept.
 
 mod file;
+mod kept;
 mod memory;
 
 pub use file::{FileGrants, StoreError};
@@ -65,6 +66,9 @@ pub struct Grant {
     pub given: u64,
     /// See `given`.
     pub until: Option<u64>,
+    /// Since when there was no use for it, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unused: Option<u64>,
     /// When its user was last known to be somebody who may use the backend, in seconds since 1970.
     #[serde(default)]
     pub seen: u64,
@@ -100,6 +104,15 @@ pub(crate) fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// What is forgotten.
+#[derive(Debug)]
+pub struct Removed {
+    /// What there was.
+    pub grant: Option<Arc<Grant>>,
+    /// An error where the store cannot be written: the grant is used no more until weir starts anew.
+    pub written: Result<(), OauthError>,
+}
+
 /// Where grants are kept, and weir's registrations with them: a grant is good for nothing without the client that it was
 /// granted to.
 #[async_trait]
@@ -107,20 +120,23 @@ pub trait Grants: Send + Sync + Debug {
     /// What this holder granted.
     fn get(&self, holder: &Holder) -> Option<Arc<Grant>>;
 
-    /// All holders of grants for a backend.
-    fn holders(&self, backend: &str) -> Vec<Holder>;
+    /// The next grants after that of `last`, in an order of the store's own; none after the last one.
+    fn page(&self, last: Option<&Arc<Holder>>) -> Vec<(Arc<Holder>, Arc<Grant>)>;
 
     /// Keeps a grant in place of any that this holder had.
     ///
     /// # Errors
-    /// There are too many, and what was there before is; or the store cannot be written, and the grant ends with weir.
+    /// There are too many, or the store cannot be written; what was there before is.
     async fn put(&self, holder: Holder, grant: Grant) -> Result<(), OauthError>;
 
-    /// Forgets a grant. With `only`, nothing is forgotten but a grant of this access token.
+    /// Keeps a renewed grant in the place of that of the access token `old`, as one step. Answers whether that was still there.
     ///
     /// # Errors
-    /// The store cannot be written; the grant is used no more until weir starts anew.
-    async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Result<(), OauthError>;
+    /// There is no room, or the store cannot be written, and the renewed grant ends with weir: the one before is good no more.
+    async fn replace(&self, holder: &Holder, old: &Access, grant: Grant) -> Result<bool, OauthError>;
+
+    /// Forgets a grant. With `only`, nothing is forgotten but a grant of this access token.
+    async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Removed;
 
     /// weir as a client of this authorization server whose users come back there.
     fn client(&self, issuer: &str, redirect: &str) -> Option<Client>;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::SystemTime;
 use url::Url;
-use weir_policies::{Fetch, Reach};
+use weir_policies::{Fetch, Principal, Reach};
 
 /// How far the provider's clock may be behind, in seconds.
 const LEEWAY: u64 = 60;
@@ -144,6 +144,8 @@ impl Login<'_> {
         let fresh = claims.exp.saturating_add(LEEWAY) > seconds(now);
         let ours = claims.nonce.as_deref() == Some(nonce);
         let named = !claims.sub.is_empty() && claims.sub.len() <= LONGEST_NAME;
+        // A grant is kept under this name, and calls with a token of that name find it.
+        let named = named && !Principal::is_client_alone(&claims.sub);
         if claims.iss != self.spec.issuer || !meant || !acts || !fresh || !ours || !named {
             return Err(OauthError::Answer("it is about another login"));
         }
@@ -219,6 +221,7 @@ mod tests {
             ("sub", json!("")),
             ("sub", json!(null)),
             ("sub", json!("a".repeat(256))),
+            ("sub", json!("client_id:agent")),
             ("aud", json!("other")),
             ("aud", json!(["weir", "other"])),
             ("azp", json!("other")),

@@ -1,69 +1,21 @@
 //! The tokens of users: renewed in time, once for all who wait, and given up where they are good for nothing.
 
-use super::ABSENCE;
-use super::Connector;
 use super::access::Access;
 use super::challenge::{Challenge, union};
 use super::error::OauthError;
 use super::grant::{Grant, Holder, seconds};
+use super::registration::Client;
+use super::{Connector, DEADLINE};
 use crate::flight::{Flight, launch};
 use crate::{BackendError, CredentialError};
 use futures_util::FutureExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-use weir_policies::Principal;
+use std::time::SystemTime;
 
 /// A token that cannot be renewed is new for so long, in seconds.
 const FRESH: u64 = 60;
-/// That somebody was seen is put down again after so long.
-const AGAIN: Duration = Duration::from_secs(24 * 3600);
-/// The most grants that are tried for one of weir's own requests.
-const LENDERS: usize = 8;
 
 impl Connector {
-    /// This user was let use the backend, by the policies of an endpoint: their grant may serve for its lists.
-    pub fn see(&self, principal: &Principal) {
-        self.put_down(&self.holder(principal));
-    }
-
-    pub(crate) fn put_down(&self, holder: &Holder) {
-        let known = |grant: Arc<Grant>| grant.was_seen(SystemTime::now(), AGAIN);
-        if self.lists_by_grants() && !self.seen.contains_key(holder) && !self.grant(holder).is_some_and(known)
-        {
-            let alone = !self.lends(holder);
-            self.seen.insert(holder.clone(), ());
-            if alone && self.grant(holder).is_some() {
-                self.moves.send_modify(|moves| *moves += 1);
-            }
-        }
-    }
-
-    /// Whether the lists may be asked for with the grant of this holder.
-    fn lends(&self, holder: &Holder) -> bool {
-        let seen = |grant: Arc<Grant>| grant.was_seen(SystemTime::now(), ABSENCE);
-        self.seen.contains_key(holder) || self.grant(holder).is_some_and(seen)
-    }
-
-    /// The token of some user who may use the backend, for weir's own requests; `None` where no such user has connected it.
-    pub(crate) async fn any_token(self: &Arc<Self>) -> Option<(Holder, Access)> {
-        let now = SystemTime::now();
-        let mut lenders = self.grants.holders(&self.backend);
-        // A grant that was for another server counts for nothing, nor does that of somebody who was not let use this one
-        // for long: whoever lends shows everybody what their account sees. One that is good now comes before one to be renewed, and
-        // one that failed lately last.
-        lenders.retain(|holder| self.grant(holder).is_some() && self.lends(holder));
-        lenders.sort_by_cached_key(|holder| {
-            let over = self.grant(holder).is_none_or(|grant| grant.is_over(now));
-            (self.doubted.contains_key(holder), over)
-        });
-        for holder in lenders.into_iter().take(LENDERS) {
-            if let Ok(token) = self.token(holder.clone()).await {
-                return Some((holder, token));
-            }
-        }
-        None
-    }
-
     /// The token for a call of this user, renewed where it is time for that.
     ///
     /// # Errors
@@ -127,19 +79,19 @@ impl Connector {
             self.failed.insert(holder.clone(), BackendError::Unconnected);
             return Err(BackendError::Unconnected);
         };
-        match self.endpoint().renew(old, &client).await {
+        match self.renewed_by(&client, old).await {
             Ok(mut grant) => {
                 if self.seen.contains_key(holder) {
                     grant.seen = seconds(SystemTime::now());
                 }
-                // Disconnected meanwhile, it stays so.
-                let is_current = |now: Arc<Grant>| now.access == old.access;
-                if !self.grant(holder).is_some_and(is_current) {
-                    self.revoke(&grant).await;
-                    return Ok(());
-                }
-                if let Err(error) = self.grants.put(holder.clone(), grant).await {
-                    tracing::warn!(backend = self.backend, %error, "a renewed grant is not kept");
+                self.renewed.insert(holder.clone(), ());
+                match self.grants.replace(holder, &old.access, grant.clone()).await {
+                    Ok(true) => {}
+                    // Disconnected meanwhile, it stays so; nor is it in the way of another that came.
+                    Ok(false) => self.revoke(&grant).await,
+                    Err(error) => {
+                        tracing::warn!(backend = self.backend, %error, "a renewed grant is not kept")
+                    }
                 }
                 Ok(())
             }
@@ -171,10 +123,19 @@ impl Connector {
         }
     }
 
+    /// Asks for a renewed grant, not beside more than a few others.
+    async fn renewed_by(&self, client: &Client, old: &Grant) -> Result<Grant, OauthError> {
+        let busy = || OauthError::Unavailable("too many grants are renewed at once".to_owned());
+        let place = tokio::time::timeout(DEADLINE, self.places.acquire()).await;
+        let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
+        self.endpoint().renew(old, client).await
+    }
+
     async fn forget(&self, holder: &Holder, only: Option<&Access>) {
-        if let Err(error) = self.grants.remove(holder, only).await {
+        if let Err(error) = self.grants.remove(holder, only).await.written {
             tracing::warn!(backend = self.backend, %error, "a grant that is gone is still in the store");
         }
+        self.lending.end(holder);
         self.moves.send_modify(|moves| *moves += 1);
     }
 
@@ -195,6 +156,10 @@ impl Connector {
             return Ok(());
         }
         if grant.refresh.is_some() {
+            if self.renewed.contains_key(holder) {
+                // What was renewed a moment ago is not renewed for each call.
+                return Err(self.distrust(holder, token));
+            }
             return self.renewal(holder, &grant).await;
         }
         self.doubted.insert(holder.clone(), ());

@@ -1,5 +1,6 @@
 //! A scripted network, and connecting over it.
 
+mod purging;
 mod renewing;
 
 use super::*;
@@ -7,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::time::SystemTime;
 use weir_policies::FetchError;
 
 /// What a request is answered with.

@@ -30,8 +30,9 @@ use weir_policies::{Fetch, FetchError, Reach};
 const LONGEST: usize = 32 << 10;
 /// What is wrong with a token that has no place in a header.
 const UNSENDABLE: &str = "it gives tokens that cannot be sent";
-/// The longest life that is believed, in seconds.
+/// The longest life that is believed, in seconds, and the shortest: what is over at once would be renewed for each call.
 const LIFE: u64 = 366 * 24 * 3600;
+const BRIEF: u64 = 30;
 
 /// A token endpoint as a client sees it.
 type TokenClient<E = EndpointSet> = oauth2::Client<
@@ -111,6 +112,7 @@ impl Endpoint<'_> {
             refresh: refresh(&answer)?,
             given: seconds(now),
             until: until(&answer, now),
+            unused: None,
             seen: seconds(now),
         })
     }
@@ -251,7 +253,7 @@ fn fit(token: &str) -> Result<SecretString, OauthError> {
 }
 
 fn until(answer: &Tokens, now: SystemTime) -> Option<u64> {
-    answer.expires_in().map(|life| seconds(now) + life.as_secs().min(LIFE))
+    answer.expires_in().map(|life| seconds(now) + life.as_secs().clamp(BRIEF, LIFE))
 }
 
 fn failed(error: RequestTokenError<FetchError, BasicErrorResponse>) -> OauthError {

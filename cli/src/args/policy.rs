@@ -1,9 +1,11 @@
 //! `weir policy`.
 
 use super::{Arguments, RequiredConfig};
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::SystemTime;
 
 /// What to do with policies.
 #[derive(Debug, Subcommand)]
@@ -41,11 +43,7 @@ pub(crate) enum Policy {
     ///
     /// The file names a configuration and lists calls, each with `expect: allow` or `expect: deny`. The exit code is 0 when
     /// everything is as expected, 1 when something is not, 64 when a file is wrong.
-    Test {
-        /// The file of calls, in YAML.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
+    Test(Test),
     /// Say who may use an item, over what the backends offer right now.
     ///
     /// Every backend is started or connected and asked for its lists. The answer is about the groups, roles, scopes and callers
@@ -101,6 +99,20 @@ pub(crate) struct WhatCan {
     pub(crate) log: String,
 }
 
+/// `weir policy test`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Test {
+    /// The file of calls, in YAML.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Start and connect the endpoint's servers and ask them what they offer, in place of the list of tools that the file names.
+    #[arg(long)]
+    pub(crate) connect: bool,
+    /// What to log meanwhile, as for `weir serve`.
+    #[arg(long, requires = "connect", value_name = "LEVEL", default_value = "off")]
+    pub(crate) log: String,
+}
+
 /// `weir policy explain`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
@@ -128,12 +140,48 @@ pub(crate) struct Explain {
     /// The endpoint's tools, as `weir tools --json` prints them: what they take, and what they say of themselves.
     #[arg(long, value_name = "FILE")]
     pub(crate) tools: Option<PathBuf>,
+    /// Start and connect the endpoint's servers and ask them what they offer.
+    #[arg(long, conflicts_with = "tools")]
+    pub(crate) connect: bool,
+    /// What to log meanwhile, as for `weir serve`.
+    #[arg(long, requires = "connect", value_name = "LEVEL", default_value = "off")]
+    pub(crate) log: String,
     /// Where the caller connects from.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Option<IpAddr>,
+    /// Which era of the protocol the caller's client speaks.
+    #[arg(long, value_enum, value_name = "ERA", default_value_t = ClientEra::Modern)]
+    pub(crate) era: ClientEra,
+    /// When the call is made: a time in UTC such as 2027-01-31T12:00:00Z, or a day; default: now.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<Moment>,
+    /// The call is made again with what its server asked for.
+    #[arg(long)]
+    pub(crate) retry: bool,
     /// Print the explanation as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The era of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClientEra {
+    /// 2025-11-25 and earlier.
+    Legacy,
+    /// 2026-07-28.
+    Modern,
+}
+
+/// A time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment(pub(crate) SystemTime);
+
+impl FromStr for Moment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        weir_config::moment(text).map(Self).ok_or("write it in UTC, as 2027-01-31T12:00:00Z or 2027-01-31")
+    }
 }
 
 /// What is wanted.

@@ -1,51 +1,33 @@
 //! `weir policy who-can` and `what-can`: who may use what, over what the backends offer right now.
 
-use super::subject::{caller, claims};
+use super::ground::{look, nowhere};
+use super::subject::{caller, claims, noun, wanted};
 use crate::args::{WhatCan, WhoCan};
 use crate::line::shown;
 use crate::{USAGE, check, say, say_error};
-use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use weir_config::{Auth, Config, Loaded};
-use weir_gateway::{Leave, Offered, Surveyed, survey};
+use weir_config::{Config, Endpoint, Loaded};
+use weir_gateway::{Leave, Offered, Surveyed};
 use weir_policies::{Mentions, Principal, Profile};
-use weir_runtime::Guardian;
 
 /// Whom the answer is about who shows who they are, and of whom nothing else is known.
 const SOMEBODY: &str = "somebody";
 
-/// The endpoints of a configuration that are asked about, with what they offer.
-fn look(file: &Path, only: Option<&str>, log: &str) -> anyhow::Result<Option<(Config, Vec<Surveyed>)>> {
-    weir_telemetry::init(log, false)?;
-    let Some(Loaded { config, .. }) = check::read(file) else {
+/// The endpoints of a configuration that are asked about, with what they offer; `None` where the configuration is wrong,
+/// which has been told.
+fn survey(file: &Path, only: Option<&str>, log: &str) -> anyhow::Result<Option<(Config, Vec<Surveyed>)>> {
+    let Some(Loaded { config, .. }) = check::load(file) else {
         return Ok(None);
     };
-    if let Some(name) = only {
-        super::endpoint(&config, Some(name))?;
-    }
-    let program = std::env::current_exe().context("cannot find weir's own program file")?;
-    let guardian =
-        Guardian::start(&program, &["guard"]).context("cannot start the guardian of child processes")?;
-    let mut surveyed = survey(&config, &guardian)?;
-    surveyed.retain(|endpoint| only.is_none_or(|name| endpoint.name() == name));
-    for endpoint in &surveyed {
-        for (backend, why) in &endpoint.silent {
-            let name = endpoint.name();
-            say_error(&format!(
-                "warning: endpoint {name} is told of without backend {backend}, which {}",
-                shown(why)
-            ));
-        }
-    }
+    let surveyed = look(&config, only, log)?;
     Ok(Some((config, surveyed)))
 }
 
-fn auth<'c>(config: &'c Config, endpoint: &Surveyed) -> anyhow::Result<&'c Auth> {
-    let found = config.endpoints.iter().find(|spec| spec.name == endpoint.name());
-    Ok(&found.ok_or_else(|| anyhow!("there is no endpoint `{}`", endpoint.name()))?.auth)
+fn spec<'c>(config: &'c Config, endpoint: &Surveyed) -> anyhow::Result<&'c Endpoint> {
+    super::endpoint(config, Some(endpoint.name()))
 }
 
 fn word(leave: Leave) -> &'static str {
@@ -58,12 +40,12 @@ fn word(leave: Leave) -> &'static str {
 
 /// `weir policy what-can`.
 pub(super) fn what_can(what: WhatCan) -> anyhow::Result<ExitCode> {
-    let Some((config, surveyed)) = look(&what.config.file(), what.endpoint.as_deref(), &what.log)? else {
+    let Some((config, surveyed)) = survey(&what.config.file(), what.endpoint.as_deref(), &what.log)? else {
         return Ok(ExitCode::from(USAGE));
     };
     let mut all = Vec::new();
     for endpoint in &surveyed {
-        let principal = caller(auth(&config, endpoint)?, claims(&what.caller)?)?;
+        let principal = caller(spec(&config, endpoint)?, claims(&what.caller)?)?;
         let found: Vec<(Offered<'_>, Leave)> = endpoint
             .offers()
             .map(|offered| (offered, endpoint.leave(&principal, &offered)))
@@ -134,26 +116,24 @@ fn client(id: &str) -> Principal {
 
 /// `weir policy who-can`. An item that no endpoint offers is an error.
 pub(super) fn who_can(who: WhoCan) -> anyhow::Result<ExitCode> {
-    let Some((config, surveyed)) = look(&who.config.file(), who.endpoint.as_deref(), &who.log)? else {
+    let Some((config, surveyed)) = survey(&who.config.file(), who.endpoint.as_deref(), &who.log)? else {
         return Ok(ExitCode::from(USAGE));
     };
-    let wanted =
-        [("tool", &who.wanted.tool), ("prompt", &who.wanted.prompt), ("resource", &who.wanted.resource)];
-    let wanted = wanted.into_iter().find_map(|(kind, name)| Some((kind, name.as_deref()?)));
-    let (kind, name) = wanted.ok_or_else(|| anyhow!("name a tool, a prompt or a resource"))?;
+    let (kind, name) = wanted(&who.wanted)?;
     let mut all = Vec::new();
+    let mut missing = Vec::new();
     for endpoint in &surveyed {
-        let is_it = |offered: &Offered<'_>| {
-            let of_kind = offered.kind() == kind || (kind == "resource" && offered.kind() == "template");
-            of_kind && offered.name() == name
-        };
-        let Some(offered) = endpoint.offers().find(is_it) else {
-            continue;
+        let offered = match endpoint.find(kind, name) {
+            Ok(offered) => offered,
+            Err(found) => {
+                missing.push((endpoint.name(), found));
+                continue;
+            }
         };
         let mentions = endpoint.mentions();
         let mut candidates = candidates(endpoint, &mentions);
         for written in &who.callers {
-            let principal = caller(auth(&config, endpoint)?, claims(written)?)?;
+            let principal = caller(spec(&config, endpoint)?, claims(written)?)?;
             // A token or the claims themselves are not repeated.
             let called = if Path::new(written).is_file() { written } else { principal.subject() };
             candidates.push((format!("caller {called}"), principal));
@@ -191,7 +171,10 @@ pub(super) fn who_can(who: WhoCan) -> anyhow::Result<ExitCode> {
         }
     }
     if all.is_empty() {
-        say_error(&format!("no endpoint offers the {kind} `{}`", shown(name)));
+        say_error(&format!("no endpoint offers the {} `{}`", noun(kind), shown(name)));
+        for (endpoint, found) in missing {
+            say_error(&format!("  endpoint {endpoint}: {}", nowhere(noun(kind), name, &found)));
+        }
         return Ok(ExitCode::FAILURE);
     }
     if who.json {

@@ -1,77 +1,97 @@
 //! Who calls and what for, as policies are tried on it.
 
-use super::toolbox::{Toolbox, owner};
+use crate::args::{ClientEra, Explain, Wanted};
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Map, Value};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use weir_config::{Auth, Endpoint, PolicyCaseItem};
-use weir_policies::{Action, Hints, Item, ItemKind, Principal};
+use std::time::SystemTime;
+use weir_config::{Endpoint, PolicyCase, PolicyCaseItem};
+use weir_policies::{Action, Context, ItemKind, Principal};
+use weir_protocol::Era;
 
-/// Something that somebody wants.
-#[derive(Debug)]
-pub(crate) struct Subject {
-    pub(crate) action: Action,
-    kind: ItemKind,
-    name: String,
-    original: String,
-    backend: String,
-    pub(crate) hints: Hints,
-    pub(crate) tags: Vec<String>,
+/// Something that somebody wants, under some circumstances.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) kind: ItemKind,
+    pub(crate) name: &'a str,
+    pub(crate) action: Option<Action>,
+    pub(crate) context: Context<'a>,
+    /// Its backend, where that is said.
+    pub(crate) backend: Option<&'a str>,
+    /// What its backend calls it, where that is said.
+    pub(crate) original: Option<&'a str>,
+    /// What the tool says of itself, where nobody else tells.
+    pub(crate) annotations: Option<&'a Map<String, Value>>,
+    pub(crate) tags: &'a [String],
 }
 
-impl Subject {
-    /// What is wanted of an endpoint; what is not said is taken from the configuration and the tools.
-    pub(crate) fn new(
-        endpoint: &Endpoint,
-        toolbox: &Toolbox,
-        item: &PolicyCaseItem,
-        action: Option<&str>,
-        backend: Option<&str>,
-    ) -> anyhow::Result<Self> {
-        let (kind, name, usual) = match item {
-            PolicyCaseItem::Tool(name) => (ItemKind::Tool, name, Action::CallTool),
-            PolicyCaseItem::Prompt(name) => (ItemKind::Prompt, name, Action::GetPrompt),
-            PolicyCaseItem::Resource(uri) => (ItemKind::Resource, uri, Action::ReadResource),
-        };
-        let action = action.map(|text| named(text, kind)).transpose()?.unwrap_or(usual);
-        let known = owner(endpoint, name);
-        let owned = match (backend, known) {
-            (Some(backend), _) if !endpoint.backends.iter().any(|own| own == backend) => {
-                bail!("the endpoint `{}` has no backend `{backend}`", endpoint.name)
-            }
-            (Some(backend), Some((own, original))) if own == backend => (backend, original),
-            (Some(backend), _) => (backend, name.as_str()),
-            (None, Some(known)) => known,
-            (None, None) => bail!("which backend has `{name}` cannot be told: name it"),
-        };
-        let overrides = match kind {
-            ItemKind::Tool => Some(&endpoint.tool_overrides),
-            ItemKind::Prompt => Some(&endpoint.prompt_overrides),
-            ItemKind::Resource => None,
-        };
-        let change = overrides.and_then(|overrides| overrides.get(owned.0)?.get(owned.1));
+impl<'a> Subject<'a> {
+    /// That of `weir policy explain`, with these arguments.
+    pub(crate) fn of_command(explain: &'a Explain, arguments: &'a str) -> anyhow::Result<Self> {
+        let (kind, name) = wanted(&explain.wanted)?;
         Ok(Self {
-            action,
             kind,
-            name: name.clone(),
-            original: owned.1.to_owned(),
-            backend: owned.0.to_owned(),
-            hints: toolbox.hints(name),
-            tags: change.map(|change| change.tags.clone()).unwrap_or_default(),
+            name,
+            action: explain.action.as_deref().map(|text| named(text, kind)).transpose()?,
+            context: Context {
+                arguments: Some(arguments),
+                address: explain.address,
+                era: if explain.era == ClientEra::Legacy { Era::Legacy } else { Era::Modern },
+                time: explain.time.map_or_else(SystemTime::now, |moment| moment.0),
+                retry: explain.retry,
+            },
+            backend: explain.backend.as_deref(),
+            original: None,
+            annotations: None,
+            tags: &[],
         })
     }
 
-    /// The same with another name at its backend.
-    pub(crate) fn known_as(mut self, original: Option<String>) -> Self {
-        self.original = original.unwrap_or(self.original);
-        self
+    /// That of a case, with these arguments.
+    pub(crate) fn of_case(case: &'a PolicyCase, arguments: Option<&'a str>) -> anyhow::Result<Self> {
+        let (kind, name) = match &case.item {
+            PolicyCaseItem::Tool(name) => (ItemKind::Tool, name),
+            PolicyCaseItem::Prompt(name) => (ItemKind::Prompt, name),
+            PolicyCaseItem::Resource(uri) => (ItemKind::Resource, uri),
+        };
+        Ok(Self {
+            kind,
+            name,
+            action: case.action.as_deref().map(|text| named(text, kind)).transpose()?,
+            context: Context {
+                arguments,
+                address: case.address,
+                era: if case.legacy { Era::Legacy } else { Era::Modern },
+                time: case.time.unwrap_or_else(SystemTime::now),
+                retry: case.retry,
+            },
+            backend: case.backend.as_deref(),
+            original: case.original.as_deref(),
+            annotations: Some(&case.annotations).filter(|annotations| !annotations.is_empty()),
+            tags: &case.tags,
+        })
     }
+}
 
-    /// As policies know it.
-    pub(crate) fn item(&self) -> Item<'_> {
-        let item = Item::of(self.kind, &self.name, &self.original, &self.backend);
-        Item { hints: self.hints, tags: &self.tags, ..item }
+/// What a command is about.
+pub(crate) fn wanted(wanted: &Wanted) -> anyhow::Result<(ItemKind, &str)> {
+    let all = [
+        (ItemKind::Tool, &wanted.tool),
+        (ItemKind::Prompt, &wanted.prompt),
+        (ItemKind::Resource, &wanted.resource),
+    ];
+    let named = all.into_iter().find_map(|(kind, name)| Some((kind, name.as_deref()?)));
+    named.ok_or_else(|| anyhow!("name a tool, a prompt or a resource"))
+}
+
+/// A kind in words.
+pub(crate) fn noun(kind: ItemKind) -> &'static str {
+    match kind {
+        ItemKind::Tool => "tool",
+        ItemKind::Prompt => "prompt",
+        ItemKind::Resource => "resource",
     }
 }
 
@@ -88,12 +108,35 @@ fn named(text: &str, kind: ItemKind) -> anyhow::Result<Action> {
     found.ok_or_else(|| anyhow!("`{text}` cannot be done with it; known are {}", known.join(", ")))
 }
 
+/// The endpoint would not let a caller in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outside(pub(crate) String);
+
+impl fmt::Display for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the caller would not be let in: {}", self.0)
+    }
+}
+
+impl std::error::Error for Outside {}
+
 /// The caller whom claims describe.
-pub(crate) fn caller(auth: &Auth, claims: Option<Map<String, Value>>) -> anyhow::Result<Arc<Principal>> {
+///
+/// # Errors
+/// The endpoint would not let it in.
+pub(crate) fn caller(
+    endpoint: &Endpoint,
+    claims: Option<Map<String, Value>>,
+) -> Result<Arc<Principal>, Outside> {
+    let claims = match claims {
+        // There, whoever comes is nobody.
+        Some(_) if endpoint.auth.is_anonymous() && endpoint.policies.is_none() => None,
+        claims => claims,
+    };
     Ok(Arc::new(match claims {
         None => Principal::anonymous(),
-        Some(claims) => weir_policies::supposed(auth, claims)
-            .map_err(|rejection| anyhow!("the caller would not be let in: {}", rejection.reason))?,
+        Some(claims) => weir_policies::supposed(&endpoint.auth, claims)
+            .map_err(|rejection| Outside(rejection.reason.to_string()))?,
     }))
 }
 
@@ -102,26 +145,42 @@ pub(crate) fn claims(written: &str) -> anyhow::Result<Option<Map<String, Value>>
     if written == "anonymous" {
         return Ok(None);
     }
-    if written.trim_start().starts_with('{') {
+    if written.trim_start().starts_with(['{', '[']) {
         return object(written).map(Some);
     }
     if let Some(payload) = payload(written) {
         return object(&payload).map(Some);
     }
-    let text = std::fs::read_to_string(Path::new(written)).context("cannot read the file of claims")?;
+    let file = Path::new(written);
+    let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
+        // It may be a token that was cut, so it is not repeated.
+        std::io::ErrorKind::NotFound => {
+            anyhow!(
+                "--as is no file, no JSON and no signed token; write claims such as {EXAMPLE}, or `anonymous`"
+            )
+        }
+        _ => anyhow!("cannot read the claims in {}: {error}", file.display()),
+    })?;
     match payload(text.trim()) {
         Some(payload) => object(&payload),
-        None => object(&text),
+        None => object(&text).with_context(|| format!("in {}", file.display())),
     }
     .map(Some)
 }
 
+/// How claims look.
+const EXAMPLE: &str = r#"'{"sub": "ada", "groups": ["staff"]}'"#;
+
 fn object(text: &str) -> anyhow::Result<Map<String, Value>> {
     match serde_json::from_str(text) {
         Ok(Value::Object(members)) => Ok(members),
-        _ => {
-            bail!("the claims must be a JSON object, such as '{{\"sub\": \"ada\", \"groups\": [\"staff\"]}}'")
-        }
+        Ok(_) => bail!("the claims must be a JSON object, such as {EXAMPLE}"),
+        // Where it stands and never what: the text may be a secret.
+        Err(error) => bail!(
+            "the claims are no JSON, see line {} column {}; write them as {EXAMPLE}",
+            error.line(),
+            error.column()
+        ),
     }
 }
 

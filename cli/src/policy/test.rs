@@ -1,20 +1,23 @@
 //! `weir policy test`: calls, and what is to come of them.
 
-use super::subject::{Subject, caller};
-use super::toolbox::{Toolbox, hints};
-use super::{endpoint, of_endpoint};
+use super::explain::verdict;
+use super::ground::{Answer, Ground, nowhere};
+use super::subject::{self, Subject, caller};
+use super::toolbox::Toolbox;
+use super::{endpoint, tried};
+use crate::args::Test;
 use crate::line::shown;
 use crate::{USAGE, check, say, say_error};
-use anyhow::anyhow;
 use serde_json::Value;
-use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use weir_config::{Endpoint, Loaded, PolicyCase, ProcessEnvironment};
-use weir_policies::{Context, Denied, Policies};
-use weir_protocol::Era;
+use weir_gateway::Nowhere;
+use weir_policies::{Explained, Outcome, Principal};
 
 /// Tries the calls of a file.
-pub(super) fn run(file: &Path) -> anyhow::Result<ExitCode> {
+pub(super) fn run(test: &Test) -> anyhow::Result<ExitCode> {
+    let file = test.file.as_path();
     let cases = match weir_config::policy_cases(file, &ProcessEnvironment) {
         Ok(cases) => cases,
         Err(errors) => {
@@ -26,25 +29,27 @@ pub(super) fn run(file: &Path) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(USAGE));
     };
     let spec = endpoint(&config, cases.endpoint.as_deref())?;
-    let toolbox = cases.tools.as_deref().map(Toolbox::read).transpose()?.unwrap_or_default();
-    let policies = match of_endpoint(spec, &toolbox) {
-        Some(Ok(policies)) => policies,
-        Some(Err(problems)) => {
-            problems.iter().for_each(|problem| say_error(&problem.diagnostic.to_string()));
-            return Ok(ExitCode::from(USAGE));
+    let policies = match tried(spec) {
+        Ok(policies) => Arc::new(policies),
+        Err(code) => return Ok(code),
+    };
+    let ground = match test.connect {
+        true => Ground::servers(&config, spec, &test.log)?,
+        false => {
+            let toolbox = cases.tools.as_deref().map(Toolbox::read).transpose()?;
+            Ground::Supposed { spec, policies, toolbox }
         }
-        None if spec.auth.is_anonymous() => Policies::anonymous(),
-        None => Policies::nobody(),
     };
     let mut wrong = 0;
     for case in &cases.cases {
-        let differences = tried(spec, &toolbox, &policies, case)
-            .map_err(|error| anyhow!("{}:{}: {}: {error}", file.display(), case.line, shown(&case.name)))?;
+        let place = || format!("{}:{}: {}", file.display(), case.line, shown(&case.name));
+        let differences =
+            differences(spec, &ground, case).unwrap_or_else(|error| vec![format!("    {error:#}")]);
         if differences.is_empty() {
             continue;
         }
         wrong += 1;
-        say(&format!("{}:{}: {}", file.display(), case.line, shown(&case.name)));
+        say(&place());
         differences.iter().for_each(|line| say(line));
     }
     let count = cases.cases.len();
@@ -52,27 +57,55 @@ pub(super) fn run(file: &Path) -> anyhow::Result<ExitCode> {
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// What came of a case, as far as one may expect something of it.
+struct Found {
+    allowed: bool,
+    by: Vec<String>,
+    visible: bool,
+    /// Why it is not otherwise.
+    why: String,
+    /// Nothing of it can be believed.
+    wrong: bool,
+}
+
+impl Found {
+    fn of(answer: &Answer, subject: &Subject<'_>, spec: &Endpoint, principal: &Principal) -> Self {
+        let tried = match &answer.tried {
+            Ok(tried) => tried,
+            Err(found) => {
+                let why = nowhere(subject::noun(subject.kind), subject.name, found);
+                // A name that was misspelt would be denied for ever, whatever policies say.
+                let wrong = matches!(found, Nowhere::Unknown { .. });
+                return Self { wrong, ..Self::denied(why) };
+            }
+        };
+        let (allowed, mut why) = verdict(tried, spec, principal);
+        if let (true, Some(found)) = (allowed, &tried.explanation) {
+            let applies = |policy: &&Explained| policy.permits && policy.outcome == Outcome::Applies;
+            let permits: Vec<String> =
+                found.policies.iter().filter(applies).map(|policy| shown(&policy.id)).collect();
+            why = format!("{why} by [{}]", permits.join(", "));
+        }
+        if let Some(lacks) = answer.lacks {
+            why = format!("{lacks}: name a list with `tools`, or use --connect");
+        }
+        let by = tried.decided.as_ref().err().map(|denied| denied.by.clone()).unwrap_or_default();
+        Self { allowed, by, visible: tried.visible, why, wrong: answer.lacks.is_some() }
+    }
+
+    fn denied(why: String) -> Self {
+        Self { allowed: false, by: Vec::new(), visible: false, why, wrong: false }
+    }
+}
+
 /// What is other than expected, as lines of a difference.
-fn tried(
-    endpoint: &Endpoint,
-    toolbox: &Toolbox,
-    policies: &Policies,
-    case: &PolicyCase,
-) -> anyhow::Result<Vec<String>> {
-    let backend = case.backend.as_deref();
-    let subject = Subject::new(endpoint, toolbox, &case.item, case.action.as_deref(), backend)?;
-    let mut subject = subject.known_as(case.original.clone());
-    if !case.annotations.is_empty() {
-        subject.hints = hints(&case.annotations);
-    }
-    if !case.tags.is_empty() {
-        subject.tags.clone_from(&case.tags);
-    }
-    let principal = caller(&endpoint.auth, case.claims.clone())?;
+fn differences(spec: &Endpoint, ground: &Ground<'_>, case: &PolicyCase) -> anyhow::Result<Vec<String>> {
     let arguments = case.arguments.as_ref().map(Value::to_string);
-    let context =
-        Context { arguments: arguments.as_deref(), address: case.address, ..Context::now(Era::Modern) };
-    let decided = policies.permit(&principal, subject.action, &subject.item(), &context);
+    let subject = Subject::of_case(case, arguments.as_deref())?;
+    let found = match caller(spec, case.claims.clone()) {
+        Ok(principal) => Found::of(&ground.attempt(&principal, &subject)?, &subject, spec, &principal),
+        Err(outside) => Found::denied(outside.to_string()),
+    };
     let mut differences = Vec::new();
     let mut compare = |expected: String, found: String| {
         if expected != found {
@@ -80,22 +113,20 @@ fn tried(
         }
     };
     let word = |allowed: bool| if allowed { "allow" } else { "deny" }.to_owned();
-    let by = match &decided {
-        Ok(_) => Vec::new(),
-        Err(Denied { by, .. }) => by.clone(),
-    };
-    compare(word(case.allowed), word(decided.is_ok()));
+    compare(word(case.allowed), word(found.allowed));
     if let Some(expected) = &case.by {
         let sorted = |ids: &[String]| {
             let mut ids: Vec<String> = ids.iter().map(|id| shown(id)).collect();
             ids.sort();
             format!("by [{}]", ids.join(", "))
         };
-        compare(sorted(expected), sorted(&by));
+        compare(sorted(expected), sorted(&found.by));
     }
     if let Some(expected) = case.visible {
-        let visible = policies.may(&principal, subject.action, &subject.item());
-        compare(format!("visible: {expected}"), format!("visible: {visible}"));
+        compare(format!("visible: {expected}"), format!("visible: {}", found.visible));
+    }
+    if found.wrong || !differences.is_empty() {
+        differences.push(format!("    {}", found.why));
     }
     Ok(differences)
 }

@@ -2,12 +2,13 @@
 
 mod issuer;
 mod keys;
+pub(super) mod namesakes;
 
 use super::{Checker, oauth};
 use crate::file;
 use crate::model::{Auth, Certificates, Listener};
+use crate::name_pattern::NamePattern;
 use crate::tree::Path;
-use globset::Glob;
 use std::net::SocketAddr;
 use url::Url;
 
@@ -148,18 +149,15 @@ pub(super) fn scopes(checker: &mut Checker<'_>, here: &Path, scopes: &[String]) 
 
 fn certificates(checker: &mut Checker<'_>, here: &Path, written: file::Certificates) -> Certificates {
     let file::Certificates { subject, allow, groups } = written;
+    let subject = subject.unwrap_or_default();
     if let Some(allow) = &allow {
         let here = here.key("allow");
         words(checker, &here, allow, "pattern");
         for (index, pattern) in allow.iter().enumerate() {
-            if let Err(error) = Glob::new(pattern) {
-                checker.error(checker.at(&here.index(index), format!("not a pattern: {}", error.kind())));
+            if let Err(why) = NamePattern::new(subject, pattern) {
+                checker.error(checker.at(&here.index(index), format!("not a pattern: {why}")));
             }
         }
     }
-    Certificates {
-        subject: subject.unwrap_or_default(),
-        allow: allow.unwrap_or_default(),
-        groups: groups.unwrap_or_default(),
-    }
+    Certificates { subject, allow: allow.unwrap_or_default(), groups: groups.unwrap_or_default() }
 }

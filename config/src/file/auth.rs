@@ -154,7 +154,9 @@ pub(crate) struct Certificates {
     /// What of a certificate is the caller's name; one without it is refused.
     #[schemars(extend("default" = CertificateSubject::default()))]
     pub(crate) subject: Option<CertificateSubject>,
-    /// Patterns of names with `*`, `?`, `[…]` and `{a,b}`, of which one must match. Default: all.
+    /// Patterns of names with `*`, `?`, `[…]` and `{a,b}`, of which one must match. None of these stands for what separates the
+    /// parts of a name: `/` in a URI, `.` in a DNS name, `@` in an address, `,` and `+` in a distinguished name. `**` in the
+    /// place of a part stands for one part or more. Default: all.
     pub(crate) allow: Option<Vec<String>>,
     /// Groups of everybody who comes with a certificate. Default: none.
     pub(crate) groups: Option<Vec<String>>,

@@ -18,7 +18,8 @@ pub(crate) struct OauthSettings {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GrantStore {
-    /// The file; weir makes it, readable for its own user alone. A relative path starts at the configuration file's folder.
+    /// The file; weir makes it, readable for its own user alone, and one weir uses it at a time. A relative path starts at the
+    /// configuration file's folder.
     pub(crate) file: String,
     /// What it is sealed with: at least 32 random characters, such as `openssl rand -base64 32` prints.
     pub(crate) key: SecretText,

@@ -5,6 +5,9 @@ use crate::*;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+/// A digest of a key.
+const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
 /// What `every_key.yaml` says; `at` finds a file of its folder.
 pub(super) fn every_key(at: &dyn Fn(&str) -> PathBuf) -> Auth {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
@@ -161,7 +164,6 @@ fn an_endpoint_that_asks_for_nothing_is_anonymous() {
 
 #[test]
 fn what_could_not_tell_callers_is_refused() {
-    const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     check(&[
         (
             auth(""),
@@ -290,4 +292,51 @@ fn what_could_not_tell_callers_is_refused() {
             ],
         ),
     ]);
+}
+
+#[test]
+fn one_name_is_one_caller_at_all_endpoints() {
+    let endpoints = |first: &str, second: &str| {
+        let endpoint = |path: &str, auth: &str| format!("{{path: /{path}, backends: [a], auth: {{{auth}}}}}");
+        format!(
+            "backends: {{a: {{command: x}}}}\nendpoints:\n  m: {}\n  n: {}",
+            endpoint("m", first),
+            endpoint("n", second)
+        )
+    };
+    let other = "a".repeat(64);
+    let key = |name: &str, digest: &str| format!("api_keys: [{{name: {name}, sha256: {digest}}}]");
+    let cluster = |jwks: &str| format!("issuers: [{{kubernetes: {{audiences: [b]{jwks}}}}}]");
+    check(&[
+        (
+            endpoints(&key("ci", SHA), &key("ci", &other)),
+            &["4:57 endpoints.n.auth.api_keys[0].name: the endpoint `m` has another key of this name \
+               (give one of the two another name: both would be the same caller)"],
+        ),
+        (
+            endpoints(
+                "issuers: [{issuer: 'https://a'}]",
+                "issuers: [{issuer: 'https://a', jwks: 'https://b/keys'}]",
+            ),
+            &[
+                "4:49 endpoints.n.auth.issuers[0]: the endpoint `m` has the keys of this issuer from elsewhere \
+               (say the same of where its keys are: callers of both would be the same where they are called the same)",
+            ],
+        ),
+        (
+            endpoints(&cluster(""), &cluster(", jwks: 'https://10.0.0.1/keys'")),
+            &[
+                "4:49 endpoints.n.auth.issuers[0]: the endpoint `m` has the keys of this issuer from elsewhere \
+               (say the same of where its keys are: callers of both would be the same where they are called the same)",
+            ],
+        ),
+    ]);
+    for (first, second) in [
+        (key("ci", SHA), key("ci", SHA)),
+        (key("ci", SHA), key("di", &other)),
+        (cluster(""), cluster("")),
+        (cluster(""), "issuers: [{issuer: 'https://a', jwks: 'https://b/keys'}]".to_owned()),
+    ] {
+        assert!(read(&endpoints(&first, &second)).is_ok(), "{first} {second}");
+    }
 }

@@ -6,6 +6,7 @@
 use super::memory::{Memory, RETRY};
 use super::{Accepts, Gone};
 use crate::cors;
+use crate::listener::Peer;
 use crate::replay::Replay;
 use crate::session::Session;
 use bytes::{Bytes, BytesMut};
@@ -43,6 +44,8 @@ pub(crate) struct Http<'a> {
     session: &'a mut ServerSession,
     /// Where the client connects from.
     address: Option<IpAddr>,
+    /// The client, by the certificate that it showed.
+    peer: Option<&'a Arc<Peer>>,
     /// The allowed origin, where a browser named one.
     origin: Option<HeaderValue>,
     accepts: Accepts,
@@ -57,10 +60,20 @@ pub(crate) struct Http<'a> {
 }
 
 impl<'a> Http<'a> {
-    pub(crate) fn new(session: &'a mut ServerSession, address: Option<IpAddr>) -> Self {
+    pub(crate) fn new(
+        session: &'a mut ServerSession,
+        address: Option<IpAddr>,
+        peer: Option<&'a Arc<Peer>>,
+    ) -> Self {
         let accepts = Accepts { json: true, stream: true };
         let (events, origin) = (Vec::new(), None);
-        Self { session, address, origin, accepts, challenge: None, streaming: false, events, memory: None }
+        let (challenge, streaming, memory) = (None, false, None);
+        Self { session, address, peer, origin, accepts, challenge, streaming, events, memory }
+    }
+
+    /// The client, by the certificate that it showed.
+    pub(crate) fn peer(&self) -> Option<&'a Arc<Peer>> {
+        self.peer
     }
 
     /// Where the client connects from.

@@ -11,6 +11,7 @@ use crate::pulse;
 use crate::rescue::{self, Fault};
 use crate::session::Visit;
 use crate::snapshot::Snapshot;
+use crate::stay::{self, Stay};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -81,8 +82,8 @@ impl Batch {
             posts.iter().map(|post| element(&core, post, Client::Outbox(outbox.clone()))).collect();
         let keep_alive = snapshot.config.timeouts.keep_alive;
         // All of them came from one principal.
-        let over = || posts.first().is_some_and(Post::is_over);
-        let answers = collect(client, running, letters, refused, keep_alive, over).await?;
+        let stay = |client: &Client<'_>| posts.first().map(|post| post.stay(client));
+        let answers = collect(client, running, letters, refused, keep_alive, stay).await?;
         if answers.is_empty() {
             return client.close().await;
         }
@@ -120,10 +121,12 @@ async fn collect(
     mut letters: Letters,
     mut answers: Vec<Bytes>,
     keep_alive: Duration,
-    over: impl Fn() -> bool,
+    stay: impl Fn(&Client<'_>) -> Option<Stay>,
 ) -> Result<Vec<Bytes>, Gone> {
     let pulse = pulse::here();
     let mut silence = Duration::ZERO;
+    // Of batches that last, and are answered by a stream.
+    let mut staying = None;
     while !running.is_empty() {
         let told = tokio::select! {
             biased;
@@ -137,9 +140,11 @@ async fn collect(
             }
             _ = running.next() => Ok(()),
             () = client.gone() => Err(Gone),
-            () = pulse.notified() => if client.is_streaming() && over() {
-                Err(Gone)
-            } else {
+            () = stay::over(staying.as_mut()) => Err(Gone),
+            () = pulse.notified() => {
+                if staying.is_none() && client.is_streaming() {
+                    staying = stay(client);
+                }
                 silence += pulse::PERIOD;
                 if silence < keep_alive {
                     continue;
@@ -242,7 +247,7 @@ mod tests {
         })
         .collect();
         let mut collecting =
-            pin!(collect(&mut client, running, letters, Vec::new(), Duration::from_secs(3600), || false));
+            pin!(collect(&mut client, running, letters, Vec::new(), Duration::from_secs(3600), |_| None));
         assert!(poll!(&mut collecting).is_pending());
         call.push(b"{}");
         call.flush().await.unwrap();

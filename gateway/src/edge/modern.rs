@@ -6,10 +6,10 @@ use super::{Post, discover_result, listing};
 use crate::call::{Manner, Routed};
 use crate::catalog::View;
 use crate::client::{Client, Gone};
-use crate::hub::{Outlook, Topic};
+use crate::hub::{Outlook, Topic, Viewer};
 use crate::inbox::Inbox;
 use crate::rescue::{self, Fault};
-use crate::stay::Stay;
+use crate::stay::{Bond, Stay};
 use crate::stream::{self, Listening, Stream};
 use crate::tasks::{self, TaskWatch};
 use crate::watchers::{self, Watch};
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use std::collections::HashSet;
 use std::sync::Arc;
 use weir_backends::SessionKey;
+use weir_policies::Principal;
 use weir_protocol::{
     ClientCapabilities, Era, Kind, Level, Logs, Method, Revision, code, headers, json, meta,
 };
@@ -201,7 +202,7 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
     let accepted: Vec<(Topic, &str)> =
         wanted.into_iter().filter_map(|(wanted, topic, key)| wanted.then_some((topic, key))).collect();
     // Subscribed before it is acknowledged, so that nothing is missed in between.
-    let outlook = Outlook::now(&post.core, post.endpoint.number, &post.principal);
+    let outlook = Outlook::now(&post.core, post.endpoint.number, Viewer::Caller(post.principal.clone()));
     let subscription = post.endpoint.hub.subscribe(Some(outlook));
     let inbox = Arc::new(Inbox::default());
     let reader = inbox.read();
@@ -248,8 +249,10 @@ async fn listen(post: &Post, client: &mut Client<'_>) -> Result<Option<Box<Liste
     };
     let watches = watched.into_iter().map(|(_, watch)| watch).collect();
     let tasks = tasks.into_iter().map(|(_, watch)| watch).collect();
-    // A connection of many messages ends with whoever opened it.
-    let stay = client.headers().map(|_| Stay::new(&post.core, &post.endpoint, &post.principal));
+    // Whoever speaks over standard input is known by that alone.
+    let (core, endpoint, principal) = (&post.core, &post.endpoint, &post.principal);
+    let is_asked = client.headers().is_some() || *principal.as_ref() != Principal::anonymous();
+    let stay = is_asked.then(|| Stay::new(core, endpoint, principal, client.peer(), Bond::Stream));
     Ok(Some(Box::new(Listening { stream, subscription, reader, watches, tasks, cancellable, stay })))
 }
 

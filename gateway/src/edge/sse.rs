@@ -15,7 +15,7 @@ use crate::line::{self, Line};
 use crate::rescue::{self, Fault};
 use crate::session::Visit;
 use crate::snapshot::Snapshot;
-use crate::stay::Stay;
+use crate::stay::{Bond, Stay};
 use http::Method;
 use std::sync::Arc;
 use weir_policies::Principal;
@@ -69,7 +69,8 @@ async fn stream(
         Ok(opened) => opened,
         Err(fault) => return refuse(http, &fault).await,
     };
-    let stay = Stay::new(core, &endpoint, principal);
+    let bond = Bond::Session(line.visit.session.clone());
+    let stay = Stay::new(core, &endpoint, principal, http.peer(), bond);
     // A stream outlives reloads; nothing of what they replace may wait for it.
     drop((snapshot, endpoint));
     // Once: the endpoint's own path may end in the same way.

@@ -1,30 +1,35 @@
-//! Who may use what of the endpoints, over what their backends offer right now.
+//! Who may use what of the endpoints, over what their backends offer right now, or what is supposed of them.
 
 use super::asked::Asked;
-use crate::catalog::{self, Catalog, Entry, List};
-use crate::decision;
+use crate::catalog::{self, Catalog, List, Stock};
+use crate::decision::{self, Wanted};
 use crate::error::GatewayError;
+use crate::lead::Lead;
 use std::sync::Arc;
 use weir_config::{Config, Conflicts, Endpoint};
-use weir_policies::{Action, Context, Item, ItemKind, Mentions, Policies, Principal};
-use weir_protocol::Era;
+use weir_policies::{Action, ItemKind, Mentions, Policies, PolicyProblem, Principal};
 use weir_runtime::Guardian;
 
 /// An endpoint as it would run.
 #[derive(Debug)]
 pub struct Surveyed {
-    spec: Endpoint,
-    policies: Policies,
-    catalog: Catalog,
+    pub(super) spec: Endpoint,
+    pub(super) policies: Arc<Policies>,
+    pub(super) catalog: Catalog,
+    pub(super) stocks: Vec<Stock>,
+    /// Its backends were asked; what they do not list is not listed.
+    pub(super) asked: bool,
+    /// What is odd about its policies in the light of the tools.
+    pub odd: Vec<PolicyProblem>,
     /// Its backends that gave no answer, by their name, each with the reason.
     pub silent: Vec<(String, String)>,
 }
 
-/// Something that an endpoint offers.
+/// Something that an endpoint offers, or would give to whoever asks for it by this name.
 #[derive(Debug, Clone, Copy)]
 pub struct Offered<'a> {
-    list: List,
-    entry: &'a Entry,
+    pub(super) lead: Lead<'a>,
+    name: &'a str,
     backend: &'a str,
 }
 
@@ -35,7 +40,7 @@ pub enum Leave {
     No,
     /// Under some circumstances, or with some arguments.
     Sometimes,
-    /// In a call of which nothing else is known.
+    /// In every call.
     Yes,
 }
 
@@ -46,26 +51,28 @@ pub enum Leave {
 /// The system refuses threads, or the policies of an endpoint cannot be used.
 pub fn survey(config: &Config, guardian: &Guardian) -> Result<Vec<Surveyed>, GatewayError> {
     let asked = Asked::every(config, guardian)?;
-    config.endpoints.iter().map(|spec| Surveyed::new(config, spec, &asked)).collect()
+    let survey = |spec: &Endpoint| {
+        let policies = Arc::new(decision::policies(spec)?);
+        let mut surveyed = Surveyed::over(spec, policies, asked.stocks(config, spec))?;
+        surveyed.asked = true;
+        surveyed.odd = decision::teach(spec, &surveyed.policies, &surveyed.catalog);
+        let failure = |name: &String| Some((name.clone(), asked.failure(config, name)?));
+        surveyed.silent = spec.backends.iter().filter_map(failure).collect();
+        Ok(surveyed)
+    };
+    config.endpoints.iter().map(survey).collect()
 }
 
 impl Surveyed {
-    fn new(config: &Config, spec: &Endpoint, asked: &Asked) -> Result<Self, GatewayError> {
-        let stocks = asked.stocks(config, spec);
-        let built = catalog::build(spec, &stocks, 0).or_else(|_| {
-            // Conflicts are told by `weir check --connect`.
-            let lenient = Endpoint { conflicts: Conflicts::None, ..spec.clone() };
-            catalog::build(&lenient, &stocks, 0)
-        });
-        let (catalog, _) = built.map_err(|conflicts| GatewayError::Conflicts {
-            endpoint: spec.name.clone(),
-            conflicts: conflicts.iter().map(ToString::to_string).collect(),
-        })?;
-        let policies = decision::policies(spec)?;
-        decision::teach(spec, &policies, &catalog);
-        let silent =
-            spec.backends.iter().filter_map(|name| Some((name.clone(), asked.failure(config, name)?)));
-        Ok(Self { spec: spec.clone(), policies, silent: silent.collect(), catalog })
+    /// An endpoint over backends that offer this.
+    pub(super) fn over(
+        spec: &Endpoint,
+        policies: Arc<Policies>,
+        stocks: Vec<Stock>,
+    ) -> Result<Self, GatewayError> {
+        let catalog = catalog(spec, &stocks)?;
+        let (odd, silent) = (Vec::new(), Vec::new());
+        Ok(Self { spec: spec.clone(), policies, catalog, stocks, asked: false, odd, silent })
     }
 
     /// The endpoint's configured name.
@@ -88,54 +95,118 @@ impl Surveyed {
         List::ALL.into_iter().flat_map(move |list| {
             let entries = self.catalog.shelf(list).entries.iter();
             entries.map(move |entry| {
-                let backend = self.spec.backends.get(entry.backend).map_or("", String::as_str);
-                Offered { list, entry, backend }
+                let lead = match list {
+                    List::Tools => Lead::Tool(entry),
+                    List::Prompts => Lead::Prompt(entry),
+                    List::Resources => Lead::Resource(entry),
+                    List::Templates => Lead::Template(entry),
+                };
+                self.offered(lead, &entry.exposed)
             })
         })
     }
 
+    pub(super) fn offered<'a>(&'a self, lead: Lead<'a>, written: &'a str) -> Offered<'a> {
+        let backend = self.spec.backends.get(lead.owner()).map_or("", String::as_str);
+        let name = match lead {
+            Lead::Tool(entry) | Lead::Prompt(entry) | Lead::Resource(entry) | Lead::Template(entry) => {
+                &entry.exposed
+            }
+            Lead::Unlisted(_) => written,
+        };
+        Offered { lead, name, backend }
+    }
+
+    /// What is asked of policies where somebody wants to do something with it.
+    pub(super) fn wanted<'a>(
+        &'a self,
+        action: Action,
+        lead: Lead<'a>,
+        written: &'a str,
+        sent: Option<&'a str>,
+    ) -> Wanted<'a> {
+        Wanted {
+            spec: &self.spec,
+            policies: &self.policies,
+            catalog: &self.catalog,
+            action,
+            lead,
+            written,
+            sent,
+        }
+    }
+
+    /// Whether lists show it to a caller. What no list has counts as if one had it.
+    pub fn shows(&self, principal: &Arc<Principal>, offered: &Offered<'_>) -> bool {
+        let wanted = self.wanted(offered.usual(), offered.lead, offered.name, None);
+        let may = wanted.ask(|item, _| self.policies.may(principal, wanted.action, item));
+        may.unwrap_or_default()
+    }
+
     /// Whether a caller may use it.
     pub fn leave(&self, principal: &Arc<Principal>, offered: &Offered<'_>) -> Leave {
-        let (list, entry) = (offered.list, offered.entry);
-        if !decision::sees(&self.spec, &self.policies, &self.catalog, (list, entry), principal) {
+        if !self.shows(principal, offered) {
             return Leave::No;
         }
-        let permitted = |action, item: &Item<'_>| {
-            self.policies.permit(principal, action, item, &Context::now(Era::Modern)).is_ok()
-        };
-        let always = match list {
-            List::Tools => permitted(Action::CallTool, &decision::item(&self.spec, ItemKind::Tool, entry)),
-            List::Prompts => {
-                permitted(Action::GetPrompt, &decision::item(&self.spec, ItemKind::Prompt, entry))
-            }
-            List::Resources => {
-                permitted(Action::ReadResource, &self.catalog.identity_of(entry).item(&self.spec))
-            }
-            // Which of its resources is not said.
-            List::Templates => false,
-        };
-        if always { Leave::Yes } else { Leave::Sometimes }
+        // Which of its resources is not said.
+        if let Lead::Template(_) = offered.lead {
+            return Leave::Sometimes;
+        }
+        let wanted = self.wanted(offered.usual(), offered.lead, offered.name, None);
+        let always = wanted.ask(|item, _| self.policies.always(principal, wanted.action, item));
+        if always.unwrap_or_default() { Leave::Yes } else { Leave::Sometimes }
     }
+}
+
+/// The catalog of an endpoint. Conflicts that keep it from being served are told by `weir check --connect`.
+pub(super) fn catalog(spec: &Endpoint, stocks: &[Stock]) -> Result<Catalog, GatewayError> {
+    let built = catalog::build(spec, stocks, 0).or_else(|_| {
+        let lenient = Endpoint { conflicts: Conflicts::None, ..spec.clone() };
+        catalog::build(&lenient, stocks, 0)
+    });
+    let (catalog, _) = built.map_err(|conflicts| GatewayError::Conflicts {
+        endpoint: spec.name.clone(),
+        conflicts: conflicts.iter().map(ToString::to_string).collect(),
+    })?;
+    Ok(catalog)
 }
 
 impl Offered<'_> {
     /// What it is: `tool`, `prompt`, `resource` or `template`.
     pub fn kind(&self) -> &'static str {
-        match self.list {
-            List::Tools => "tool",
-            List::Prompts => "prompt",
-            List::Resources => "resource",
-            List::Templates => "template",
+        match self.lead {
+            Lead::Tool(_) => "tool",
+            Lead::Prompt(_) => "prompt",
+            Lead::Resource(_) | Lead::Unlisted(_) => "resource",
+            Lead::Template(_) => "template",
         }
     }
 
     /// The name, URI or URI template that clients see.
     pub fn name(&self) -> &str {
-        &self.entry.exposed
+        self.name
     }
 
     /// The configured name of its backend.
     pub fn backend(&self) -> &str {
         self.backend
+    }
+
+    /// What is done with it usually, and decides whether it is shown.
+    fn usual(&self) -> Action {
+        usual(match self.lead {
+            Lead::Tool(_) => ItemKind::Tool,
+            Lead::Prompt(_) => ItemKind::Prompt,
+            Lead::Resource(_) | Lead::Unlisted(_) | Lead::Template(_) => ItemKind::Resource,
+        })
+    }
+}
+
+/// What is usually done with an item of a kind.
+pub(super) fn usual(kind: ItemKind) -> Action {
+    match kind {
+        ItemKind::Tool => Action::CallTool,
+        ItemKind::Prompt => Action::GetPrompt,
+        ItemKind::Resource => Action::ReadResource,
     }
 }

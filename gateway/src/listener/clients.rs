@@ -10,6 +10,8 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// The authorities of clients, as they are now.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Clients {
     current: ArcSwap<Trust>,
     /// How often they have changed.
     changes: AtomicU64,
+    /// Tells those who wait for that.
+    changed: Notify,
 }
 
 #[derive(Debug)]
@@ -30,7 +34,8 @@ impl Clients {
     /// Reads the file.
     pub(super) fn read(files: &weir_config::TlsClients) -> Result<Arc<Self>, String> {
         let current = ArcSwap::from_pointee(Trust::read(files)?);
-        Ok(Arc::new(Self { files: files.clone(), current, changes: AtomicU64::new(0) }))
+        let (changes, changed) = (AtomicU64::new(0), Notify::new());
+        Ok(Arc::new(Self { files: files.clone(), current, changes, changed }))
     }
 
     /// Reads the file again. What cannot be used is reported and changes nothing.
@@ -40,6 +45,7 @@ impl Clients {
             Ok(trust) => {
                 self.current.store(Arc::new(trust));
                 self.changes.fetch_add(1, Ordering::Release);
+                self.changed.notify_waiters();
                 tracing::info!("the authorities of client certificates were read again");
             }
             Err(error) => {
@@ -56,6 +62,11 @@ impl Clients {
     /// How often the authorities have changed.
     pub(super) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
+    }
+
+    /// Is notified of changes from now on.
+    pub(super) fn next_change(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Whether a chain that was good once is still good.

@@ -200,6 +200,7 @@ async fn api_keys_come_in_either_header_until_they_end() {
     let vouches = |principal: &Principal| bench.authenticator.vouches(principal);
     assert_eq!((vouches(&ci), vouches(&own)), (true, true));
     assert!(!vouches(&Principal::of(Principal::API_KEYS, "ci")), "a name is no key");
+    assert!(!ci.needs_certificate() && bench.authenticator.due(&ci).is_none());
     bench.clock.pass(Duration::from_secs(100));
     assert_eq!(come(Some("Bearer weir_abc"), None).await, Err(RejectionKind::Invalid));
     assert_eq!((vouches(&ci), vouches(&own)), (false, true));
@@ -224,6 +225,7 @@ async fn a_certificate_counts_where_the_request_brings_nothing() {
     let (good, bad) = (certificate(1), certificate(7));
     let alone = Evidence { certificate: Some(&good), ..Evidence::default() };
     let principal = bench.authenticator.authenticate(&alone).await.unwrap();
+    assert!(principal.needs_certificate() && bench.authenticator.due(&principal).is_none());
     assert_eq!(
         (principal.issuer(), principal.subject()),
         (Principal::CERTIFICATES, "spiffe://example.com/1")
@@ -259,6 +261,11 @@ async fn a_token_that_is_bound_to_a_certificate_needs_it() {
         assert_eq!(bench.authenticator.recall(&evidence).is_some(), kinds.last() == Some(&true));
     }
     assert_eq!(kinds, [false, true, false, false, true, false]);
+    let evidence = Evidence { authorization: Some(token.as_bytes()), api_key: None, certificate: Some(&own) };
+    let holder = bench.authenticator.recall(&evidence).unwrap();
+    assert!(holder.needs_certificate());
+    // Nor does the token become somebody else's where only it is looked at.
+    assert!(bench.authenticator.review(&holder).await.is_ok());
 }
 
 #[tokio::test]

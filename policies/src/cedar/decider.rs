@@ -10,6 +10,7 @@ use super::index::Index;
 use super::kind::Record;
 use super::learning::{Judgements, Tools};
 use super::load::Rule;
+use super::possible::in_every_context;
 use super::reads::{Names, Reads};
 use super::verdict::{Failure, MOST_NAMED, Verdict};
 use super::wanted::Wanted;
@@ -161,6 +162,30 @@ impl Decider {
                 Err(_) => false,
             }
         })
+    }
+
+    /// Whether every call is allowed, whatever the context is. For operators: nothing of it is kept.
+    pub(crate) fn always(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> bool {
+        let prepared = self.prepare(class, action, item);
+        let Some(contextual) = &prepared.contextual else {
+            return prepared.fixed.allows();
+        };
+        // Arguments that are not what the tool takes are denied wherever arguments are read.
+        if prepared.fixed.denies() || contextual.slice.wanted.is_some() {
+            return false;
+        }
+        let turned = |rule: &Rule| {
+            let json = in_every_context(&rule.policy.to_json().ok()?);
+            Policy::from_json(Some(rule.policy.id().clone()), json).ok()
+        };
+        let rules = contextual.slice.numbers.iter().map(|number| self.rule(*number).and_then(turned));
+        let Some(Ok(set)) = rules.collect::<Option<Vec<Policy>>>().map(PolicySet::from_policies) else {
+            return false;
+        };
+        let mut verdict = prepared.fixed.clone();
+        let request = self.request(contextual, action, Circumstances::empty());
+        self.authorize(&request, &set, &contextual.entities, &mut verdict);
+        verdict.allows()
     }
 
     /// Whether something that the template `item` leads to could be allowed.

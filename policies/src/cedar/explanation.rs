@@ -24,6 +24,8 @@ pub struct Explanation {
     pub policies: Vec<Explained>,
     /// How many other policies there are.
     pub others: usize,
+    /// A policy reads arguments, and what the tool takes is not known: nothing of them can be judged.
+    pub lacks_tool: bool,
     /// What the policies were given: the principal, the resource and the context, as Cedar writes entities in JSON.
     pub saw: Value,
 }
@@ -93,6 +95,7 @@ impl Decider {
             allowed: verdict.allows(),
             visible: self.may(&class, action, item),
             missing_scopes: scopes,
+            lacks_tool: verdict.failed.iter().any(|(_, failure)| *failure == Failure::UnknownTool),
             others: self.rules.len() - policies.len(),
             policies,
             saw,

@@ -42,14 +42,31 @@ pub(crate) enum Known {
 
 /// The JSON of a policy with conditions that do not read the context.
 pub(crate) fn without_context(policy: &Value) -> Value {
-    without(policy, &|expression| if reads_context(expression) { Known::Not } else { Known::Whole })
+    without(policy, &|expression| known_without_context(expression))
 }
 
-/// The same with conditions that read nothing but what is `known`.
+/// The same the other way round: a `permit` counts where its condition has to hold, a `forbid` where it could.
+pub(crate) fn in_every_context(policy: &Value) -> Value {
+    asked(policy, usual(policy).turned(), &|expression| known_without_context(expression))
+}
+
+fn known_without_context(expression: &Value) -> Known {
+    if reads_context(expression) { Known::Not } else { Known::Whole }
+}
+
+/// A policy with conditions that read nothing but what is `known`.
 pub(crate) fn without(policy: &Value, known: &dyn Fn(&Value) -> Known) -> Value {
-    let mut changed = policy.clone();
+    asked(policy, usual(policy), known)
+}
+
+/// What decides whether an item is shown.
+fn usual(policy: &Value) -> Question {
     let permits = policy.get("effect").and_then(Value::as_str) == Some("permit");
-    let question = if permits { Question::May } else { Question::Must };
+    if permits { Question::May } else { Question::Must }
+}
+
+fn asked(policy: &Value, question: Question, known: &dyn Fn(&Value) -> Known) -> Value {
+    let mut changed = policy.clone();
     for condition in changed.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
         let unless = condition.get("kind").and_then(Value::as_str) == Some("unless");
         if let Some(body) = condition.get_mut("body") {

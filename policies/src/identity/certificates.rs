@@ -3,11 +3,10 @@
 use super::claims::invalid;
 use crate::principal::Proof;
 use crate::{AuthenticatorError, CertificateName, ClientCertificate, Principal, Profile, Rejection};
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::SystemTime;
-use weir_config::{CertificateSubject, Certificates};
+use weir_config::{CertificateSubject, Certificates, NamePattern};
 
 /// Longest name, in bytes.
 const LONGEST: usize = 1024;
@@ -16,8 +15,8 @@ const LONGEST: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Holders {
     config: Certificates,
-    /// The names that are allowed; none where all are.
-    allowed: Option<GlobSet>,
+    /// The names that are allowed; empty where all are.
+    allowed: Vec<NamePattern>,
 }
 
 impl Holders {
@@ -28,14 +27,9 @@ impl Holders {
     }
 
     pub(crate) fn new(config: &Certificates) -> Result<Self, AuthenticatorError> {
-        let unreadable =
-            |error: globset::Error| AuthenticatorError::new(format!("`certificates.allow`: {error}"));
-        let mut patterns = GlobSetBuilder::new();
-        for pattern in &config.allow {
-            patterns.add(Glob::new(pattern).map_err(unreadable)?);
-        }
-        let patterns = patterns.build().map_err(unreadable)?;
-        let allowed = (!config.allow.is_empty()).then_some(patterns);
+        let unreadable = |why| AuthenticatorError::new(format!("`certificates.allow`: {why}"));
+        let patterns = config.allow.iter().map(|text| NamePattern::new(config.subject, text));
+        let allowed = patterns.collect::<Result<_, _>>().map_err(unreadable)?;
         Ok(Self { config: config.clone(), allowed })
     }
 
@@ -79,7 +73,7 @@ impl Holders {
         if name.is_empty() || name.len() > LONGEST || name.chars().any(char::is_control) {
             return Err(invalid("the name in the client's certificate is not one"));
         }
-        if self.allowed.as_ref().is_some_and(|allowed| !allowed.is_match(name)) {
+        if !self.allowed.is_empty() && !self.allowed.iter().any(|pattern| pattern.fits(name)) {
             return Err(invalid(format_args!("the certificate of `{name}` is not allowed")));
         }
         Ok(name)
@@ -165,6 +159,8 @@ mod tests {
         assert!(holder(CertificateSubject::Uri, &["spiffe://other/*"]).is_err());
         // A name of another kind that looks like it.
         assert!(holder(CertificateSubject::Dns, &["spiffe:*"]).is_err());
+        assert!(holder(CertificateSubject::Uri, &["spiffe://*"]).is_err(), "more parts than the pattern");
+        assert!(holder(CertificateSubject::Uri, &["spiffe://*", "spiffe://**"]).is_ok(), "one of them fits");
         let config = Certificates { subject: CertificateSubject::Uri, allow: Vec::new(), groups: Vec::new() };
         let holders = Holders::new(&config).unwrap();
         let bare = ClientCertificate { names: vec![CertificateName::Dns("a".to_owned())], ..certificate() };

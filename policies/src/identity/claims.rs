@@ -7,9 +7,6 @@ use weir_config::Issuer;
 
 /// Longest subject, in bytes.
 const LONGEST_SUBJECT: usize = 1024;
-/// What the names of clients begin with that act for themselves and have no subject. No subject does, so that a client which is
-/// called like a user is not taken for that user.
-const OF_CLIENTS: &str = "client_id:";
 /// Claims that name a user: what has one and no subject is not a client's own token.
 const OF_USERS: [&str; 4] = ["username", "preferred_username", "email", "upn"];
 /// Largest number of seconds since 1970 that is a time: in the year 9999.
@@ -54,14 +51,21 @@ pub(crate) fn principal(
     ends: Option<SystemTime>,
 ) -> Result<Profiled, Rejection> {
     let until = times(issuer, &claims, now, ends)?;
+    described(issuer, claims, until, ends.is_some())
+}
+
+/// What a configuration makes of claims, whatever the time is; `asked` says that they are what the issuer answered.
+pub(crate) fn described(
+    issuer: &Issuer,
+    claims: Claims,
+    until: SystemTime,
+    asked: bool,
+) -> Result<Profiled, Rejection> {
     audience(issuer, &claims)?;
     let client = client(issuer, &claims)?;
     let scopes = scopes(&claims)?;
-    let subject = if ends.is_some() && !claims.contains_key("sub") {
-        client_alone(&claims)?
-    } else {
-        subject(&claims)?
-    };
+    let subject =
+        if asked && !claims.contains_key("sub") { client_alone(&claims)? } else { subject(&claims)? };
     let bound = binding(&claims)?;
     let mut profile = Profile {
         email: email(issuer, &claims),
@@ -210,7 +214,9 @@ fn scopes(claims: &Claims) -> Result<Vec<String>, Rejection> {
 /// The subject. A signed token has one (RFC 9068 section 2.2).
 fn subject(claims: &Claims) -> Result<String, Rejection> {
     match claims.get("sub") {
-        Some(Value::String(subject)) if !subject.starts_with(OF_CLIENTS) => name(subject).map(str::to_owned),
+        Some(Value::String(subject)) if !Principal::is_client_alone(subject) => {
+            name(subject).map(str::to_owned)
+        }
         Some(Value::String(_)) => Err(invalid("the token's subject looks like a client without one")),
         _ => Err(invalid("the token does not say whose it is")),
     }
@@ -221,7 +227,7 @@ fn subject(claims: &Claims) -> Result<String, Rejection> {
 fn client_alone(claims: &Claims) -> Result<String, Rejection> {
     match claims.get("client_id") {
         Some(Value::String(client)) if !OF_USERS.iter().any(|name| claims.contains_key(*name)) => {
-            Ok(format!("{OF_CLIENTS}{}", name(client)?))
+            Ok(format!("{}{}", Principal::CLIENTS, name(client)?))
         }
         _ => Err(invalid("the token does not say whose it is")),
     }

@@ -1,5 +1,6 @@
 //! Asking an issuer whether a token is good (RFC 7662).
 
+use super::budget::Budget;
 use super::claims::{Claims, invalid};
 use super::discovery::Provider;
 use super::flight::Flights;
@@ -11,40 +12,100 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, StatusCode};
+use moka::sync::Cache;
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 use url::form_urlencoded;
 use weir_config::{ClientAuthentication, Introspection};
 
-/// Most questions to one issuer at once.
+/// Most questions to one issuer at once about tokens that are no strangers', and as many about those that may be.
 const MOST: usize = 64;
+/// Strangers' tokens that may be asked about in a row without one of them being good,
+const BURST: u32 = 64;
+/// and then one in this time.
+const REFILL: Duration = Duration::from_millis(100);
+/// Opaque tokens of which it is remembered that they were good.
+const MOST_KNOWN: u64 = 65_536;
 
-/// The questions to one issuer.
+/// The questions to one issuer. Strangers can make weir ask as much as they like, so that what they bring waits for a place
+/// apart from everybody else's, and bad tokens are asked about at a bounded pace.
 #[derive(Debug)]
 pub(crate) struct Asking {
     provider: Arc<Provider>,
     config: Introspection,
-    flights: Flights<Mark, Result<Arc<Claims>, Rejection>>,
+    known: Questions,
+    strange: Questions,
+    pace: Arc<Mutex<Budget>>,
+    /// The opaque tokens that were good when their issuer was asked last.
+    good: Cache<Mark, ()>,
 }
+
+type Questions = Flights<Mark, Result<Arc<Claims>, Rejection>>;
 
 impl Asking {
     pub(crate) fn new(provider: Arc<Provider>, config: Introspection) -> Self {
-        Self { provider, config, flights: Flights::new(MOST) }
+        Self {
+            provider,
+            config,
+            known: Flights::new(MOST),
+            strange: Flights::new(MOST),
+            pace: Arc::new(Mutex::new(Budget::new(BURST, REFILL))),
+            good: Cache::new(MOST_KNOWN),
+        }
     }
 
     pub(crate) fn config(&self) -> &Introspection {
         &self.config
     }
 
-    /// What the issuer says of a good token; `mark` is the token's. Those who ask about one token share one question.
-    pub(crate) async fn ask(&self, mark: Mark, token: &str) -> Result<Arc<Claims>, Rejection> {
-        let begin = || {
-            let (provider, config, token) =
-                (self.provider.clone(), self.config.clone(), SecretString::from(token));
-            async move { introspect(&provider, &config, &token).await.map(Arc::new) }
+    /// What the issuer says of a good token that weir has verified; `mark` is the token's. Those who ask about one token share
+    /// one question.
+    pub(crate) async fn verified(&self, mark: Mark, token: &str) -> Result<Arc<Claims>, Rejection> {
+        let begin = || self.question(token);
+        self.known.join(mark, begin).await.map_err(|why| unavailable(why.to_string()))?
+    }
+
+    /// The same of one that weir cannot read.
+    pub(crate) async fn opaque(&self, mark: Mark, token: &str) -> Result<Arc<Claims>, Rejection> {
+        let answer = if self.good.contains_key(&mark) {
+            self.verified(mark, token).await
+        } else {
+            let begin = || self.strange_question(token);
+            self.strange.join(mark, begin).await.map_err(|why| unavailable(why.to_string()))?
         };
-        self.flights.join(mark, begin).await.map_err(|why| unavailable(why.to_string()))?
+        match &answer {
+            Ok(_) => self.good.insert(mark, ()),
+            Err(rejection) if rejection.kind == RejectionKind::Invalid => self.good.invalidate(&mark),
+            Err(_) => {}
+        }
+        answer
+    }
+
+    fn question(&self, token: &str) -> impl Future<Output = Result<Arc<Claims>, Rejection>> + Send + use<> {
+        let (provider, config, token) =
+            (self.provider.clone(), self.config.clone(), SecretString::from(token));
+        async move { introspect(&provider, &config, &token).await.map(Arc::new) }
+    }
+
+    /// A question that counts until its answer is good.
+    fn strange_question(
+        &self,
+        token: &str,
+    ) -> impl Future<Output = Result<Arc<Claims>, Rejection>> + Send + use<> {
+        let (clock, pace, question) = (self.provider.clock.clone(), self.pace.clone(), self.question(token));
+        async move {
+            if !pace.lock().spend(clock.steady()) {
+                return Err(unavailable("too many tokens that were not good".to_owned()));
+            }
+            let answer = question.await;
+            if answer.is_ok() {
+                pace.lock().give_back();
+            }
+            answer
+        }
     }
 }
 

@@ -5,12 +5,13 @@ use super::discovery::Provider;
 use super::introspection::Asking;
 use super::keys::{Keys, Unverified};
 use super::signature;
-use super::token::Token;
+use super::token::{Token, looks_signed};
 use super::verdicts::{Good, Mark};
-use crate::{Clock, Fetch, Rejection, RejectionKind};
+use crate::{Clock, Fetch, Principal, Rejection, RejectionKind};
 use secrecy::SecretString;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
 use weir_config::Issuer;
 
 /// For how long a token is good at least whose issuer says that it is and does not say until when.
@@ -19,12 +20,19 @@ const SHORTEST: Duration = Duration::from_secs(60);
 /// How long a verified token is not verified again. Its key may be taken back before it ends.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(300);
 
+/// Most tokens of an issuer that are looked at again at once, so that callers who come find places for their questions.
+const REVIEWS: usize = 16;
+/// For how long at least a token is not given up that cannot be looked at again: one question may take as long.
+const SHORTEST_GRACE: Duration = Duration::from_secs(5);
+
 /// One issuer whose tokens are good, with its keys.
 #[derive(Debug)]
 pub(crate) struct Trusted {
     provider: Arc<Provider>,
     keys: Keys,
     asking: Option<Asking>,
+    /// Places for tokens that are looked at again, one of them for each.
+    reviews: [Mutex<()>; REVIEWS],
 }
 
 /// A token was not found good; whether that may be remembered for a moment.
@@ -44,7 +52,7 @@ impl Trusted {
     pub(crate) fn new(config: &Issuer, fetch: Arc<dyn Fetch>, clock: Arc<dyn Clock>) -> Self {
         let provider = Arc::new(Provider::new(config.clone(), fetch, clock));
         let asking = config.introspection.clone().map(|config| Asking::new(provider.clone(), config));
-        Self { keys: Keys::new(provider.clone()), provider, asking }
+        Self { keys: Keys::new(provider.clone()), provider, asking, reviews: Default::default() }
     }
 
     pub(crate) fn config(&self) -> &Issuer {
@@ -78,7 +86,7 @@ impl Trusted {
             Err(rejection) if rejection.kind == RejectionKind::Invalid => return Err(rejection.into()),
             other => other,
         };
-        self.keys.verify(&token, algorithm).await.map_err(|unverified| match unverified {
+        self.keys.verify(&token, mark, algorithm).await.map_err(|unverified| match unverified {
             Unverified::Forged => Refusal::from(invalid("the token's signature is not good")),
             Unverified::UnknownKey => Refusal {
                 rejection: invalid("the token is signed with a key that its issuer does not have"),
@@ -95,7 +103,7 @@ impl Trusted {
             && let Some(every) = asking.config().every
         {
             ask = self.provider.clock.steady().checked_add(every);
-            asking.ask(mark, text).await?;
+            asking.verified(mark, text).await?;
         }
         let until = profiled.profile.until.min(self.provider.clock.now().checked_add(REMEMBERED));
         Ok(Good { bound: profiled.bound, principal: self.holder(profiled, text), until, ask })
@@ -107,7 +115,7 @@ impl Trusted {
             return Err(invalid("the token is not one that weir can read").into());
         };
         let config = self.config();
-        let claims: Claims = (*asking.ask(mark, text).await?).clone();
+        let claims: Claims = (*asking.opaque(mark, text).await?).clone();
         claims::kind(None, &claims)?;
         let now = self.provider.clock.now();
         let cache = asking.config().cache;
@@ -117,7 +125,34 @@ impl Trusted {
         Ok(Good { bound: profiled.bound, principal: self.holder(profiled, text), until, ask: None })
     }
 
-    fn holder(&self, mut profiled: Profiled, text: &str) -> Arc<crate::Principal> {
+    /// The place for a token of this mark to be looked at again: whoever has it is the only one who looks at this token.
+    pub(crate) async fn place(&self, mark: &Mark) -> Option<MutexGuard<'_, ()>> {
+        let place = self.reviews.get(usize::from(*mark.first()?) % REVIEWS)?;
+        Some(place.lock().await)
+    }
+
+    /// For how long what was found out about this token counts: longer than its word is kept, where it cannot be asked.
+    pub(crate) fn round(&self, text: &str) -> Duration {
+        let round = match self.asking.as_ref().map(Asking::config) {
+            Some(asking) if !looks_signed(text) => asking.cache,
+            Some(asking) => asking.every.map_or(REMEMBERED, |every| every.min(REMEMBERED)),
+            None => REMEMBERED,
+        };
+        round.max(SHORTEST_GRACE)
+    }
+
+    /// Whether the configuration makes of `principal`, whose token this is, what was made of them when they came. Whether the
+    /// token is good still is another question.
+    pub(crate) fn describes(&self, principal: &Principal, text: &str) -> bool {
+        let opaque = !looks_signed(text);
+        let Some(until) = principal.until().filter(|_| !opaque || self.takes_opaque()) else {
+            return false;
+        };
+        let now = claims::described(self.config(), principal.claims().clone(), until, opaque);
+        now.is_ok_and(|profiled| profiled.of(self.config()).is_described_like(principal))
+    }
+
+    fn holder(&self, mut profiled: Profiled, text: &str) -> Arc<Principal> {
         profiled.profile.token = Some(SecretString::from(text));
         Arc::new(profiled.of(self.config()))
     }

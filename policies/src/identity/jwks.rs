@@ -10,8 +10,10 @@ use weir_config::Algorithm;
 
 /// Most keys of one issuer; what stands behind is left out.
 const MOST_KEYS: usize = 200;
-/// Most keys that one token is tried with.
+/// Most keys that one token is tried with that names its key,
 const MOST_TRIES: usize = 4;
+/// and one that does not.
+const MOST_NAMELESS: usize = 16;
 
 /// The keys of an issuer that tokens may be signed with.
 #[derive(Debug, Default)]
@@ -71,12 +73,13 @@ impl KeySet {
     ) -> impl Iterator<Item = &'k DecodingKey> {
         let family = Family::of(algorithm);
         let (id, name) = (token.key_id.clone(), token.algorithm.clone());
+        let most = if id.is_some() { MOST_TRIES } else { MOST_NAMELESS };
         let fits = move |key: &&Key| {
             key.family == family
                 && key.algorithm.as_ref().is_none_or(|only| *only == name)
                 && (id.is_none() || key.id == id)
         };
-        self.keys.iter().filter(fits).map(|key| &key.key).take(MOST_TRIES)
+        self.keys.iter().filter(fits).map(|key| &key.key).take(most)
     }
 }
 

@@ -1,10 +1,12 @@
 //! An issuer's keys as weir has them: fetched, kept, and fetched again.
 
+use super::budget::Budget;
 use super::discovery::Provider;
 use super::flight::Flights;
 use super::jwks::KeySet;
 use super::signature;
 use super::token::Token;
+use super::verdicts::Mark;
 use moka::sync::Cache;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -32,7 +34,15 @@ pub(crate) struct Keys {
     provider: Arc<Provider>,
     store: Arc<Store>,
     flights: Flights<(), Result<(), String>>,
-    unknown: Cache<String, Duration>,
+    unknown: Cache<Sought, Duration>,
+}
+
+/// A key that was looked for in vain.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Sought {
+    Named(String),
+    /// The one that a token without a key's name is signed with. What a stranger signed says nothing of other tokens.
+    Of(Mark),
 }
 
 /// What is held, and how the fetching went.
@@ -51,9 +61,8 @@ struct Held {
 
 #[derive(Debug)]
 struct Pace {
-    /// Fetches that unknown keys may still cause, as of a moment.
-    budget: u32,
-    counted: Duration,
+    /// Fetches that unknown keys may cause.
+    budget: Budget,
     /// How often fetching failed in a row, when last, and why.
     failures: u32,
     failed: Duration,
@@ -62,13 +71,7 @@ struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self {
-            budget: BURST,
-            counted: Duration::ZERO,
-            failures: 0,
-            failed: Duration::ZERO,
-            why: String::new(),
-        }
+        Self { budget: Budget::new(BURST, REFILL), failures: 0, failed: Duration::ZERO, why: String::new() }
     }
 }
 
@@ -88,8 +91,14 @@ impl Keys {
         Self { provider, store: Arc::default(), flights: Flights::new(1), unknown: Cache::new(MOST_UNKNOWN) }
     }
 
-    /// Whether a token's signature is its issuer's.
-    pub(crate) async fn verify(&self, token: &Token<'_>, algorithm: Algorithm) -> Result<(), Unverified> {
+    /// Whether a token's signature is its issuer's; `mark` is the token's.
+    pub(crate) async fn verify(
+        &self,
+        token: &Token<'_>,
+        mark: Mark,
+        algorithm: Algorithm,
+    ) -> Result<(), Unverified> {
+        let came = self.provider.clock.steady();
         let held = self.usable().await.map_err(Unverified::Unavailable)?;
         let known = match try_all(&held.set, token, algorithm) {
             Attempt::Good => return Ok(()),
@@ -100,23 +109,31 @@ impl Keys {
         };
         let refused = if known { Unverified::Forged } else { Unverified::UnknownKey };
         let now = self.provider.clock.steady();
-        let name = token.key_id.clone().unwrap_or_default();
-        if self.unknown.get(&name).is_some_and(|at| now.saturating_sub(at) < UNKNOWN) {
+        let sought = token.key_id.clone().map_or(Sought::Of(mark), Sought::Named);
+        if self.unknown.get(&sought).is_some_and(|at| now.saturating_sub(at) < UNKNOWN) {
             return Err(refused);
         }
-        if !self.store.pace.lock().spend(now) {
-            // The keys at hand are as new as they may be asked for.
-            return Err(if now.saturating_sub(held.at) <= REFILL {
-                refused
-            } else {
-                Unverified::Unavailable("the issuer's keys are not asked for again so soon".to_owned())
-            });
+        if !self.store.pace.lock().budget.spend(now) {
+            // Whether the keys at hand are as new as they may be asked for. Of a key without a name nobody can tell that it is
+            // made up, so that what is signed with one is not held against older keys than itself.
+            let new = match sought {
+                Sought::Named(_) => now.saturating_sub(held.at) <= REFILL,
+                Sought::Of(_) => held.at >= came,
+            };
+            let again =
+                || Unverified::Unavailable("the issuer's keys are not asked for again so soon".to_owned());
+            return Err(if new { refused } else { again() });
         }
-        let held = self.refresh().await.map_err(Unverified::Unavailable)?;
+        let mut held = self.refresh().await.map_err(Unverified::Unavailable)?;
+        if held.at < came {
+            // Somebody else had begun to fetch before, and what came of it may be older than the token. No more is fetched for
+            // all of them than each was counted for.
+            held = self.refresh().await.map_err(Unverified::Unavailable)?;
+        }
         if matches!(try_all(&held.set, token, algorithm), Attempt::Good) {
             return Ok(());
         }
-        self.unknown.insert(name, now);
+        self.unknown.insert(sought, now);
         Err(refused)
     }
 
@@ -216,22 +233,6 @@ fn try_all(set: &KeySet, token: &Token<'_>, algorithm: Algorithm) -> Attempt {
 }
 
 impl Pace {
-    /// Whether one more fetch may be made for an unknown key; it is counted.
-    fn spend(&mut self, now: Duration) -> bool {
-        let refills = now.saturating_sub(self.counted).as_secs() / REFILL.as_secs();
-        if refills > 0 {
-            self.budget = self.budget.saturating_add(u32::try_from(refills).unwrap_or(BURST)).min(BURST);
-            self.counted = now;
-        }
-        match self.budget.checked_sub(1) {
-            Some(rest) => {
-                self.budget = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
     /// Counts a failure; the count.
     fn fail(&mut self, now: Duration, why: &str) -> u32 {
         self.failures = self.failures.saturating_add(1);

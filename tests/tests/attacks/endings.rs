@@ -109,9 +109,11 @@ fn a_session_is_no_good_once_its_token_is_revoked() {
     wait_for_lists(&stage.weir.endpoint(), MALLORY);
     let token = provider.token("alice", RESOURCE);
     let session = Legacy::new(stage.weir.endpoint().bearing(&token));
+    let open = stream(&session);
     session.call("open", json!({})).text();
     provider.forget("alice");
     wait::until_true("the token is revoked", || refused(&session));
+    assert!(open.count() < 100, "the stream ends with its token");
     attempt(&stage, &session, &token, None);
     assert!(!stage.weir.log().contains(&Provider::secret("service")));
 }

@@ -2,13 +2,13 @@
 
 use crate::{EVERYTHING, echo};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 use weir_tests::authority::Issued;
 use weir_tests::curl::{self, Answered};
-use weir_tests::{Authority, Weir, wait, weir};
+use weir_tests::{Authority, Modern, Weir, wait, weir};
 
 /// weir with a certificate, and a file of authorities that a test can change.
 struct Bench {
@@ -23,7 +23,10 @@ impl Bench {
         let trusted = folder.path().join("clients.pem");
         std::fs::copy(authority.certificate(), &trusted).expect("a file can be copied");
         let own = server.server();
-        let auth = json!({"certificates": certificates});
+        let auth = match certificates {
+            Value::Null => json!({"insecure": true}),
+            certificates => json!({"certificates": certificates}),
+        };
         let policies = json!({"inline": policy});
         let endpoint = json!({"conflicts": "none", "auth": auth, "policies": policies});
         let mut config = weir::config(json!({"echo": echo()}), endpoint);
@@ -148,6 +151,68 @@ fn authorities_come_and_go_while_weir_runs() {
     std::fs::write(bench.folder.path().join("clients.pem"), "nonsense").expect("a file can be written");
     wait::until_true("it is reported", || bench.weir.log().contains("the last good ones stay"));
     assert!(lets_in(&of_second) && !lets_in(&of_first));
+}
+
+/// A stream of announcements to whoever shows this, over HTTP/1.1 and over HTTP/2, that is open already.
+fn streams(bench: &Bench, shown: &Issued, more: &[&str]) -> Vec<Child> {
+    let ca = bench.server.certificate();
+    let client = Modern::new(bench.weir.endpoint());
+    let open = |version: &str| {
+        let mut options = vec!["--cacert", ca.to_str().expect("a path"), version];
+        options.extend(shown.options());
+        options.extend(more);
+        let wanted = json!({"notifications": {"toolsListChanged": true}});
+        let mut command = curl::request(&client, "subscriptions/listen", wanted, &options);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("curl can be started");
+        let mut first = [0; 1];
+        child.stdout.as_mut().expect("stdout is piped").read_exact(&mut first).expect("it begins");
+        child
+    };
+    vec![open("--http1.1"), open("--http2")]
+}
+
+/// Waits for the end of streams, which is one that weir writes.
+fn end(streams: Vec<Child>) {
+    for mut stream in streams {
+        let mut told = String::new();
+        let output = stream.stdout.as_mut().expect("stdout is piped");
+        output.read_to_string(&mut told).expect("text");
+        assert!(stream.wait().expect("curl ends").success() && told.contains("complete"), "{told}");
+    }
+}
+
+#[test]
+fn a_stream_ends_with_the_authority_of_its_client() {
+    for required in [true, false] {
+        let (first, second) = (Authority::new(), Authority::new());
+        let bench = Bench::start(&first, required, json!({}), EVERYTHING);
+        bench.trust(&[&first, &second]);
+        let (of_first, of_second) =
+            (first.client("ada", "/CN=ada", "", 2), second.client("bob", "/CN=bob", "", 2));
+        wait::until_true("both count", || bench.list(Some(&of_second), &[]).is_ok());
+        let (goes, stays) = (streams(&bench, &of_first, &[]), streams(&bench, &of_second, &[]));
+        bench.trust(&[&second]);
+        end(goes);
+        for mut stream in stays {
+            assert!(stream.try_wait().expect("a status").is_none(), "the other one's goes on");
+            let _ = stream.kill();
+            let _ = stream.wait();
+        }
+    }
+}
+
+#[test]
+fn a_stream_and_its_connection_end_with_the_certificate() {
+    let authority = Authority::new();
+    // Whoever comes has to show one, whether the endpoint asks for it or not.
+    for certificates in [json!({}), Value::Null] {
+        let bench = Bench::start(&authority, true, certificates, EVERYTHING);
+        let short = authority.client_for("ada", "/CN=ada", "", 6);
+        let mut open = Connection::open(&bench, &short);
+        assert_eq!(open.ping(), Some(200));
+        end(streams(&bench, &short, &[]));
+        wait::until_true("no further request is taken", || open.ping().is_none());
+    }
 }
 
 /// A TLS connection that stays open from one request to the next.

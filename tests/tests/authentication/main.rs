@@ -6,6 +6,7 @@ mod certificates;
 mod endings;
 mod issuer;
 mod metadata;
+mod taken_back;
 mod transports;
 
 use serde_json::{Value, json};

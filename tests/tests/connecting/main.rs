@@ -3,6 +3,7 @@
 mod admission;
 mod attacks;
 mod lasting;
+mod store;
 
 use serde_json::{Value, json};
 use weir_tests::http::Events;

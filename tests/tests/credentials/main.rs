@@ -6,6 +6,7 @@ mod callers;
 mod guard;
 mod headers;
 mod own;
+mod rebinding;
 
 use serde_json::{Value, json};
 use weir_tests::{Endpoint, Legacy, Modern, Protected, Provider, Speak, Weir, weir};

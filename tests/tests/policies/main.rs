@@ -5,6 +5,7 @@ mod lists;
 mod reload;
 mod resources;
 mod tricks;
+mod trying;
 mod who;
 
 use serde_json::{Value, json};

@@ -1,20 +1,24 @@
 //! Grants in a file, sealed: they outlive weir.
 
-use super::memory::{Kept, Written};
-use super::{Grant, Grants, Holder};
+mod lock;
+
+use super::kept::{Change, Clients, Kept, Placed};
+use super::{Grant, Grants, Holder, Removed};
 use crate::oauth::access::Access;
 use crate::oauth::error::OauthError;
 use crate::oauth::registration::Client;
 use async_trait::async_trait;
+use lock::Lock;
 use parking_lot::RwLock;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf;
 use ring::rand::{SecureRandom, SystemRandom};
-use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +26,7 @@ use tokio::sync::Mutex;
 
 /// What stands before what is sealed; sealed with it, so that no other form of the file is taken for this one.
 const HEAD: &[u8] = b"weir grants 1\n";
-/// The largest file that is read, in bytes.
+/// The largest file that is read and written, in bytes.
 const LARGEST: u64 = 256 << 20;
 /// The shortest key, in characters.
 const SHORTEST_KEY: usize = 32;
@@ -50,17 +54,38 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// Another weir uses it.
+    #[error(
+        "{} is in use by another weir, which holds the lock of {}{}; stop that one first, or give this one a file of its own",
+        path.display(), lock.display(), by(.process)
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// The file beside it whose lock is held.
+        lock: PathBuf,
+        /// The number that the other's process had where it runs.
+        process: Option<u32>,
+    },
+}
+
+fn by(process: &Option<u32>) -> String {
+    process.map(|number| format!(" (process {number} where it runs)")).unwrap_or_default()
 }
 
 /// Grants that outlive weir.
 pub struct FileGrants {
     path: PathBuf,
     key: Arc<LessSafeKey>,
+    /// What calls read. Nothing that takes long is done while it is locked.
     kept: RwLock<Kept>,
+    clients: parking_lot::Mutex<Clients>,
     /// Counts the changes to what is kept.
     changes: AtomicU64,
-    /// One write after the other, each of all that is kept by then; the changes that are written.
-    writing: Mutex<u64>,
+    /// One write after the other, each of all that is kept by then.
+    writing: Arc<Mutex<Copied>>,
+    /// No other weir writes the file as long as this is held.
+    _lock: Lock,
 }
 
 impl fmt::Debug for FileGrants {
@@ -69,56 +94,103 @@ impl fmt::Debug for FileGrants {
     }
 }
 
+/// What is kept, once more: it is written from here, so that nobody waits for that who only reads.
+#[derive(Default)]
+struct Copied {
+    grants: BTreeMap<Arc<Holder>, Arc<Grant>>,
+    /// The changes that somebody tried to write, and those that are written.
+    tried: u64,
+    written: u64,
+}
+
+impl Copied {
+    fn take_in(&mut self, changes: impl IntoIterator<Item = Change>) {
+        for (holder, grant) in changes {
+            match grant {
+                Some(grant) => drop(self.grants.insert(holder, grant)),
+                None => drop(self.grants.remove(&holder)),
+            }
+        }
+    }
+}
+
+/// What is read of the file.
+#[derive(Default, Deserialize)]
+struct Found {
+    grants: Vec<(Holder, Grant)>,
+    clients: Vec<Client>,
+}
+
+/// The same as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    grants: Vec<(&'a Holder, &'a Grant)>,
+    clients: Vec<&'a Client>,
+}
+
 impl FileGrants {
-    /// Opens the store; a file that is not there yet is written with the first grant.
+    /// Opens the store, and holds it as long as this lives; a file that is not there yet is written with the first grant.
     ///
     /// # Errors
-    /// The key is too short, or the file cannot be read or opened with it.
+    /// The key is too short, another weir has the store, or the file cannot be read or opened with the key.
     pub fn open(path: &Path, key: &str) -> Result<Self, StoreError> {
         let key = derive(key)?;
-        let failed = |source| StoreError::File { path: path.to_owned(), source };
-        let kept = match read(path) {
-            Ok(bytes) => unseal(&key, bytes).ok_or_else(|| StoreError::Sealed { path: path.to_owned() })?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                // Better told at the start than to the first user.
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                folder.unwrap_or(Path::new(".")).metadata().map_err(failed)?;
-                Kept::default()
-            }
-            Err(error) => return Err(failed(error)),
-        };
+        // What is read before nobody else writes any more might be old.
+        let lock = Lock::hold(path)?;
+        let found = find(path, &key)?;
+        if exposed(path) {
+            tracing::warn!(file = %path.display(), "the file of grants is not for its owner alone");
+        }
+        let kept = Kept::noting(found.grants);
+        let mut copied = Copied::default();
+        copied.take_in(kept.all());
         Ok(Self {
             path: path.to_owned(),
             key: Arc::new(key),
             kept: RwLock::new(kept),
+            clients: parking_lot::Mutex::new(Clients::of(found.clients)),
             changes: AtomicU64::new(0),
-            writing: Mutex::new(0),
+            writing: Arc::new(Mutex::new(copied)),
+            _lock: lock,
         })
+    }
+
+    /// Looks whether the store could be opened, whoever has it, and changes nothing. Answers whether its file is open to others
+    /// than its owner.
+    ///
+    /// # Errors
+    /// The key is too short, or the file cannot be read or opened with it.
+    pub fn examine(path: &Path, key: &str) -> Result<bool, StoreError> {
+        find(path, &derive(key)?)?;
+        Ok(exposed(path))
     }
 
     /// Writes all that is kept, after a change to it. Changes that wait for another write are written together.
     async fn save(&self) -> Result<(), OauthError> {
+        let unwritten = || failed("its file cannot be written");
         let change = self.changes.fetch_add(1, Ordering::AcqRel) + 1;
-        let mut written = self.writing.lock().await;
-        if *written >= change {
-            return Ok(());
+        let mut copied = self.writing.clone().lock_owned().await;
+        if copied.tried >= change {
+            return if copied.written >= change { Ok(()) } else { Err(unwritten()) };
         }
         // Every change that is counted is among what is kept.
-        let changes = self.changes.load(Ordering::Acquire);
-        let kept = self.kept.read().clone();
+        let tried = self.changes.load(Ordering::Acquire);
+        let changes = self.kept.write().changes();
+        let clients = self.clients.lock().clone();
         let (path, key) = (self.path.clone(), self.key.clone());
-        // There may be many, for which calls must not wait.
+        // There may be many, for which calls must not wait. Whoever leaves meanwhile lets nobody else write at the same time.
         let replaced = tokio::task::spawn_blocking(move || {
-            let sealed =
-                seal(&key, &kept.write()).ok_or_else(|| std::io::Error::other("it cannot be sealed"))?;
-            replace(&path, &sealed)
+            copied.take_in(changes);
+            copied.tried = tried;
+            let sealed = seal(&key, &copied.grants, &clients, LARGEST)?;
+            replace(&path, &sealed)?;
+            copied.written = tried;
+            Ok(())
         });
-        replaced.await.map_err(|_| failed("weir is stopping"))?.map_err(|error| {
+        replaced.await.map_err(|_| failed("weir is stopping"))?.map_err(|error: std::io::Error| {
             tracing::error!(file = %self.path.display(), %error, "grants cannot be written");
-            failed("its file cannot be written, so that it ends with weir")
-        })?;
-        *written = changes;
-        Ok(())
+            unwritten()
+        })
     }
 }
 
@@ -132,31 +204,46 @@ impl Grants for FileGrants {
         self.kept.read().get(holder)
     }
 
-    fn holders(&self, backend: &str) -> Vec<Holder> {
-        self.kept.read().holders(backend)
+    fn page(&self, last: Option<&Arc<Holder>>) -> Vec<(Arc<Holder>, Arc<Grant>)> {
+        self.kept.read().page(last)
     }
 
     async fn put(&self, holder: Holder, grant: Grant) -> Result<(), OauthError> {
-        self.kept.write().put(holder, grant)?;
-        self.save().await
+        let placed = Placed::new(holder, grant);
+        let before = self.kept.write().put(&placed)?;
+        let saved = self.save().await;
+        if saved.is_err() {
+            self.kept.write().take_back(&placed, before);
+        }
+        saved
     }
 
-    async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Result<(), OauthError> {
-        let removed = self.kept.write().remove(holder, only);
-        if removed { self.save().await } else { Ok(()) }
+    async fn replace(&self, holder: &Holder, old: &Access, grant: Grant) -> Result<bool, OauthError> {
+        let placed = Placed::new(holder.clone(), grant);
+        let replaced = self.kept.write().replace(old, &placed)?;
+        if replaced {
+            self.save().await?;
+        }
+        Ok(replaced)
+    }
+
+    async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Removed {
+        let grant = self.kept.write().remove(holder, only);
+        let written = if grant.is_some() { self.save().await } else { Ok(()) };
+        Removed { grant, written }
     }
 
     fn client(&self, issuer: &str, redirect: &str) -> Option<Client> {
-        self.kept.read().client(issuer, redirect)
+        self.clients.lock().get(issuer, redirect)
     }
 
     async fn register(&self, client: Client) -> Result<(), OauthError> {
-        self.kept.write().register(client);
+        self.clients.lock().register(client);
         self.save().await
     }
 
     async fn unregister(&self, client: &Client) -> Result<(), OauthError> {
-        let removed = self.kept.write().unregister(client);
+        let removed = self.clients.lock().unregister(client);
         if removed { self.save().await } else { Ok(()) }
     }
 }
@@ -172,24 +259,65 @@ fn derive(key: &str) -> Result<LessSafeKey, StoreError> {
     Ok(LessSafeKey::new(UnboundKey::from(derived)))
 }
 
-fn seal(key: &LessSafeKey, written: &Written) -> Option<Vec<u8>> {
-    let plain = SecretString::from(serde_json::to_string(written).ok()?);
+fn seal(
+    key: &LessSafeKey,
+    grants: &BTreeMap<Arc<Holder>, Arc<Grant>>,
+    clients: &Clients,
+    largest: u64,
+) -> std::io::Result<Vec<u8>> {
+    let other = std::io::Error::other;
     let mut nonce = [0; NONCE_LEN];
-    SystemRandom::new().fill(&mut nonce).ok()?;
-    let mut sealed = plain.expose_secret().as_bytes().to_vec();
-    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(HEAD), &mut sealed).ok()?;
-    Some([HEAD, &nonce, &sealed].concat())
+    SystemRandom::new().fill(&mut nonce).map_err(|_| other("there is no randomness"))?;
+    let mut bytes = [HEAD, &nonce].concat();
+    let start = bytes.len();
+    let grants = grants.iter().map(|(holder, grant)| (&**holder, &**grant)).collect();
+    serde_json::to_writer(&mut bytes, &Written { grants, clients: clients.all().collect() })?;
+    // Rather none than one that nobody could read again.
+    if (bytes.len() + CHACHA20_POLY1305.tag_len()) as u64 > largest {
+        return Err(other("it would be too large"));
+    }
+    let plain = bytes.get_mut(start..).unwrap_or_default();
+    let tag = key.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(HEAD), plain);
+    let tag = tag.map_err(|_| other("it cannot be sealed"))?;
+    bytes.extend_from_slice(tag.as_ref());
+    Ok(bytes)
 }
 
-fn unseal(key: &LessSafeKey, bytes: Vec<u8>) -> Option<Kept> {
+fn unseal(key: &LessSafeKey, mut bytes: Vec<u8>) -> Option<Found> {
     let rest = bytes.strip_prefix(HEAD)?;
-    let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
-    let mut sealed = sealed.to_vec();
-    let plain = key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(HEAD), &mut sealed).ok()?;
-    serde_json::from_slice::<Written>(plain).ok().map(Kept::from)
+    let nonce = *rest.first_chunk::<NONCE_LEN>()?;
+    let sealed = bytes.get_mut(HEAD.len() + NONCE_LEN..)?;
+    let plain = key.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(HEAD), sealed).ok()?;
+    serde_json::from_slice(plain).ok()
+}
+
+/// What the file holds; nothing where there is none yet.
+fn find(path: &Path, key: &LessSafeKey) -> Result<Found, StoreError> {
+    let failed = |source| StoreError::File { path: path.to_owned(), source };
+    match read(path) {
+        Ok(bytes) => unseal(key, bytes).ok_or_else(|| StoreError::Sealed { path: path.to_owned() }),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            // Better told at the start than to the first user.
+            folder(path).metadata().map_err(failed)?;
+            Ok(Found::default())
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether others than its owner may do something with the file.
+fn exposed(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    if !path.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
     let mut bytes = Vec::new();
     let read = File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if read as u64 > LARGEST {
@@ -212,8 +340,7 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&new, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder(path))?.sync_all()
 }
 
 #[cfg(test)]

@@ -22,7 +22,15 @@ async fn over(then: &[(u16, Value)]) -> (Arc<Network>, Arc<Connector>) {
     }
     let connector = connector(&network, weir_config::Oauth::default());
     connect(&connector, &ada()).await.unwrap();
+    age(&connector).await;
     (network, connector)
+}
+
+/// The user's token is over.
+async fn age(connector: &Connector) {
+    let holder = connector.holder(&ada());
+    let grant = (*connector.grants.get(&holder).unwrap()).clone();
+    connector.grants.put(holder, Grant { until: Some(grant.given), ..grant }).await.unwrap();
 }
 
 #[tokio::test]
@@ -53,7 +61,9 @@ async fn a_rotated_refresh_token_takes_the_place_of_the_old_one() {
     let last = tokens("a3", None, 0);
     let (network, connector) = over(&[(200, tokens("a2", Some("r2"), 0)), (200, last)]).await;
     assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a2");
+    age(&connector).await;
     assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a3");
+    age(&connector).await;
     assert_eq!(token(&connector, &ada()).await.unwrap().expose_secret(), "a3");
     let used = network
         .sent(TOKEN)
@@ -225,6 +235,79 @@ async fn a_renewal_does_not_bring_back_what_was_disconnected() {
 }
 
 #[tokio::test]
+async fn tokens_that_are_over_at_once_are_not_renewed_for_each_call() {
+    for life in [0, 1] {
+        let network = network(json!({}));
+        network.put(TOKEN, 200, &tokens("a1", Some("r1"), life));
+        let connector = connector(&network, weir_config::Oauth::default());
+        connect(&connector, &ada()).await.unwrap();
+        for _ in 0..10 {
+            token(&connector, &ada()).await.unwrap();
+        }
+        assert_eq!(network.sent(TOKEN).len(), 1, "a life of {life} s");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_each_token_once_does_not_make_weir_renew_for_each_call() {
+    let network = network(json!({}));
+    for number in 0..20 {
+        network.put(TOKEN, 200, &tokens(&format!("a{number}"), Some("r"), 0));
+    }
+    let connector = connector(&network, weir_config::Oauth::default());
+    connect(&connector, &ada()).await.unwrap();
+    let own = connector.holder(&ada());
+    let mut refused = 0;
+    for _ in 0..10 {
+        let shown = token(&connector, &ada()).await.unwrap();
+        refused += u32::from(connector.refused(&own, &shown, None).await.is_err());
+    }
+    assert_eq!((network.sent(TOKEN).len(), refused), (2, 9), "the code, and one renewal");
+    assert!(connector.is_connected(&ada()));
+}
+
+#[tokio::test]
+async fn only_so_many_grants_are_renewed_at_once() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", Some("r1"), 3600));
+    let connector = connector(&network, weir_config::Oauth::default());
+    connect(&connector, &ada()).await.unwrap();
+    age(&connector).await;
+    let over = (*connector.grants.get(&connector.holder(&ada())).unwrap()).clone();
+    let users = (0..3 * RENEWALS).map(|number| Principal::of("https://idp.example", &format!("u{number}")));
+    let users = users.collect::<Vec<_>>();
+    for user in &users {
+        connector.grants.put(connector.holder(user), over.clone()).await.unwrap();
+    }
+    let closed = network.gate.write().await;
+    let mut calls = users.iter().map(|user| Box::pin(token(&connector, user))).collect::<Vec<_>>();
+    for call in &mut calls {
+        assert!(futures_util::poll!(call).is_pending());
+    }
+    while network.sent(TOKEN).len() < 1 + RENEWALS {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(network.sent(TOKEN).len(), 1 + RENEWALS);
+    drop(closed);
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert_eq!(network.sent(TOKEN).len(), 1 + 3 * RENEWALS);
+}
+
+#[tokio::test]
+async fn what_was_renewed_while_its_user_left_is_revoked() {
+    let (network, connector) = over(&[(200, tokens("a2", Some("r2"), 3600))]).await;
+    token(&connector, &ada()).await.unwrap();
+    connector.disconnect(&ada()).await.unwrap();
+    let revoked = network.sent("https://as.example/revoke");
+    assert_eq!(revoked.iter().map(|body| form(body)["token"].clone()).collect::<Vec<_>>(), ["r2"]);
+}
+
+#[tokio::test]
 async fn more_is_asked_for_once() {
     let network = network(json!({}));
     network.put(TOKEN, 200, &tokens("a1", None, 3600));
@@ -260,11 +343,13 @@ async fn a_secret_that_the_operator_changes_costs_no_grant() {
     let kept = grants.get(&old.holder(&ada())).unwrap();
     assert!(kept.client.secret.is_none(), "the operator's secret is not in the store");
     let new = with("mine", "new");
+    age(&new).await;
     assert_eq!(token(&new, &ada()).await.unwrap().expose_secret(), "a2");
     let sent = network.sent(TOKEN);
     assert_eq!((&*form(&sent[0])["client_secret"], &*form(&sent[1])["client_secret"]), ("old", "new"));
     assert!(grants.get(&new.holder(&ada())).unwrap().client.secret.is_none());
     // Another client cannot renew it, but the first may come back.
+    age(&new).await;
     assert_eq!(token(&with("other", "x"), &ada()).await.unwrap_err(), BackendError::Unconnected);
     assert_eq!(network.sent(TOKEN).len(), 2);
     assert!(new.is_connected(&ada()));

@@ -7,12 +7,12 @@ use crate::client::{Client, Gone, Http};
 use crate::drain::{Phase, reached};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
-use crate::hub::{Hub, Outlook, Subscription, Topic};
+use crate::hub::{Hub, Outlook, Subscription, Topic, Viewer};
 use crate::replay::{Following, Place, Replay};
 use crate::rescue::Fault;
 use crate::session::Session;
 use crate::snapshot::Snapshot;
-use crate::stay::Stay;
+use crate::stay::{Bond, Stay};
 use crate::stream::Stream;
 use futures_util::FutureExt;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(crate) async fn get(
     };
     let session = &visit.session;
     let (hub, keep_alive) = (endpoint.hub.clone(), snapshot.config.timeouts.keep_alive);
-    let stay = Stay::new(core, &endpoint, principal);
+    let stay = Stay::new(core, &endpoint, principal, http.peer(), Bond::Session(session.clone()));
     // A stream outlives reloads; nothing of what they replace may wait for it.
     drop((snapshot, endpoint));
     let place = http.header(headers::LAST_EVENT_ID).map(|id| session.replays.find(id));
@@ -83,7 +83,7 @@ impl Standing<'_> {
     }
 
     fn subscribe(&self) -> Subscription {
-        let outlook = Outlook::now(self.core, self.session.endpoint, &self.session.principal());
+        let outlook = Outlook::now(self.core, self.session.endpoint, Viewer::Session(self.session.clone()));
         self.hub.subscribe(Some(outlook))
     }
 

@@ -129,6 +129,8 @@ impl Clock for Standing {
 pub(crate) struct Idp {
     pub(crate) pages: Mutex<HashMap<String, (u16, String)>>,
     pub(crate) asked: Mutex<Vec<(String, String, Option<String>)>>,
+    /// A request whose body holds this is never answered.
+    pub(crate) hangs: Mutex<Option<&'static str>>,
 }
 
 #[async_trait]
@@ -139,7 +141,11 @@ impl Fetch for Idp {
         let body = String::from_utf8(request.body().to_vec()).unwrap();
         let credential =
             request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        let hangs = self.hangs.lock().is_some_and(|word| body.contains(word));
         self.asked.lock().push((url.clone(), body, credential));
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         // Whoever waits, waits together.
         tokio::task::yield_now().await;
         let page = self.pages.lock().get(&url).cloned();

@@ -203,3 +203,106 @@ async fn a_verified_token_is_asked_about_again_and_again() {
     assert_eq!(bench.bearer("opaque").await.unwrap_err().kind, RejectionKind::Invalid);
     assert_eq!(bench.asked("/ask"), 4);
 }
+
+#[tokio::test]
+async fn a_token_of_what_lasts_is_asked_about_once_a_round() {
+    let bench = bench(|_| {});
+    bench.page(ASK, 200, &answer(&bench).to_string());
+    let principal = bench.bearer("opaque").await.unwrap();
+    let due = || bench.authenticator.due(&principal).unwrap();
+    assert_eq!((due().after, due().grace), (Duration::from_secs(30), Duration::from_secs(30)));
+    assert!(bench.authenticator.review(&principal).await.is_ok());
+    assert_eq!(bench.asked("/ask"), 1, "what is known is not asked");
+    let review_all = async || {
+        let review = || bench.authenticator.review(&principal);
+        <[_; 4]>::from(tokio::join!(review(), review(), review(), review()))
+    };
+    bench.clock.pass(Duration::from_secs(30));
+    assert_eq!((due().after, due().newest), (Duration::ZERO, None));
+    let more = with(answer(&bench), "groups", json!(["more"]));
+    bench.page(ASK, 200, &more.to_string());
+    for newest in review_all().await {
+        assert_eq!(newest.unwrap().groups(), ["more"], "what the issuer says now counts");
+    }
+    assert_eq!(bench.asked("/ask"), 2, "however many ask");
+    assert_eq!(due().newest.unwrap().groups(), ["more"]);
+    // Nobody knows.
+    bench.clock.pass(Duration::from_secs(30));
+    bench.page(ASK, 503, "");
+    assert_eq!(bench.authenticator.review(&principal).await.unwrap_err().kind, RejectionKind::Unavailable);
+    assert_eq!(due().newest, None);
+    // It is somebody else's now, and then nobody's.
+    bench.page(ASK, 200, &with(answer(&bench), "sub", json!("eve")).to_string());
+    assert!(bench.authenticator.review(&principal).await.is_err());
+    assert_eq!(due().newest, None);
+    bench.clock.pass(Duration::from_secs(30));
+    bench.page(ASK, 200, r#"{"active":false}"#);
+    let asked = bench.asked("/ask");
+    for rejection in review_all().await {
+        assert_eq!(rejection.unwrap_err().kind, RejectionKind::Invalid);
+    }
+    assert_eq!(bench.asked("/ask"), asked + 1);
+}
+
+/// A bench that asks about opaque tokens, and again and again about a verified one, which is `signed`.
+async fn both() -> (Bench, String) {
+    let key = Key::p256();
+    let introspection = Introspection { every: Some(Duration::from_secs(60)), ..asking() };
+    let bench = Bench::new(&[key.public("a")], |auth| auth.issuers[0].introspection = Some(introspection));
+    bench.page(ASK, 200, &answer(&bench).to_string());
+    let signed = key.token(r#"{"alg":"ES256","kid":"a"}"#, &bench.claims().to_string());
+    assert!(bench.bearer(&signed).await.is_ok() && bench.bearer("opaque").await.is_ok());
+    (bench, signed)
+}
+
+#[tokio::test]
+async fn strangers_who_keep_the_issuer_busy_do_not_keep_out_who_is_known() {
+    let (bench, signed) = both().await;
+    *bench.idp.hangs.lock() = Some("token=garbage");
+    for number in 0..64 {
+        let token = format!("garbage{number}");
+        tokio::select! {
+            biased;
+            _ = bench.bearer(&token) => panic!("there is no answer"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    let asked = bench.asked("/ask");
+    assert_eq!(asked, 2 + 64);
+    bench.clock.pass(Duration::from_secs(60));
+    assert_eq!(bench.bearer("another").await.unwrap_err().kind, RejectionKind::Unavailable);
+    assert_eq!(bench.asked("/ask"), asked, "there is no place to ask about it");
+    assert!(bench.bearer(&signed).await.is_ok(), "a verified token is due");
+    assert!(bench.bearer("opaque").await.is_ok(), "one that was good is due");
+    assert_eq!(bench.asked("/ask"), asked + 2);
+}
+
+#[tokio::test]
+async fn bad_tokens_are_asked_about_at_a_bounded_pace() {
+    let (bench, signed) = both().await;
+    bench.clock.pass(Duration::from_secs(60));
+    bench.page(ASK, 200, r#"{"active":false}"#);
+    let mut kinds = Vec::new();
+    for number in 0..1000 {
+        kinds.push(bench.bearer(&format!("garbage{number}")).await.unwrap_err().kind);
+    }
+    assert_eq!(bench.asked("/ask"), 2 + 64);
+    let (first, rest) = kinds.split_at(64);
+    assert!(first.iter().all(|kind| *kind == RejectionKind::Invalid), "{first:?}");
+    assert!(rest.iter().all(|kind| *kind == RejectionKind::Unavailable), "nobody was asked about these");
+    bench.page(ASK, 200, &answer(&bench).to_string());
+    assert!(bench.bearer(&signed).await.is_ok() && bench.bearer("opaque").await.is_ok(), "who is known");
+    assert_eq!(bench.bearer("new").await.unwrap_err().kind, RejectionKind::Unavailable);
+    // A little later some may be asked about again, and those that are good do not count.
+    bench.clock.pass(Duration::from_millis(100));
+    for number in 0..100 {
+        assert!(bench.bearer(&format!("good{number}")).await.is_ok(), "{number}");
+    }
+    // What was good and is taken back is a stranger's like any other.
+    bench.clock.pass(Duration::from_secs(60));
+    bench.page(ASK, 200, r#"{"active":false}"#);
+    for _ in 0..2 {
+        assert_eq!(bench.bearer("opaque").await.unwrap_err().kind, RejectionKind::Invalid);
+        bench.clock.pass(Duration::from_secs(5));
+    }
+}

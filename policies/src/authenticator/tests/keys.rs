@@ -46,13 +46,17 @@ async fn a_token_does_not_outlive_its_key_for_long() {
     let bench = Bench::new(&[old.public("old")], |_| {});
     let long = super::idp::with(bench.claims(), "exp", json!(bench.clock.seconds() + 100_000));
     let token = old.token(r#"{"alg":"ES256","kid":"old"}"#, &long.to_string());
-    assert!(bench.bearer(&token).await.is_ok());
+    let holder = bench.bearer(&token).await.unwrap();
+    assert_eq!(bench.authenticator.due(&holder).map(|due| due.after), Some(REMEMBERED));
     bench.publish(&[new.public("new")]);
     bench.clock.pass(REFRESH);
     // Whoever comes first has the keys fetched, and does not wait for them.
     assert!(bench.bearer(&token).await.is_ok());
     settle().await;
+    assert!(bench.authenticator.review(&holder).await.is_ok());
     bench.clock.pass(REMEMBERED);
+    // Nor does what the token opened.
+    assert_eq!(bench.authenticator.review(&holder).await.unwrap_err().kind, RejectionKind::Invalid);
     assert_eq!(bench.bearer(&token).await.unwrap_err().kind, RejectionKind::Invalid);
 }
 
@@ -140,12 +144,55 @@ async fn names_of_keys_that_nobody_has_do_not_keep_weir_asking() {
 #[tokio::test]
 async fn keys_without_a_name_change_too() {
     let (old, new) = (Key::p256(), Key::p256());
-    let nameless = |key: &Key| super::idp::without(key.public("x"), "kid");
     let bench = Bench::new(&[nameless(&old)], |_| {});
     let token = |key: &Key| key.token(r#"{"alg":"ES256"}"#, &bench.claims().to_string());
     assert!(bench.bearer(&token(&old)).await.is_ok());
     bench.publish(&[nameless(&new)]);
     assert!(bench.bearer(&token(&new)).await.is_ok());
+}
+
+/// A key as an issuer publishes it that does not name its keys.
+fn nameless(key: &Key) -> serde_json::Value {
+    super::idp::without(key.public("x"), "kid")
+}
+
+/// A token of another moment that names no key.
+fn unnamed(bench: &Bench, key: &Key) -> String {
+    bench.clock.pass(Duration::from_secs(1));
+    key.token(r#"{"alg":"ES256"}"#, &bench.claims().to_string())
+}
+
+#[tokio::test]
+async fn an_issuer_may_have_many_keys_without_a_name() {
+    let keys: Vec<Key> = (0..17).map(|_| Key::p256()).collect();
+    let public: Vec<_> = keys.iter().map(nameless).collect();
+    let bench = Bench::new(&public, |_| {});
+    for (index, key) in keys.iter().enumerate() {
+        assert_eq!(bench.bearer(&unnamed(&bench, key)).await.is_ok(), index < 16, "{index}");
+    }
+}
+
+#[tokio::test]
+async fn a_forged_token_without_a_keys_name_does_not_make_good_ones_bad() {
+    let (old, new, newer, own) = (Key::p256(), Key::p256(), Key::p256(), Key::p256());
+    let bench = Bench::new(&[nameless(&old)], |_| {});
+    assert!(bench.bearer(&unnamed(&bench, &old)).await.is_ok());
+    assert_eq!(bench.bearer(&unnamed(&bench, &own)).await.unwrap_err().kind, RejectionKind::Invalid);
+    bench.publish(&[nameless(&new)]);
+    assert!(bench.bearer(&unnamed(&bench, &new)).await.is_ok(), "the keys changed a moment after");
+    // However many come, weir asks no oftener than it may, and nobody is told that a good token is bad.
+    let asked = bench.asked("/keys");
+    let forged = unnamed(&bench, &own);
+    for _ in 0..3 {
+        assert_eq!(bench.bearer(&forged).await.unwrap_err().kind, RejectionKind::Invalid);
+    }
+    assert_eq!(bench.asked("/keys"), asked + 1, "what was held against new keys is known");
+    while bench.bearer(&unnamed(&bench, &own)).await.unwrap_err().kind == RejectionKind::Invalid {}
+    bench.publish(&[nameless(&newer)]);
+    let good = unnamed(&bench, &newer);
+    assert_eq!(bench.bearer(&good).await.unwrap_err().kind, RejectionKind::Unavailable);
+    bench.clock.pass(Duration::from_secs(10));
+    assert!(bench.bearer(&good).await.is_ok());
 }
 
 #[tokio::test]

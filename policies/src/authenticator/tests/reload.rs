@@ -3,6 +3,7 @@
 use super::idp::{Bench, ISSUER, Idp, Key};
 use super::{api_key, certificate};
 use crate::{Authenticator, Evidence, Fetch, Principal, RejectionKind};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_config::{Algorithm, Auth, CertificateSubject, Certificates};
@@ -97,4 +98,31 @@ async fn a_certificate_that_is_allowed_no_more_is_not_vouched_for() {
     ] {
         assert_eq!(after(&bench, &allow(subject, pattern)).vouches(&holder), expected, "{pattern}");
     }
+}
+
+#[tokio::test]
+async fn what_the_configuration_makes_of_a_token_may_change() {
+    let key = Key::p256();
+    let bench = Bench::new(&[key.public("a")], |_| {});
+    let mut claims = bench.claims();
+    claims["groups"] = json!(["a"]);
+    claims["roles"] = json!(["b"]);
+    let token = key.token(r#"{"alg":"ES256","kid":"a"}"#, &claims.to_string());
+    let holder = bench.bearer(&token).await.unwrap();
+    let describes = |change: fn(&mut Auth)| {
+        let mut auth = bench.auth.clone();
+        change(&mut auth);
+        after(&bench, &auth).describes(&holder)
+    };
+    assert!(describes(|_| {}));
+    assert!(describes(|auth| auth.issuers[0].leeway = Duration::from_secs(9)), "nothing about the caller");
+    assert!(!describes(|auth| auth.issuers[0].claims.groups = "roles".to_owned()));
+    assert!(!describes(|auth| auth.issuers[0].claims.roles = "nothing".to_owned()));
+    assert!(!describes(|auth| auth.issuers[0].audiences = vec!["else".to_owned()]));
+    assert!(!describes(|auth| auth.issuers[0].clients = vec!["app".to_owned()]));
+    assert!(!describes(|auth| auth.issuers[0].scopes = vec!["more".to_owned()]));
+    assert!(!describes(|auth| auth.issuers.clear()));
+    // A session outlives the token that it began with, until one comes that is newer.
+    bench.clock.pass(Duration::from_secs(3600));
+    assert!(describes(|_| {}));
 }

@@ -34,6 +34,28 @@ fn an_item_is_shown_where_some_context_could_allow_it() {
 }
 
 #[test]
+fn a_call_is_always_allowed_where_no_context_has_a_say() {
+    let ada = caller("ada", &["a"]);
+    let call = "principal, action == Action::\"call_tool\", resource";
+    for (text, always) in [
+        ("permit(CALL);", true),
+        ("permit(CALL) when { principal.groups.contains(\"b\") };", false),
+        ("permit(CALL) when { context.retry };", false),
+        ("permit(CALL) when { context.era == \"modern\" };", false),
+        ("permit(CALL) when { principal.groups.contains(\"a\") || context.retry };", true),
+        ("permit(CALL); forbid(CALL) when { context.retry };", false),
+        ("permit(CALL); forbid(CALL) when { context.retry && principal.groups.contains(\"b\") };", true),
+        ("permit(CALL); forbid(CALL) unless { context.retry || principal.groups.contains(\"a\") };", true),
+        ("permit(CALL); forbid(CALL) unless { context has address };", false),
+        ("permit(CALL); permit(CALL) when { context.retry };", true),
+        ("permit(CALL); forbid(CALL) when { context.arguments has x && context.arguments.x == 1 };", false),
+    ] {
+        let policies = policies(&text.replace("CALL", call));
+        assert_eq!(policies.always(&ada, Action::CallTool, &tool("github_a")), always, "{text}");
+    }
+}
+
+#[test]
 fn what_belongs_to_an_allowed_call_goes_by_what_may_be() {
     let policies = policies(
         "permit(principal in Group::\"a\", action == Action::\"call_tool\", resource) when { context.arguments.x == 1 };",

@@ -1,6 +1,6 @@
 use super::*;
 use crate::oauth::registration::Method;
-use std::os::unix::fs::PermissionsExt;
+use secrecy::ExposeSecret;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
@@ -31,12 +31,18 @@ pub(in crate::oauth::grant) fn grant() -> Grant {
         refresh: Some(SecretString::from("hunter2-refresh")),
         given: 1,
         until: Some(2),
+        unused: None,
         seen: 3,
     }
 }
 
 fn open(path: &Path, key: &str) -> FileGrants {
     FileGrants::open(path, key).unwrap()
+}
+
+/// What is in the file, whoever has it.
+fn written(path: &Path) -> Vec<(Holder, Grant)> {
+    find(path, &derive(KEY).unwrap()).unwrap().grants
 }
 
 #[tokio::test]
@@ -48,7 +54,7 @@ async fn grants_outlive_weir() {
     store.put(holder("ada"), grant()).await.unwrap();
     store.put(holder("bob"), grant()).await.unwrap();
     store.register(client()).await.unwrap();
-    store.remove(&holder("bob"), None).await.unwrap();
+    store.remove(&holder("bob"), None).await.written.unwrap();
     // As it would be left by a crash in the middle of writing.
     std::fs::write(folder.path().join("grants.new"), "half").unwrap();
     drop(store);
@@ -59,9 +65,9 @@ async fn grants_outlive_weir() {
     assert_eq!(kept.client, client());
     assert!(store.get(&holder("bob")).is_none());
     assert_eq!(store.client("https://as", "https://w/c"), Some(client()));
-    assert_eq!(store.holders("b"), [holder("ada")]);
+    assert_eq!(*store.page(None)[0].0, holder("ada"));
     store.put(holder("eve"), grant()).await.unwrap();
-    assert_eq!(open(&path, KEY).holders("b").len(), 2);
+    assert_eq!(written(&path).len(), 2);
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let bytes = std::fs::read(&path).unwrap();
@@ -99,14 +105,79 @@ async fn another_key_or_a_damaged_file_opens_nothing_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_is_said() {
+async fn what_cannot_be_written_is_said_and_taken_back() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inner/grants");
-    std::fs::create_dir(folder.path().join("inner")).unwrap();
+    let (inner, aside) = (folder.path().join("inner"), folder.path().join("aside"));
+    let path = inner.join("grants");
+    std::fs::create_dir(&inner).unwrap();
     let store = open(&path, KEY);
-    std::fs::remove_dir(folder.path().join("inner")).unwrap();
-    let error = store.put(holder("ada"), grant()).await.unwrap_err();
-    assert!(error.to_string().contains("cannot be written"), "{error}");
+    store.put(holder("ada"), grant()).await.unwrap();
+    std::fs::rename(&inner, &aside).unwrap();
+    let other = || Grant { access: "other".into(), ..grant() };
+    let access = |name: &str| Some(store.get(&holder(name))?.access.expose_secret().to_owned());
+    for name in ["ada", "bob"] {
+        let error = store.put(holder(name), other()).await.unwrap_err();
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+    }
+    assert_eq!((access("ada").as_deref(), access("bob")), (Some("hunter2-access"), None));
+    // The one before is good no more, so what was renewed is used until weir ends.
+    assert!(store.replace(&holder("ada"), &"hunter2-access".into(), other()).await.is_err());
+    assert_eq!(access("ada").as_deref(), Some("other"));
+    // Once there is a place again, everything is written.
+    std::fs::rename(&aside, &inner).unwrap();
+    store.put(holder("eve"), grant()).await.unwrap();
+    let written = written(&path);
+    let names = written.iter().map(|(holder, grant)| (&*holder.subject, grant.access.expose_secret()));
+    assert_eq!(names.collect::<Vec<_>>(), [("ada", "other"), ("eve", "hunter2-access")]);
+}
+
+#[tokio::test]
+async fn a_disconnect_and_a_renewal_do_not_undo_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("grants");
+    let store = open(&path, KEY);
+    store.put(holder("ada"), grant()).await.unwrap();
+    let renewed = || Grant { access: "renewed".into(), ..grant() };
+    let old = Access::from("hunter2-access");
+    assert!(store.replace(&holder("ada"), &old, renewed()).await.unwrap());
+    assert!(!store.replace(&holder("ada"), &old, renewed()).await.unwrap(), "it is another by now");
+    let removed = store.remove(&holder("ada"), None).await;
+    assert_eq!(removed.grant.unwrap().access.expose_secret(), "renewed", "this is what is to be revoked");
+    assert!(!store.replace(&holder("ada"), &"renewed".into(), renewed()).await.unwrap());
+    assert!(store.get(&holder("ada")).is_none() && written(&path).is_empty());
+}
+
+#[tokio::test]
+async fn one_weir_has_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("grants");
+    let store = open(&path, KEY);
+    let second = FileGrants::open(&path, KEY).unwrap_err();
+    assert!(matches!(&second, StoreError::InUse { process, .. } if *process == Some(std::process::id())));
+    for words in ["grants is in use by another weir", "grants.lock"] {
+        assert!(second.to_string().contains(words), "{second}");
+    }
+    // Whoever only looks is not in the way.
+    store.put(holder("ada"), grant()).await.unwrap();
+    assert!(!FileGrants::examine(&path, KEY).unwrap());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(FileGrants::examine(&path, KEY).unwrap(), "others may read it");
+    let other = FileGrants::examine(&path, "another key of thirty-two letters").unwrap_err();
+    assert!(matches!(other, StoreError::Sealed { .. }));
+    drop(store);
+    assert!(open(&path, KEY).get(&holder("ada")).is_some());
+}
+
+#[test]
+fn nothing_is_written_that_could_not_be_read() {
+    let (key, clients) = (derive(KEY).unwrap(), Clients::default());
+    let grants = BTreeMap::from([(Arc::new(holder("ada")), Arc::new(grant()))]);
+    let whole = seal(&key, &grants, &clients, LARGEST).unwrap();
+    let length = whole.len() as u64;
+    assert!(seal(&key, &grants, &clients, length).is_ok());
+    let error = seal(&key, &grants, &clients, length - 1).unwrap_err();
+    assert!(error.to_string().contains("too large"), "{error}");
+    assert_eq!(unseal(&key, whole).unwrap().grants.len(), 1);
 }
 
 #[tokio::test]
@@ -114,7 +185,7 @@ async fn changes_that_wait_for_a_write_are_written_together() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("grants");
     let store = open(&path, KEY);
-    let turn = store.writing.lock().await;
+    let turn = store.writing.clone().lock_owned().await;
     let names = (0..50).map(|number| format!("user{number}")).collect::<Vec<_>>();
     let mut puts = names
         .iter()
@@ -124,7 +195,7 @@ async fn changes_that_wait_for_a_write_are_written_together() {
     assert!(futures_util::poll!(futures_util::StreamExt::next(&mut puts)).is_pending());
     drop(turn);
     futures_util::StreamExt::next(&mut puts).await.unwrap().unwrap();
-    assert_eq!(open(&path, KEY).holders("b").len(), 50, "the first write was of all");
+    assert_eq!(written(&path).len(), 50, "the first write was of all");
     let before = std::fs::metadata(&path).unwrap().modified().unwrap();
     while let Some(put) = futures_util::StreamExt::next(&mut puts).await {
         put.unwrap();
