@@ -148,8 +148,8 @@ impl Shown {
         Self { value: token.header.clone(), from: From::Slot(slot, token.number) }
     }
 
-    fn of_user(own: OfUser) -> Result<Self, BackendError> {
-        Ok(Self { value: own.header()?, from: From::User(own) })
+    fn of_user(own: OfUser) -> Self {
+        Self { value: own.header().clone(), from: From::User(own) }
     }
 
     /// What to show in its place to a backend that refused it with this challenge; `None` where there is nothing else.
@@ -160,7 +160,7 @@ impl Shown {
                 let token = slot.renew(number).await?;
                 Ok(token.map(|token| Self::of(slot, &token)))
             }
-            From::User(own) => Self::of_user(own.renewed(challenge).await?).map(Some),
+            From::User(own) => Ok(Some(Self::of_user(own.renewed(challenge).await?))),
         }
     }
 
@@ -291,14 +291,14 @@ impl Credentials {
                 return Shown::in_slot(callers.slot(principal)?).await;
             }
             (Self::Users(users), Party::Caller(principal)) => {
-                return Shown::of_user(users.of(principal).await?).map(Some);
+                return Ok(Some(Shown::of_user(users.of(principal).await?)));
             }
             (Self::Users(users), Party::Lender(lender)) => {
-                return Shown::of_user(users.of_lender(lender).await?).map(Some);
+                return Ok(Some(Shown::of_user(users.of_lender(lender).await?)));
             }
             (Self::Callers(callers), Party::Weir | Party::Lender(_)) => &callers.listing,
             (Self::Users(users), Party::Weir) => match users.any().await {
-                Some(any) => return Shown::of_user(any).map(Some),
+                Some(any) => return Ok(Some(Shown::of_user(any))),
                 None => &users.listing,
             },
         };
@@ -314,7 +314,7 @@ impl Shown {
     /// What the end of a session is asked for with that belongs to `party`; `None` where that is not apart from the rest.
     pub(crate) fn last(party: &Party) -> Option<HeaderValue> {
         match party {
-            Party::Lender(lender) => bearer(lender.last().expose_secret()).ok(),
+            Party::Lender(lender) => Some(lender.last().header().clone()),
             Party::Weir | Party::Caller(_) => None,
         }
     }

@@ -44,9 +44,9 @@ pub use icon::IconError;
 pub use inventory::{Inventory, ListFault};
 pub use notice::{Notice, TaskChange, Update};
 pub use oauth::{
-    Answer, Authority, Challenge, Client, ClientMethod, Connector, Departure, Discovery, FileGrants, Grant,
-    Grants, Holder, Login, MemoryGrants, OauthError, Outline, Plan, Protection, Removed, StoreError, Way,
-    document, purge,
+    Access, Answer, Authority, Challenge, Client, ClientMethod, Connector, Departure, Discovery, FileGrants,
+    Grant, Grants, Holder, Login, LoginSecrets, MemoryGrants, OauthError, Outline, Plan, Protection, Removed,
+    StoreError, Way, document, purge,
 };
 pub use outbound::Outbound;
 pub use stdio::lines::{Line, Lines};

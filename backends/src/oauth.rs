@@ -2,6 +2,7 @@
 //!
 //! S: MCP 2026-07-28 `basic/authorization`.
 
+mod access;
 mod authorization;
 mod challenge;
 mod discovery;
@@ -15,12 +16,13 @@ mod renewal;
 mod secret;
 mod token;
 
+pub use access::Access;
 pub use authorization::{Answer, Departure, Plan};
 pub use challenge::Challenge;
 pub use discovery::{Authority, Discovery, Protection};
 pub use error::OauthError;
 pub use grant::{FileGrants, Grant, Grants, Holder, MemoryGrants, Removed, StoreError};
-pub use login::Login;
+pub use login::{Login, LoginSecrets};
 pub use purge::purge;
 pub use registration::{Client, Method as ClientMethod, document};
 
@@ -49,6 +51,10 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Users whose wishes for scopes are remembered, and how long.
 const WISHES: u64 = 10_000;
 const WISHED: Duration = Duration::from_secs(3600);
+/// weir's own requests go with the grants of those alone who were let use the backend so lately; and how many of them are
+/// remembered whose grants do not say so yet.
+const ABSENCE: Duration = Duration::from_secs(30 * 24 * 3600);
+const SEEN: u64 = 100_000;
 /// A kept registration with which so many users were sent off and none came back is forgotten.
 const UNANSWERED: u32 = 3;
 /// A grant that could not be renewed, or whose new token is refused, is not renewed again for so long.
@@ -59,7 +65,8 @@ const LULL: Duration = Duration::from_secs(1);
 /// So many grants of one backend are renewed at once.
 const RENEWALS: usize = 32;
 
-/// Where users come back to, and where weir's document as a client lies.
+/// Where the users of one backend come back to, and where weir's document as its client lies. Each backend has ways of its own,
+/// so that what one authorization server sends users back with is never taken to that of another (RFC 9700 section 4.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Way {
     /// The URL that authorization servers send users back to.
@@ -102,6 +109,8 @@ pub struct Connector {
     unanswered: Cache<String, u32>,
     /// Holders whose grant was of no use lately: weir's own requests go with others first.
     doubted: Cache<Holder, ()>,
+    /// Holders who were let use the backend lately, beside what their grants say of that.
+    seen: Cache<Holder, ()>,
     /// The scopes that a user's calls turned out to need.
     wishes: Cache<Holder, Arc<Vec<String>>>,
     /// What the server said last to a request without a grant.
@@ -137,6 +146,7 @@ impl Connector {
             failed: Cache::builder().max_capacity(WISHES).time_to_live(PAUSE).build(),
             unanswered: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             doubted: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
+            seen: Cache::builder().max_capacity(SEEN).time_to_live(ABSENCE).build(),
             wishes: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             said: Mutex::default(),
             moves: watch::Sender::new(0),
@@ -146,7 +156,7 @@ impl Connector {
     }
 
     /// Whether weir's own requests may use a grant of whichever user connected.
-    pub(crate) fn lists_by_grants(&self) -> bool {
+    pub fn lists_by_grants(&self) -> bool {
         self.spec.lists == weir_config::OauthLists::Granted
     }
 
@@ -183,13 +193,22 @@ impl Connector {
         Holder::new(principal, &self.backend)
     }
 
-    /// A grant for this very server: one for a server that had the name before is none.
+    /// A grant for this very server: one for a server that had the name before is none, nor is one of an authorization server
+    /// that the operator does not want any more.
     fn grant(&self, holder: &Holder) -> Option<Arc<Grant>> {
         self.grants.get(holder).filter(|grant| self.is_ours(holder, grant))
     }
 
     fn is_ours(&self, holder: &Holder, grant: &Grant) -> bool {
-        holder.backend == self.backend && grant.url == self.url.as_str()
+        let ours = holder.backend == self.backend && grant.url == self.url.as_str();
+        ours && self.trusts(&grant.client.issuer)
+    }
+
+    /// Whether users may be sent to this authorization server. Where the operator registered weir somewhere, nowhere else: a
+    /// server that names another one may be in the hands of somebody else.
+    fn trusts(&self, issuer: &str) -> bool {
+        let clients = &self.spec.clients;
+        clients.is_empty() || clients.iter().any(|client| client.issuer == issuer)
     }
 
     /// The operator's client, where this is that one.
@@ -228,9 +247,10 @@ impl Connector {
             Err(error) => return Err(error),
         };
         let protection = discovery.protection(&self.url, challenge.as_ref()).await?;
-        let known = |issuer: &&String| self.spec.clients.iter().any(|client| client.issuer == **issuer);
-        let issuer = protection.issuers.iter().find(known).or(protection.issuers.first());
-        let issuer = issuer.ok_or_else(|| OauthError::discovery("it names no authorization server"))?;
+        let named = protection.issuers.first();
+        let named = named.ok_or_else(|| OauthError::discovery("it names no authorization server"))?;
+        let issuer = protection.issuers.iter().find(|issuer| self.trusts(issuer));
+        let issuer = issuer.ok_or_else(|| OauthError::Elsewhere(error::shown(named)))?;
         let authority = discovery.authority(issuer).await?;
         authorization::usable(&authority)?;
         let holder = self.holder(principal);
@@ -257,6 +277,9 @@ impl Connector {
     /// No way leads to being a client there, or the server cannot be used.
     pub async fn plan(&self, outline: Outline, way: &Way) -> Result<Plan, OauthError> {
         let Outline { authority, resource, scopes } = outline;
+        if !self.trusts(&authority.issuer) {
+            return Err(OauthError::Elsewhere(error::shown(&authority.issuer)));
+        }
         let configured = self.spec.clients.iter().find(|client| client.issuer == authority.issuer);
         let document = self.spec.document.as_ref().map(Url::as_str).or(way.document.as_deref());
         let client = if let Some(configured) = configured {

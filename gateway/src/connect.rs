@@ -10,8 +10,10 @@ mod link;
 mod login;
 mod page;
 mod pending;
+mod places;
 mod required;
 mod visit;
+mod visitors;
 
 pub(crate) use base::Base;
 pub(crate) use required::required;
@@ -26,30 +28,33 @@ use http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, Method};
 use issuers::Issuers;
 use pending::Steps;
+use places::Places;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use visit::Visit;
+use visitors::Visitors;
 use weir_backends::{Outbound, Way, document};
 use weir_policies::Fetch;
 
 /// Where the pages are.
 const ROOT: &str = "/connect";
-/// Where authorization servers, and the issuers of endpoints, send browsers back to; and weir's document as a client.
-const CALLBACK: &str = "/connect/-/callback";
+/// Where the issuers of endpoints send browsers back to.
 const LOGIN: &str = "/connect/-/login";
-const DOCUMENT: &str = "/connect/-/client.json";
+/// Before the name of a backend: where its authorization server sends browsers back to, and weir's document as a client there.
+const CALLBACK: &str = "/connect/-/callback/";
+const DOCUMENT: &str = "/connect/-/client/";
+/// The longest name of a backend.
+const LONGEST_NAME: usize = 64;
 /// The longest query that is read, in bytes.
 const LONGEST_QUERY: usize = 16 << 10;
-/// Browsers that are answered at once: anybody can come, and what they wait for must not take the places of calls.
-const PLACES: usize = 64;
 
 /// What the pages need and no reload takes away.
 #[derive(Debug)]
 pub(crate) struct Pages {
     steps: Steps,
     issuers: Issuers,
+    visitors: Visitors,
     fetch: Arc<dyn Fetch>,
-    places: Semaphore,
+    places: Places,
     /// Browsers can come at all.
     listens: bool,
 }
@@ -60,15 +65,11 @@ impl Pages {
         Self {
             steps: Steps::default(),
             issuers: Issuers::default(),
+            visitors: Visitors::default(),
             fetch: Arc::new(Outbound::new()),
-            places: Semaphore::new(PLACES),
+            places: Places::default(),
             listens,
         }
-    }
-
-    /// A place for a browser; `None` where all are taken.
-    fn enter(&self) -> Option<SemaphorePermit<'_>> {
-        self.places.try_acquire().ok()
     }
 }
 
@@ -77,10 +78,21 @@ fn path(endpoint: &str) -> String {
     format!("{ROOT}/{endpoint}")
 }
 
-/// Where users come back to.
-fn way(snapshot: &Snapshot, base: &Base) -> Way {
+/// Where the users of a backend come back to. Names of backends have no characters that mean something in a path.
+fn way(snapshot: &Snapshot, base: &Base, backend: &str) -> Way {
     let public = snapshot.config.listener.public_url.is_some() && base.is_secure();
-    Way { redirect: base.url(CALLBACK), document: public.then(|| base.url(DOCUMENT)) }
+    Way {
+        redirect: base.url(&format!("{CALLBACK}{backend}")),
+        document: public.then(|| base.url(&format!("{DOCUMENT}{backend}.json"))),
+    }
+}
+
+/// The backend whose document lies at a path. There is one for whatever may be a name: anybody may read them, and nobody is to
+/// learn of it which backends there are.
+fn documented(path: &str) -> Option<&str> {
+    let name = path.strip_prefix(DOCUMENT)?.strip_suffix(".json")?;
+    let fits = |letter: u8| letter.is_ascii_alphanumeric() || b"_.-".contains(&letter);
+    ((1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(fits)).then_some(name)
 }
 
 /// Whether a path is one of the pages'.
@@ -148,10 +160,10 @@ pub(crate) async fn answer(
     mut http: Http<'_>,
 ) -> Result<(), Gone> {
     if *http.method() == Method::GET
-        && http.uri().path() == DOCUMENT
+        && let Some(name) = documented(http.uri().path())
         && let Some(base) = &snapshot.base
     {
-        let Way { redirect, document: Some(id) } = way(&snapshot, base) else {
+        let Way { redirect, document: Some(id) } = way(&snapshot, base, name) else {
             return missing().send(&mut http).await;
         };
         let document = document(&id, &redirect).to_string();
@@ -159,11 +171,14 @@ pub(crate) async fn answer(
     }
     let limit = snapshot.config.limits.requests;
     // Its place among all is the one that the end of weir waits for.
-    let admitted = core.pages.enter().and_then(|place| Some((place, core.drain.admit(limit)?)));
-    let Some(_admitted) = admitted else {
+    let place = core.pages.places.enter(http.address());
+    let admitted = place.and_then(|place| Some((place, core.drain.admit(limit)?)));
+    let Some((place, _admitted)) = admitted else {
         return Reply::told(503, "Busy", "weir has too much to do, try again later.").send(&mut http).await;
     };
     let reply = reply(core, &snapshot, &mut http).await;
+    // However slowly it is taken.
+    drop(place);
     reply.send(&mut http).await
 }
 
@@ -188,9 +203,9 @@ async fn reply(core: &Arc<Core>, snapshot: &Arc<Snapshot>, http: &mut Http<'_>) 
         return Reply::to(base.url(&format!("{path}{query}")));
     }
     match (method, &*path) {
-        (Method::GET, CALLBACK) => visit.come_back(http, &query).await,
         (Method::GET, LOGIN) => visit.log_in(http, &query).await,
         (Method::GET, ROOT) => visit.find(),
+        (Method::GET, path) if path.starts_with(CALLBACK) => visit.come_back(http, path, &query).await,
         (method @ (Method::GET | Method::POST), path) => {
             let name = path.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('/'));
             let endpoint = name.and_then(|name| snapshot.named(name)).filter(|endpoint| connects(endpoint));
@@ -209,12 +224,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn browsers_leave_the_places_of_calls() {
-        let pages = Pages::new(true);
-        let taken: Vec<_> = (0..PLACES).map_while(|_| pages.enter()).collect();
-        assert_eq!(taken.len(), PLACES);
-        assert!(pages.enter().is_none());
-        drop(taken);
-        assert!(pages.enter().is_some());
+    fn there_is_a_document_for_every_name() {
+        assert_eq!(documented("/connect/-/client/my_issue.tracker-2.json"), Some("my_issue.tracker-2"));
+        let long = format!("/connect/-/client/{}.json", "a".repeat(LONGEST_NAME + 1));
+        for path in [&long, "/connect/-/client/.json", "/connect/-/client/a", "/connect/-/client.json"] {
+            assert_eq!(documented(path), None, "{path}");
+        }
+        for name in ["a/b", "a%2Fb", "a b", "\u{e9}", "a?b", "\""] {
+            assert_eq!(documented(&format!("/connect/-/client/{name}.json")), None, "{name}");
+        }
     }
 }

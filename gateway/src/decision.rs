@@ -80,7 +80,33 @@ pub(crate) fn sees(
     (list, entry): (List, &Entry),
     principal: &Principal,
 ) -> bool {
-    let may = |action, item: &Item<'_>| policies.may(principal, action, item);
+    uses(spec, catalog, (list, entry), |action, item| policies.may(principal, action, item))
+}
+
+/// Whether a person who logged in, of whose tokens nothing is known, could use something of the backend at `owner`.
+pub(crate) fn could_use(endpoint: &Endpoint, owner: usize, person: &Principal) -> bool {
+    let (spec, policies, catalog) = (&endpoint.spec, &endpoint.policies, endpoint.catalog());
+    let mut knows = false;
+    for list in List::ALL {
+        for entry in catalog.shelf(list).entries.iter().filter(|entry| entry.backend == owner) {
+            knows = true;
+            if uses(spec, &catalog, (list, entry), |action, item| {
+                policies.may_with_some_token(person, action, item)
+            }) {
+                return true;
+            }
+        }
+    }
+    !knows && policies.may_something(person, self::owner(spec, owner))
+}
+
+/// Whether an entry may be used as its list is for.
+fn uses(
+    spec: &Spec,
+    catalog: &Catalog,
+    (list, entry): (List, &Entry),
+    may: impl Fn(Action, &Item<'_>) -> bool,
+) -> bool {
     match list {
         List::Tools => may(Action::CallTool, &item(spec, ItemKind::Tool, entry)),
         List::Prompts => may(Action::GetPrompt, &item(spec, ItemKind::Prompt, entry)),

@@ -28,8 +28,10 @@ pub(crate) enum Purpose {
     Browser,
     /// What a user is asked before being sent to an authorization server.
     Consent,
-    /// What a browser brings back from where it was sent.
+    /// What a browser brings back from an authorization server.
     State,
+    /// What it brings back from a login.
+    Login,
     /// A form that ends what a user granted.
     Disconnect,
 }
@@ -43,6 +45,7 @@ impl Purpose {
             Self::Browser => b"browser",
             Self::Consent => b"consent",
             Self::State => b"state",
+            Self::Login => b"login",
             Self::Disconnect => b"disconnect",
         }
     }

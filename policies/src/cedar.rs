@@ -11,6 +11,7 @@ mod kind;
 mod learning;
 mod load;
 mod missing;
+mod persons;
 mod possible;
 mod reads;
 mod schema;
@@ -28,8 +29,10 @@ use entities::Types;
 use kind::Record;
 use moka::sync::Cache;
 use parking_lot::Mutex;
+use persons::Persons;
 use shadow::Shadow;
 use std::collections::HashSet;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use verdict::{Failure, Verdict};
@@ -49,6 +52,8 @@ pub(crate) struct Cedar {
     endpoint: String,
     generation: u64,
     decider: Decider,
+    /// The same for persons, made when somebody asks for them.
+    persons: OnceLock<Option<Persons>>,
     shadow: Option<Shadow>,
     warnings: Vec<PolicyProblem>,
     /// What was told already of policies and tools.
@@ -88,6 +93,7 @@ impl Cedar {
             endpoint: endpoint.to_owned(),
             generation,
             decider,
+            persons: OnceLock::new(),
             shadow,
             warnings,
             told: Mutex::default(),
@@ -205,6 +211,18 @@ impl Cedar {
             true => self.decider.may_lead(&class, action, item),
             false => self.decider.may(&class, action, item),
         }
+    }
+
+    fn persons(&self) -> Option<&Persons> {
+        self.persons.get_or_init(|| Persons::of(&self.decider)).as_ref()
+    }
+
+    pub(crate) fn may_with_some_token(&self, person: &Principal, action: Action, item: &Item<'_>) -> bool {
+        self.persons().is_some_and(|persons| persons.may(person, action, item))
+    }
+
+    pub(crate) fn may_something(&self, person: &Principal, backend: &str) -> bool {
+        self.persons().is_some_and(|persons| persons.may_something(person, backend))
     }
 
     pub(crate) fn always(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {

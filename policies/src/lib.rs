@@ -7,6 +7,7 @@ mod evidence;
 mod fetch;
 mod identity;
 mod permit;
+mod person;
 mod principal;
 mod rejection;
 mod supposed;
@@ -22,6 +23,7 @@ pub use identity::token::{Token, TokenError};
 pub use permit::{
     Action, ClassKey, Context, Denied, Hints, Item, ItemKind, Mentions, Permit, Policies, PolicyProblem, Tool,
 };
+pub use person::person;
 pub use principal::{Principal, Profile};
 pub use rejection::{Rejection, RejectionKind};
 pub use supposed::supposed;

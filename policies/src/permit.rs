@@ -313,6 +313,24 @@ impl Policies {
         }
     }
 
+    /// Whether a person of whom nothing is known but what a login says could do this, with whichever token and in whichever
+    /// context. Where it says no, no call of theirs is allowed, unless by a token that says more of them than the login.
+    pub fn may_with_some_token(&self, person: &Principal, action: Action, item: &Item<'_>) -> bool {
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.may_with_some_token(person, action, item),
+            Rule::AnonymousOnly | Rule::Nobody => self.may(person, action, item),
+        }
+    }
+
+    /// The same for anything that may be done with something of a backend, of whose items nothing is known yet.
+    pub fn may_something(&self, person: &Principal, backend: &str) -> bool {
+        match &self.rule {
+            Rule::Cedar(cedar) => cedar.may_something(person, backend),
+            Rule::AnonymousOnly => is_anonymous(person),
+            Rule::Nobody => false,
+        }
+    }
+
     /// Whether the caller may do this in every context. For operators; it costs more than a decision.
     pub fn always(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {
         match &self.rule {

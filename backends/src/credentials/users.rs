@@ -1,10 +1,9 @@
 //! A token that each user granted.
 
-use super::{Own, bearer};
+use super::Own;
 use crate::BackendError;
-use crate::oauth::{Challenge, Connector, Holder, Lender};
+use crate::oauth::{Access, Challenge, Connector, Holder, Lender};
 use http::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use weir_policies::Principal;
 
@@ -19,7 +18,7 @@ pub(crate) struct Users {
 pub(crate) struct OfUser {
     connector: Arc<Connector>,
     holder: Holder,
-    token: SecretString,
+    token: Access,
 }
 
 impl Users {
@@ -28,11 +27,14 @@ impl Users {
     /// # Errors
     /// The user has to connect the backend first, or the token cannot be renewed just now.
     pub(crate) async fn of(&self, principal: &Principal) -> Result<OfUser, BackendError> {
-        OfUser::of(self.connector.clone(), self.connector.holder(principal)).await
+        let holder = self.connector.holder(principal);
+        // Nobody gets here without a permit.
+        self.connector.put_down(&holder);
+        OfUser::of(self.connector.clone(), holder).await
     }
 
     /// The user with whose grant weir's own requests are made, and the token; `None` where there is none, or it may not be used.
-    pub(crate) async fn lender(&self) -> Option<(Arc<Lender>, SecretString)> {
+    pub(crate) async fn lender(&self) -> Option<(Arc<Lender>, Access)> {
         if !self.connector.lists_by_grants() {
             return None;
         }
@@ -65,8 +67,8 @@ impl OfUser {
     }
 
     /// The header.
-    pub(crate) fn header(&self) -> Result<HeaderValue, BackendError> {
-        bearer(self.token.expose_secret())
+    pub(crate) fn header(&self) -> &HeaderValue {
+        self.token.header()
     }
 
     /// What to show in its place to a server that refused it with this challenge.

@@ -19,7 +19,7 @@ impl Shared {
     pub(crate) async fn send(&self, request: Outgoing) -> Result<Incoming, BackendError> {
         // An image is fetched without any.
         if self.credentials.are_fixed() || request.verb == Verb::GetImage {
-            return permitted(self.client.send(request).await?, lacking);
+            return permitted(self.client.send(&request).await?, lacking);
         }
         // Boxed, so that those without are not made larger by it.
         Box::pin(self.send_authorized(request)).await
@@ -61,23 +61,22 @@ impl Shared {
         {
             // Whose grant it was may have left; what came in their place is not for this session.
             request.headers.push((AUTHORIZATION, value));
-            return self.client.send(request).await;
+            return self.client.send(&request).await;
         }
         let Some(shown) = self.credentials.show(&request.party).await? else {
-            return permitted(self.client.send(request).await?, lacking);
+            return permitted(self.client.send(&request).await?, lacking);
         };
-        let with = |value| {
-            let mut request = request.clone();
-            request.headers.push((AUTHORIZATION, value));
-            request
-        };
-        let response = self.client.send(with(shown.value.clone())).await?;
+        request.headers.push((AUTHORIZATION, shown.value.clone()));
+        let response = self.client.send(&request).await?;
         if response.status != UNAUTHORIZED {
             return permitted(response, |challenge| shown.lacks(challenge));
         }
         let renewed = shown.renewed(response.challenge()).await?;
         let renewed = renewed.ok_or(BackendError::Credential(CredentialError::Rejected))?;
-        let response = self.client.send(with(renewed.value.clone())).await?;
+        if let Some((_, value)) = request.headers.last_mut() {
+            value.clone_from(&renewed.value);
+        }
+        let response = self.client.send(&request).await?;
         if response.status == UNAUTHORIZED {
             return Err(renewed.refused());
         }

@@ -39,7 +39,7 @@ pub(crate) enum Verb {
 }
 
 /// One request to a backend.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) verb: Verb,
     /// Headers beside those that every request to the backend has.
@@ -102,7 +102,7 @@ impl Incoming {
 /// What the rest of the crate asks of an HTTP client: one request, one answer, no redirects. Dropping the future or the
 /// body before its end closes the connection, or resets its stream.
 pub(crate) trait HttpClient {
-    fn send(&self, request: Outgoing) -> impl Future<Output = Result<Incoming, BackendError>> + Send;
+    fn send(&self, request: &Outgoing) -> impl Future<Output = Result<Incoming, BackendError>> + Send;
 }
 
 /// Plain HTTP/1.1 is written and read by weir itself, since its cost is a good part of a call's; TLS and HTTP/2 are left
@@ -138,7 +138,7 @@ impl Client {
 }
 
 impl HttpClient for Client {
-    async fn send(&self, request: Outgoing) -> Result<Incoming, BackendError> {
+    async fn send(&self, request: &Outgoing) -> Result<Incoming, BackendError> {
         match self {
             Self::Wire(client) => client.send(request).await,
             Self::Hyper(client) => client.send(request).await,

@@ -5,7 +5,7 @@
 use super::discovery::Authority;
 use super::error::{OauthError, shown};
 use super::registration::Client;
-use oauth2::PkceCodeChallenge;
+use oauth2::{PkceCodeChallenge, PkceCodeVerifier};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -77,32 +77,47 @@ impl Plan {
     /// # Errors
     /// Users cannot authorize there.
     pub fn depart(self, state: &str) -> Result<(Url, Departure), OauthError> {
-        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let endpoint = self.authority.authorization_endpoint.as_ref();
+        let (_, verifier) = PkceCodeChallenge::new_random_sha256();
+        let departure = Departure { plan: self, verifier: SecretString::from(verifier.into_secret()) };
+        Ok((departure.url(state)?, departure))
+    }
+}
+
+impl Departure {
+    /// With a verifier that somebody else keeps.
+    pub(super) fn with(plan: Plan, verifier: &str) -> Self {
+        Self { plan, verifier: SecretString::from(verifier.to_owned()) }
+    }
+
+    /// Where the user is sent to with this `state`.
+    pub(super) fn url(&self, state: &str) -> Result<Url, OauthError> {
+        let verifier = PkceCodeVerifier::new(self.verifier.expose_secret().to_owned());
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&verifier);
+        let Plan { authority, client, resource, scopes } = &self.plan;
+        let endpoint = authority.authorization_endpoint.as_ref();
         let mut url =
             endpoint.cloned().ok_or(OauthError::Unusable("users cannot authorize anything there"))?;
         let mut query = url.query_pairs_mut();
         query
             .append_pair("response_type", "code")
-            .append_pair("client_id", &self.client.id)
-            .append_pair("redirect_uri", &self.client.redirect)
+            .append_pair("client_id", &client.id)
+            .append_pair("redirect_uri", &client.redirect)
             .append_pair("state", state)
             .append_pair("code_challenge", challenge.as_str())
             .append_pair("code_challenge_method", "S256");
         // A login is for no resource.
-        if !self.resource.is_empty() {
-            query.append_pair("resource", &self.resource);
+        if !resource.is_empty() {
+            query.append_pair("resource", resource);
         }
-        if !self.scopes.is_empty() {
-            query.append_pair("scope", &self.scopes.join(" "));
+        if !scopes.is_empty() {
+            query.append_pair("scope", &scopes.join(" "));
         }
         // Without consent some servers give no refresh token (OpenID Connect Core 1.0 section 11).
-        if self.scopes.iter().any(|scope| scope == OFFLINE) {
+        if scopes.iter().any(|scope| scope == OFFLINE) {
             query.append_pair("prompt", "consent");
         }
         drop(query);
-        let verifier = SecretString::from(verifier.into_secret());
-        Ok((url, Departure { plan: self, verifier }))
+        Ok(url)
     }
 }
 

@@ -16,6 +16,11 @@ pub enum OauthError {
     /// There is no way to be a client of the authorization server.
     #[error("weir is not known to the authorization server: {0}")]
     Registration(String),
+    /// The server names an authorization server that the operator did not.
+    #[error(
+        "the server names the authorization server {0}, which the operator did not configure; the operator can add weir's client there to `clients`"
+    )]
+    Elsewhere(String),
     /// The authorization server does not offer what weir needs.
     #[error("the authorization server cannot be used: {0}")]
     Unusable(&'static str),

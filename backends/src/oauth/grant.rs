@@ -7,6 +7,7 @@ mod memory;
 pub use file::{FileGrants, StoreError};
 pub use memory::MemoryGrants;
 
+use super::access::Access;
 use super::error::OauthError;
 use super::registration::Client;
 use super::secret;
@@ -57,8 +58,7 @@ pub struct Grant {
     /// The scopes that were asked for.
     pub asked: Vec<String>,
     /// The token for the server.
-    #[serde(with = "secret")]
-    pub access: SecretString,
+    pub access: Access,
     /// What renews it.
     #[serde(with = "secret::option", default)]
     pub refresh: Option<SecretString>,
@@ -69,6 +69,9 @@ pub struct Grant {
     /// Since when there was no use for it, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unused: Option<u64>,
+    /// When its user was last known to be somebody who may use the backend, in seconds since 1970.
+    #[serde(default)]
+    pub seen: u64,
 }
 
 impl Grant {
@@ -83,6 +86,11 @@ impl Grant {
         let life = self.until.map_or(0, |until| until.saturating_sub(self.given));
         let reserve = Duration::from_secs((life / 10).clamp(1, 60));
         self.left(now).is_some_and(|left| left <= reserve)
+    }
+
+    /// Whether its user was let use the backend within this time.
+    pub(crate) fn was_seen(&self, now: SystemTime, within: Duration) -> bool {
+        self.seen.saturating_add(within.as_secs()) > seconds(now)
     }
 
     /// Whether the token is good no more.
@@ -125,10 +133,10 @@ pub trait Grants: Send + Sync + Debug {
     ///
     /// # Errors
     /// There is no room, or the store cannot be written, and the renewed grant ends with weir: the one before is good no more.
-    async fn replace(&self, holder: &Holder, old: &SecretString, grant: Grant) -> Result<bool, OauthError>;
+    async fn replace(&self, holder: &Holder, old: &Access, grant: Grant) -> Result<bool, OauthError>;
 
     /// Forgets a grant. With `only`, nothing is forgotten but a grant of this access token.
-    async fn remove(&self, holder: &Holder, only: Option<&SecretString>) -> Removed;
+    async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Removed;
 
     /// weir as a client of this authorization server whose users come back there.
     fn client(&self, issuer: &str, redirect: &str) -> Option<Client>;

@@ -1,13 +1,16 @@
 //! Whose grant weir's own requests are made with, where `lists: granted` allows that.
 
-use super::Connector;
-use super::grant::Holder;
+use super::access::Access;
+use super::grant::{Grant, Holder};
+use super::{ABSENCE, Connector};
 use parking_lot::Mutex;
-use secrecy::SecretString;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
+use weir_policies::Principal;
 
+/// That somebody was seen is put down again after so long.
+const AGAIN: Duration = Duration::from_secs(24 * 3600);
 /// The most grants that are tried for one request.
 const TRIED: usize = 8;
 
@@ -18,12 +21,12 @@ pub(crate) struct Lender {
     /// Counts the lenders of one backend.
     pub(crate) number: u64,
     /// The token that was used last, for what is to be ended when there is no other.
-    last: Mutex<SecretString>,
+    last: Mutex<Access>,
 }
 
 impl Lender {
     /// The token that was used last.
-    pub(crate) fn last(&self) -> SecretString {
+    pub(crate) fn last(&self) -> Access {
         self.last.lock().clone()
     }
 }
@@ -41,7 +44,7 @@ impl Lending {
     }
 
     /// The lender is whoever was `found`; nobody where that is `None`.
-    fn settle(&self, found: Option<(Holder, SecretString)>) -> Option<Arc<Lender>> {
+    fn settle(&self, found: Option<(Holder, Access)>) -> Option<Arc<Lender>> {
         let mut now = self.now.lock();
         if let (Some(lender), Some((holder, token))) = (&*now, &found)
             && lender.holder == *holder
@@ -70,6 +73,32 @@ impl Lending {
 }
 
 impl Connector {
+    /// This user was let use the backend, by the policies of an endpoint: their grant may serve for its lists.
+    pub fn see(&self, principal: &Principal) {
+        self.put_down(&self.holder(principal));
+    }
+
+    /// The same by the name that the grant is kept under.
+    pub(crate) fn put_down(&self, holder: &Holder) {
+        let known = |grant: Arc<Grant>| grant.was_seen(SystemTime::now(), AGAIN);
+        if !self.lists_by_grants() || self.seen.contains_key(holder) || self.grant(holder).is_some_and(known)
+        {
+            return;
+        }
+        let lent = self.lends(holder);
+        self.seen.insert(holder.clone(), ());
+        if !lent && self.grant(holder).is_some() {
+            // There may be something to list with again.
+            self.moves.send_modify(|moves| *moves += 1);
+        }
+    }
+
+    /// Whether this user was let use the backend lately: whoever lends shows everybody what their account sees.
+    fn lends(&self, holder: &Holder) -> bool {
+        let seen = |grant: Arc<Grant>| grant.was_seen(SystemTime::now(), ABSENCE);
+        self.seen.contains_key(holder) || self.grant(holder).is_some_and(seen)
+    }
+
     /// Counts how often somebody else came in the place of a lender, or nobody.
     pub(crate) fn lenders(&self) -> watch::Receiver<u64> {
         self.lending.changes.subscribe()
@@ -82,8 +111,9 @@ impl Connector {
 
     /// The user with whose grant weir's own requests are made, and the token: the same as long as that is good, so that what is
     /// open need not be ended. `None` where nobody has connected the backend.
-    pub(crate) async fn lender(self: &Arc<Self>) -> Option<(Arc<Lender>, SecretString)> {
-        if let Some(lender) = self.lending.now().filter(|now| !self.doubted.contains_key(&now.holder))
+    pub(crate) async fn lender(self: &Arc<Self>) -> Option<(Arc<Lender>, Access)> {
+        let good = |now: &Arc<Lender>| !self.doubted.contains_key(&now.holder) && self.lends(&now.holder);
+        if let Some(lender) = self.lending.now().filter(good)
             && let Ok(token) = self.token(lender.holder.clone()).await
         {
             *lender.last.lock() = token.clone();
@@ -95,15 +125,17 @@ impl Connector {
     }
 
     /// The token of some user; `None` where nobody has connected the backend.
-    pub(super) async fn any_token(self: &Arc<Self>) -> Option<(Holder, SecretString)> {
+    pub(super) async fn any_token(self: &Arc<Self>) -> Option<(Holder, Access)> {
         let now = SystemTime::now();
         let mut lenders = Vec::new();
         let mut page = self.grants.page(None);
         while let Some((last, _)) = page.last() {
             let next = self.grants.page(Some(last));
-            // A grant that was for another server counts for nothing; one that is good now comes before one to be renewed, and
+            // A grant that was for another server counts for nothing, nor does that of somebody who was not let use this one
+            // for long; one that is good now comes before one to be renewed, and
             // one that failed lately last.
-            let ours = page.into_iter().filter(|(holder, grant)| self.is_ours(holder, grant));
+            let ours =
+                page.into_iter().filter(|(holder, grant)| self.is_ours(holder, grant) && self.lends(holder));
             lenders.extend(
                 ours.map(|(holder, grant)| (self.doubted.contains_key(&*holder), grant.is_over(now), holder)),
             );

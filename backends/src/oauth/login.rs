@@ -10,7 +10,8 @@ use super::registration::Client;
 use super::token::Endpoint;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::SystemTime;
 use url::Url;
 use weir_policies::{Fetch, Principal, Reach};
@@ -29,6 +30,23 @@ pub struct Login<'a> {
     pub fetch: &'a dyn Fetch,
     /// What of it may be reached.
     pub reach: &'a Reach,
+}
+
+/// What a browser has to bring back from a login, and nobody else is to know: whoever keeps it lets nobody read it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct LoginSecrets {
+    /// What weir shows to get the token (RFC 7636), of 43 to 128 letters of the URL-safe base64 alphabet.
+    #[serde(rename = "v")]
+    pub verifier: String,
+    /// What the token has to name.
+    #[serde(rename = "n")]
+    pub nonce: String,
+}
+
+impl fmt::Debug for LoginSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginSecrets")
+    }
 }
 
 /// What a provider says of who logged in.
@@ -58,8 +76,7 @@ impl Login<'_> {
         Discovery { fetch: self.fetch, reach: self.reach }.authority(&self.spec.issuer).await
     }
 
-    /// Where the browser is sent to at the provider, which says `authority` of itself, and what is to be kept until it comes
-    /// back to `redirect`.
+    /// Where the browser is sent to at the provider, which says `authority` of itself, to come back to `redirect`.
     ///
     /// # Errors
     /// The provider cannot be used.
@@ -68,8 +85,19 @@ impl Login<'_> {
         authority: Authority,
         redirect: &str,
         state: &str,
-        nonce: &str,
-    ) -> Result<(Url, Departure), OauthError> {
+        secrets: &LoginSecrets,
+    ) -> Result<Url, OauthError> {
+        let mut url = self.departure(authority, redirect, secrets)?.url(state)?;
+        url.query_pairs_mut().append_pair("nonce", &secrets.nonce);
+        Ok(url)
+    }
+
+    fn departure(
+        &self,
+        authority: Authority,
+        redirect: &str,
+        secrets: &LoginSecrets,
+    ) -> Result<Departure, OauthError> {
         let own = weir_config::OauthClient {
             issuer: self.spec.issuer.clone(),
             id: self.spec.client_id.clone(),
@@ -79,31 +107,34 @@ impl Login<'_> {
         let mut scopes = vec!["openid".to_owned()];
         scopes.extend(self.spec.scopes.iter().filter(|scope| *scope != "openid").cloned());
         let plan = Plan { authority, client, resource: String::new(), scopes };
-        let (mut url, departure) = plan.depart(state)?;
-        url.query_pairs_mut().append_pair("nonce", nonce);
-        Ok((url, departure))
+        Ok(Departure::with(plan, &secrets.verifier))
     }
 
-    /// The name of who logged in, by what the browser brings back.
+    /// What the provider says of who logged in, by what the browser brings back: the claims of its ID token, as they came.
     ///
     /// # Errors
     /// The answer is not what it must be, or says nothing of who it was.
     pub async fn arrive(
         &self,
-        departure: Departure,
+        authority: Authority,
+        redirect: &str,
+        secrets: &LoginSecrets,
         answer: Answer,
-        nonce: &str,
-    ) -> Result<String, OauthError> {
+    ) -> Result<Vec<u8>, OauthError> {
+        let departure = self.departure(authority, redirect, secrets)?;
         let code = departure.code(answer)?;
         let endpoint = Endpoint { fetch: self.fetch, reach: self.reach };
         let token = endpoint.identify(&departure, code).await?;
         // It comes from the provider itself, over the connection by which weir asked for it, so that its signature would say
         // nothing more (section 3.1.3.7, rule 6).
-        let claims = claims(&token).ok_or(OauthError::Answer("it does not say who logged in"))?;
-        self.judge(claims, nonce, SystemTime::now())
+        let nameless = || OauthError::Answer("it does not say who logged in");
+        let payload = payload(&token).ok_or_else(nameless)?;
+        let claims = serde_json::from_slice(&payload).map_err(|_| nameless())?;
+        self.judge(&claims, &secrets.nonce, SystemTime::now())?;
+        Ok(payload)
     }
 
-    fn judge(&self, claims: Claims, nonce: &str, now: SystemTime) -> Result<String, OauthError> {
+    fn judge(&self, claims: &Claims, nonce: &str, now: SystemTime) -> Result<(), OauthError> {
         let own = &self.spec.client_id;
         let (meant, alone) = match &claims.aud {
             Audience::One(audience) => (audience == own, true),
@@ -118,23 +149,21 @@ impl Login<'_> {
         if claims.iss != self.spec.issuer || !meant || !acts || !fresh || !ours || !named {
             return Err(OauthError::Answer("it is about another login"));
         }
-        Ok(claims.sub)
+        Ok(())
     }
 }
 
 /// What stands in a token.
-fn claims(token: &str) -> Option<Claims> {
+fn payload(token: &str) -> Option<Vec<u8>> {
     let mut parts = token.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    let payload = URL_SAFE_NO_PAD.decode(payload).ok().filter(|_| parts.next().is_none())?;
-    serde_json::from_slice(&payload).ok()
+    URL_SAFE_NO_PAD.decode(payload).ok().filter(|_| parts.next().is_none())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{ISSUER, Network, TOKEN, authority, form, query};
     use super::*;
-    use secrecy::ExposeSecret;
     use serde_json::{Value, json};
     use std::time::Duration;
 
@@ -156,17 +185,18 @@ mod tests {
         };
         let login = Login { spec: &spec, fetch: &*network, reach: &REACH };
         let known = login.authority().await.unwrap();
-        let (url, departure) = login.depart(known, "https://weir.example/l", "st", "n1").unwrap();
+        let secrets = LoginSecrets { verifier: "v".repeat(43), nonce: "n1".to_owned() };
+        assert!(!format!("{secrets:?}").contains("n1"));
+        let url = login.depart(known.clone(), "https://weir.example/l", "st", &secrets).unwrap();
         let query = query(&url);
         assert_eq!((&*query["scope"], &*query["nonce"]), ("openid profile", "n1"));
         assert!(!query.contains_key("resource") && query.contains_key("code_challenge"));
-        let verifier = departure.verifier().expose_secret().to_owned();
         let answer = Answer { code: Some("c".to_owned()), ..Answer::default() };
-        let found = login.arrive(departure, answer, "n1").await;
+        let found = login.arrive(known, "https://weir.example/l", &secrets, answer).await;
         let sent = form(&network.sent(TOKEN)[0]);
-        assert_eq!((&sent["code_verifier"], &*sent["client_secret"]), (&verifier, "s"));
+        assert_eq!((&sent["code_verifier"], &*sent["client_secret"]), (&secrets.verifier, "s"));
         assert!(!sent.contains_key("resource"));
-        found
+        found.map(|claims| serde_json::from_slice::<Claims>(&claims).unwrap().sub)
     }
 
     #[tokio::test]

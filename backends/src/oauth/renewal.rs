@@ -1,5 +1,6 @@
 //! The tokens of users: renewed in time, once for all who wait, and given up where they are good for nothing.
 
+use super::access::Access;
 use super::challenge::{Challenge, union};
 use super::error::OauthError;
 use super::grant::{Grant, Holder, seconds};
@@ -8,7 +9,6 @@ use super::{Connector, DEADLINE};
 use crate::flight::{Flight, launch};
 use crate::{BackendError, CredentialError};
 use futures_util::FutureExt;
-use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -20,7 +20,7 @@ impl Connector {
     ///
     /// # Errors
     /// The user has to connect the backend first, or the token cannot be renewed just now.
-    pub(crate) async fn token(self: &Arc<Self>, holder: Holder) -> Result<SecretString, BackendError> {
+    pub(crate) async fn token(self: &Arc<Self>, holder: Holder) -> Result<Access, BackendError> {
         let grant = self.grant(&holder).ok_or(BackendError::Unconnected)?;
         let now = SystemTime::now();
         if !grant.is_old(now) {
@@ -53,7 +53,7 @@ impl Connector {
         }
         // Another renewal may have ended since the grant was looked at: its old refresh token must not be used again, which
         // servers that rotate them take for theft.
-        let is_current = |now: &Arc<Grant>| now.access.expose_secret() == grant.access.expose_secret();
+        let is_current = |now: &Arc<Grant>| now.access == grant.access;
         if !self.grant(holder).as_ref().is_some_and(is_current) {
             return async { Ok(()) }.boxed().shared();
         }
@@ -80,7 +80,10 @@ impl Connector {
             return Err(BackendError::Unconnected);
         };
         match self.renewed_by(&client, old).await {
-            Ok(grant) => {
+            Ok(mut grant) => {
+                if self.seen.contains_key(holder) {
+                    grant.seen = seconds(SystemTime::now());
+                }
                 self.renewed.insert(holder.clone(), ());
                 match self.grants.replace(holder, &old.access, grant.clone()).await {
                     Ok(true) => {}
@@ -128,7 +131,7 @@ impl Connector {
         self.endpoint().renew(old, client).await
     }
 
-    async fn forget(&self, holder: &Holder, only: Option<&SecretString>) {
+    async fn forget(&self, holder: &Holder, only: Option<&Access>) {
         if let Err(error) = self.grants.remove(holder, only).await.written {
             tracing::warn!(backend = self.backend, %error, "a grant that is gone is still in the store");
         }
@@ -143,12 +146,12 @@ impl Connector {
     pub(crate) async fn refused(
         self: &Arc<Self>,
         holder: &Holder,
-        token: &SecretString,
+        token: &Access,
         challenge: Option<Challenge>,
     ) -> Result<(), BackendError> {
         self.hear(holder, challenge);
         let grant = self.grant(holder).ok_or(BackendError::Unconnected)?;
-        if grant.access.expose_secret() != token.expose_secret() {
+        if grant.access != *token {
             // It was renewed meanwhile.
             return Ok(());
         }
@@ -168,9 +171,9 @@ impl Connector {
     }
 
     /// The server refused even a new token. Connecting anew would bring no better one, so the grant stays.
-    pub(crate) fn distrust(&self, holder: &Holder, token: &SecretString) -> BackendError {
+    pub(crate) fn distrust(&self, holder: &Holder, token: &Access) -> BackendError {
         let error = BackendError::Credential(CredentialError::Rejected);
-        let is_current = |now: Arc<Grant>| now.access.expose_secret() == token.expose_secret();
+        let is_current = |now: Arc<Grant>| now.access == *token;
         if self.grant(holder).is_some_and(is_current) {
             self.doubted.insert(holder.clone(), ());
             if self.failed.get(holder).is_none() {

@@ -6,7 +6,6 @@ mod renewing;
 use super::*;
 use async_trait::async_trait;
 use bytes::Bytes;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::SystemTime;
@@ -121,10 +120,7 @@ fn http(url: &str) -> weir_config::HttpBackend {
 }
 
 /// The token for a call of `principal`.
-pub(super) async fn token(
-    connector: &Arc<Connector>,
-    principal: &Principal,
-) -> Result<SecretString, BackendError> {
+pub(super) async fn token(connector: &Arc<Connector>, principal: &Principal) -> Result<Access, BackendError> {
     connector.token(connector.holder(principal)).await
 }
 
@@ -240,6 +236,36 @@ async fn a_server_of_the_same_name_elsewhere_gets_nothing() {
     assert!(at(SERVER).is_connected(&ada()));
     assert!(!at("https://evil.example/mcp").is_connected(&ada()));
     assert!(at("https://evil.example/mcp").any_token().await.is_none());
+}
+
+#[tokio::test]
+async fn users_are_sent_nowhere_but_where_the_operator_registered_weir() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &json!({"access_token": "a1", "token_type": "Bearer"}));
+    let grants: Arc<dyn Grants> = Arc::new(MemoryGrants::default());
+    let with = |issuers: &[&str]| {
+        let client = |issuer: &&str| weir_config::OauthClient {
+            issuer: (*issuer).to_owned(),
+            id: "mine".to_owned(),
+            secret: None,
+        };
+        let spec = weir_config::Oauth { clients: issuers.iter().map(client).collect(), ..Default::default() };
+        Connector::new("b", &http(SERVER), &spec, network.clone(), grants.clone(), Handle::current())
+    };
+    let (open, pinned) = (with(&[]), with(&["https://own.example"]));
+    connect(&open, &ada()).await.unwrap();
+    let before = network.requests.lock().len();
+    let error = pinned.outline(&ada()).await.unwrap_err();
+    assert_eq!(error, OauthError::Elsewhere(ISSUER.to_owned()));
+    assert!(error.to_string().contains(ISSUER) && error.to_string().contains("`clients`"));
+    let asked: Vec<_> = network.requests.lock()[before..].iter().map(|(url, _)| url.clone()).collect();
+    assert!(asked.iter().all(|url| !url.starts_with(ISSUER)), "it is not even asked: {asked:?}");
+    // What was found out under another configuration leads nowhere either, and what was granted there is not used.
+    let outline = open.outline(&ada()).await.unwrap();
+    assert_eq!(pinned.plan(outline, &way()).await.unwrap_err(), error);
+    assert!(open.is_connected(&ada()) && !pinned.is_connected(&ada()));
+    assert_eq!(token(&pinned, &ada()).await.unwrap_err(), BackendError::Unconnected);
+    assert!(with(&["https://own.example", ISSUER]).is_connected(&ada()));
 }
 
 #[tokio::test]

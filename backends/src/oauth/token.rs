@@ -2,6 +2,7 @@
 //!
 //! S: RFC 6749 sections 4.1.3, 5 and 6; RFC 7636; RFC 7009; RFC 8707 section 2.2; OAuth 2.1 section 4.3.
 
+use super::access::Access;
 use super::authorization::Departure;
 use super::discovery::Authority;
 use super::error::{OauthError, shown};
@@ -27,6 +28,8 @@ use weir_policies::{Fetch, FetchError, Reach};
 
 /// The longest token that is taken, in bytes: it has to fit into a header.
 const LONGEST: usize = 32 << 10;
+/// What is wrong with a token that has no place in a header.
+const UNSENDABLE: &str = "it gives tokens that cannot be sent";
 /// The longest life that is believed, in seconds, and the shortest: what is over at once would be renewed for each call.
 const LIFE: u64 = 366 * 24 * 3600;
 const BRIEF: u64 = 30;
@@ -110,6 +113,7 @@ impl Endpoint<'_> {
             given: seconds(now),
             until: until(&answer, now),
             unused: None,
+            seen: seconds(now),
         })
     }
 
@@ -188,7 +192,8 @@ fn revocation(grant: &Grant, client: &Client) -> Option<http::Request<Bytes>> {
     let mut request = http::Request::post(grant.revocation_endpoint.as_ref()?.as_str())
         .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.append_pair("token", grant.refresh.as_ref().unwrap_or(&grant.access).expose_secret());
+    let token = grant.refresh.as_ref().map_or(grant.access.expose_secret(), ExposeSecret::expose_secret);
+    form.append_pair("token", token);
     match (method, secret) {
         (Method::ClientSecretBasic, Some(secret)) => {
             request = request.header(http::header::AUTHORIZATION, basic(id, secret));
@@ -226,11 +231,12 @@ fn basic(id: &str, secret: &SecretString) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(both))
 }
 
-fn access(answer: &Tokens) -> Result<SecretString, OauthError> {
+fn access(answer: &Tokens) -> Result<Access, OauthError> {
     if *answer.token_type() != BasicTokenType::Bearer {
         return Err(OauthError::Unusable("it gives tokens of a kind that weir cannot send"));
     }
-    fit(answer.access_token().secret())
+    let token = fit(answer.access_token().secret())?;
+    Access::new(token.expose_secret()).ok_or(OauthError::Unusable(UNSENDABLE))
 }
 
 fn refresh(answer: &Tokens) -> Result<Option<SecretString>, OauthError> {
@@ -241,7 +247,7 @@ fn refresh(answer: &Tokens) -> Result<Option<SecretString>, OauthError> {
 fn fit(token: &str) -> Result<SecretString, OauthError> {
     let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
     if token.is_empty() || token.len() > LONGEST || !printable {
-        return Err(OauthError::Unusable("it gives tokens that cannot be sent"));
+        return Err(OauthError::Unusable(UNSENDABLE));
     }
     Ok(SecretString::from(token.to_owned()))
 }

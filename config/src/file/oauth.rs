@@ -29,8 +29,9 @@ pub(crate) struct GrantStore {
 #[derive(Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Oauth {
-    /// weir as authorization servers know it already. Default: weir introduces itself, by its document where
-    /// `listener.public_url` is `https`, else by registering.
+    /// weir as authorization servers know it already, with the way back `PUBLIC_URL/connect/-/callback/NAME` for a backend of
+    /// this name. Where there are any, users are sent to no other authorization server. Default: weir introduces itself to
+    /// whichever the backend names, by its document where `listener.public_url` is `https`, else by registering.
     pub(crate) clients: Option<Vec<OauthClient>>,
     /// Scopes to ask for in any case. Default: those that the server names.
     pub(crate) scopes: Option<Vec<String>>,

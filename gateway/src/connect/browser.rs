@@ -7,10 +7,9 @@ use http::HeaderValue;
 use http::header::COOKIE;
 use serde::{Deserialize, Serialize};
 use std::io;
-use weir_policies::Principal;
 
 /// How long a browser is known, in seconds.
-const KNOWN: u64 = 3600;
+pub(super) const KNOWN: u64 = 3600;
 /// The longest cookie header that is read, in bytes.
 const LONGEST: usize = 16 << 10;
 
@@ -19,18 +18,8 @@ const LONGEST: usize = 16 << 10;
 pub(crate) struct Browser {
     /// Random: tells it apart from every other.
     pub(super) id: [u8; 16],
-    /// Who logged in.
-    user: Option<User>,
     /// When it is known no more, by the clock of the seal.
     until: u64,
-}
-
-/// Who logged in at which endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct User {
-    endpoint: usize,
-    issuer: String,
-    subject: String,
 }
 
 impl Browser {
@@ -42,10 +31,11 @@ impl Browser {
         }
     }
 
-    fn fresh(seal: &Seal) -> io::Result<Self> {
+    /// One that nobody knows yet. After a login a browser is a new one, so that nobody who knew the one before shares it.
+    pub(super) fn fresh(seal: &Seal) -> io::Result<Self> {
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(io::Error::other)?;
-        Ok(Self { id, user: None, until: seal.now() + KNOWN * 1000 })
+        Ok(Self { id, until: seal.now() + KNOWN * 1000 })
     }
 
     /// The browser that sends this request, where it is known.
@@ -63,18 +53,6 @@ impl Browser {
         let plain = seal.open(Purpose::Browser, text.as_bytes(), base.origin().as_bytes())?;
         let browser: Self = serde_json::from_slice(&plain).ok()?;
         (browser.until > seal.now()).then_some(browser)
-    }
-
-    /// Who is at it, for an endpoint.
-    pub(super) fn principal(&self, endpoint: usize) -> Option<Principal> {
-        let user = self.user.as_ref().filter(|user| user.endpoint == endpoint)?;
-        Some(Principal::of(&user.issuer, &user.subject))
-    }
-
-    /// The same after a login. It gets another id, so that nobody who knew the one before shares it.
-    pub(super) fn logged_in(endpoint: usize, issuer: &str, subject: &str, seal: &Seal) -> io::Result<Self> {
-        let user = Some(User { endpoint, issuer: issuer.to_owned(), subject: subject.to_owned() });
-        Ok(Self { user, ..Self::fresh(seal)? })
     }
 
     /// The cookie by which it is known again. No script reads it, no page of another site sends it along but by a link.

@@ -6,19 +6,46 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use weir_backends::{Authority, Login, OauthError};
 
 /// How long what an issuer says is good.
 const GOOD: Duration = Duration::from_secs(300);
+/// An issuer that has not answered by then does not.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// The most browsers that wait for one issuer: each has a place that those of other endpoints need.
+const WAITING: usize = 16;
 /// How long an issuer that could not be asked is not asked again.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// What issuers say, by what is asked and how. There are no more of them than the configurations of this run name.
 #[derive(Debug, Default)]
-pub(super) struct Issuers(Mutex<HashMap<Key, Arc<sync::Mutex<Option<Said>>>>>);
+pub(super) struct Issuers(Mutex<HashMap<Key, Arc<Own>>>);
 
 type Key = (String, bool, Option<PathBuf>);
+
+/// One issuer.
+#[derive(Debug)]
+struct Own {
+    said: Mutex<Option<Said>>,
+    /// Held by whoever asks it.
+    asks: sync::Mutex<()>,
+    waiting: sync::Semaphore,
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self { said: Mutex::default(), asks: sync::Mutex::default(), waiting: sync::Semaphore::new(WAITING) }
+    }
+}
+
+impl Own {
+    /// What is known.
+    fn known(&self) -> Option<Result<Authority, OauthError>> {
+        let said = self.said.lock();
+        said.as_ref().filter(|said| said.until > Instant::now()).map(|said| said.what.clone())
+    }
+}
 
 /// What an issuer said, and until when that holds.
 #[derive(Debug)]
@@ -31,17 +58,23 @@ impl Issuers {
     /// What the issuer of this login says of itself. Of those who want to know at once one asks, and the others wait.
     ///
     /// # Errors
-    /// It cannot be found out, or could not a moment ago.
+    /// It cannot be found out, or could not a moment ago, or many wait for it already.
     pub(super) async fn authority(&self, login: &Login<'_>) -> Result<Authority, OauthError> {
         let key = (login.spec.issuer.clone(), login.reach.private, login.reach.ca.clone());
         let own = self.0.lock().entry(key).or_default().clone();
-        let mut said = own.lock().await;
-        if let Some(said) = said.as_ref().filter(|said| said.until > Instant::now()) {
-            return said.what.clone();
+        if let Some(known) = own.known() {
+            return known;
         }
-        let what = login.authority().await;
+        let unavailable = |why: &str| OauthError::Unavailable(why.to_owned());
+        let _waits = own.waiting.try_acquire().map_err(|_| unavailable("too many wait for it"))?;
+        let _asks = own.asks.lock().await;
+        if let Some(known) = own.known() {
+            return known;
+        }
+        let asked = timeout(DEADLINE, login.authority()).await;
+        let what = asked.unwrap_or_else(|_| Err(unavailable("it did not answer in time")));
         let holds = if what.is_ok() { GOOD } else { PAUSE };
-        *said = Some(Said { until: Instant::now() + holds, what: what.clone() });
+        *own.said.lock() = Some(Said { until: Instant::now() + holds, what: what.clone() });
         what
     }
 }
@@ -78,19 +111,23 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn however_many_browsers_come_the_issuer_is_asked_once() {
-        let spec = weir_config::Login {
+    fn spec() -> weir_config::Login {
+        weir_config::Login {
             issuer: "https://idp.example".to_owned(),
             client_id: "weir".to_owned(),
             client_secret: None,
             scopes: Vec::new(),
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn however_many_browsers_come_the_issuer_is_asked_once() {
+        let spec = spec();
         let reach = Reach { private: false, ca: None, deadline: Duration::from_secs(1) };
         for answers in [true, false] {
             let (issuer, issuers) = (Issuer { answers, ..Issuer::default() }, Issuers::default());
             let login = Login { spec: &spec, fetch: &issuer, reach: &reach };
-            let come = || futures_util::future::join_all((0..100).map(|_| issuers.authority(&login)));
+            let come = || futures_util::future::join_all((0..WAITING).map(|_| issuers.authority(&login)));
             let all = come().await;
             assert!(all.iter().all(|one| one.is_ok() == answers), "{all:?}");
             let once = issuer.asked.load(Ordering::Relaxed);
@@ -98,10 +135,40 @@ mod tests {
             come().await;
             assert_eq!(issuer.asked.load(Ordering::Relaxed), once, "it is known");
             for own in issuers.0.lock().values() {
-                own.try_lock().unwrap().as_mut().unwrap().until = Instant::now();
+                own.said.lock().as_mut().unwrap().until = Instant::now();
             }
             come().await;
             assert_eq!(issuer.asked.load(Ordering::Relaxed), 2 * once, "it is asked again in time");
         }
+    }
+
+    /// An issuer that takes a request and says nothing.
+    #[derive(Debug)]
+    struct Silent;
+
+    #[async_trait::async_trait]
+    impl Fetch for Silent {
+        async fn fetch(
+            &self,
+            _request: http::Request<Bytes>,
+            _reach: &Reach,
+        ) -> Result<http::Response<Bytes>, FetchError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_issuer_that_says_nothing_holds_few_and_not_for_long() {
+        let spec = spec();
+        let reach = Reach { private: false, ca: None, deadline: Duration::from_secs(1) };
+        let login = Login { spec: &spec, fetch: &Silent, reach: &reach };
+        let (issuers, began) = (Issuers::default(), Instant::now());
+        let all = futures_util::future::join_all((0..100).map(|_| async {
+            issuers.authority(&login).await.unwrap_err();
+            began.elapsed()
+        }));
+        let waited = all.await;
+        assert_eq!(waited.iter().filter(|waited| !waited.is_zero()).count(), WAITING);
+        assert!(waited.iter().all(|waited| *waited <= DEADLINE + Duration::from_millis(10)), "{waited:?}");
     }
 }

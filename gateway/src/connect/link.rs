@@ -19,6 +19,9 @@ pub(crate) struct Link {
     /// Number of the backend.
     #[serde(rename = "b")]
     pub(crate) backend: usize,
+    /// The number of the policies that let the call be made for which the link is.
+    #[serde(rename = "p")]
+    pub(crate) policies: u64,
     /// The session whose client is told when it is done, and by which name it knows the link.
     #[serde(rename = "s")]
     pub(crate) told: Option<(u128, String)>,
@@ -28,10 +31,15 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// A link to connect this backend.
-    pub(crate) fn new(seal: &Seal, endpoint: usize, backend: usize, told: Option<(u128, String)>) -> Self {
+    /// A link to connect this backend, for somebody whom these policies let use it.
+    pub(crate) fn new(
+        seal: &Seal,
+        (endpoint, backend): (usize, usize),
+        policies: u64,
+        told: Option<(u128, String)>,
+    ) -> Self {
         let holds = u64::try_from(HOLDS.as_millis()).unwrap_or(u64::MAX);
-        Self { endpoint, backend, told, until: seal.now().saturating_add(holds) }
+        Self { endpoint, backend, policies, told, until: seal.now().saturating_add(holds) }
     }
 
     /// The link as text, for this user.
@@ -58,7 +66,7 @@ mod tests {
     fn a_link_is_its_users_own() {
         let seal = Seal::new().unwrap();
         let (ada, eve) = (Principal::of("https://a", "ada"), Principal::of("https://a", "eve"));
-        let link = Link::new(&seal, 1, 2, Some((u128::MAX, "c-1".to_owned())));
+        let link = Link::new(&seal, (1, 2), 3, Some((u128::MAX, "c-1".to_owned())));
         let text = link.seal(&seal, &ada).unwrap();
         assert!(text.len() < 200, "{} characters", text.len());
         assert_eq!(Link::open(&seal, &ada, &text), Some(link.clone()));

@@ -65,6 +65,8 @@ pub(super) struct Question<'a> {
     pub(super) server: &'a str,
     pub(super) scopes: &'a [String],
     pub(super) user: Option<&'a str>,
+    /// The lists of the backend may be asked for with the grant.
+    pub(super) lends: bool,
     /// What the form brings back.
     pub(super) token: &'a str,
 }
@@ -75,6 +77,12 @@ impl Question<'_> {
             [] => "what the authorization server chooses".to_owned(),
             scopes => scopes.join(", "),
         };
+        let lends = match self.lends {
+            true => {
+                "your calls, and what weir asks the server for its lists with, which everybody sees who may use the backend"
+            }
+            false => "your calls alone",
+        };
         let rows = [
             ("Backend", self.backend),
             ("Its server", self.address),
@@ -82,6 +90,7 @@ impl Question<'_> {
             ("Permissions that are asked for", &scopes),
             ("For", self.user.unwrap_or("everybody who uses this machine's weir")),
             ("You are at the endpoint", self.endpoint),
+            ("It is for", lends),
             ("It counts at", "every endpoint of this weir that has the backend and knows you by this name"),
         ];
         let mut list = String::from("<dl>");
@@ -106,6 +115,8 @@ pub(super) struct Row<'a> {
     pub(super) granted: Option<Vec<String>>,
     /// What the form to disconnect brings back.
     pub(super) token: String,
+    /// The user may connect it, be it again.
+    pub(super) connects: bool,
 }
 
 /// The list of backends that a user can connect.
@@ -115,13 +126,19 @@ pub(super) fn list(endpoint: &str, user: Option<&str>, rows: &[Row<'_>], note: O
     if let Some(user) = user {
         body.push_str(&paragraph(&format!("You are logged in as {user}.")));
     }
+    if rows.is_empty() {
+        body.push_str(&paragraph("There is nothing that you can connect here."));
+    }
     body.push_str("<ul>");
     for row in rows {
         let name = escape(row.backend);
         let query: String = url::form_urlencoded::byte_serialize(row.backend.as_bytes()).collect();
-        let again = format!("{path}?backend={query}");
+        let button = |text| match row.connects {
+            true => format!(" <a class=\"button\" href=\"{path}?backend={query}\">{text}</a>"),
+            false => String::new(),
+        };
         let state = match &row.granted {
-            None => format!("not connected <a class=\"button\" href=\"{again}\">Connect</a>"),
+            None => format!("not connected{}", button("Connect")),
             Some(scopes) => {
                 let scopes = if scopes.is_empty() {
                     String::new()
@@ -130,7 +147,8 @@ pub(super) fn list(endpoint: &str, user: Option<&str>, rows: &[Row<'_>], note: O
                 };
                 let token = escape(&row.token);
                 format!(
-                    "connected{scopes} <form method=\"post\" action=\"{path}\"><input type=\"hidden\" name=\"disconnect\" value=\"{token}\"><button>Disconnect</button></form> <a class=\"button\" href=\"{again}\">Connect again</a>"
+                    "connected{scopes} <form method=\"post\" action=\"{path}\"><input type=\"hidden\" name=\"disconnect\" value=\"{token}\"><button>Disconnect</button></form>{}",
+                    button("Connect again")
                 )
             }
         };
@@ -161,9 +179,11 @@ mod tests {
             server: evil,
             scopes: &scopes,
             user: Some(evil),
+            lends: true,
             token: evil,
         };
-        let row = Row { backend: evil, granted: Some(scopes.to_vec()), token: evil.to_owned() };
+        let row =
+            Row { backend: evil, granted: Some(scopes.to_vec()), token: evil.to_owned(), connects: true };
         for page in [
             question.document(),
             list("main", Some(evil), &[row], Some(evil)),

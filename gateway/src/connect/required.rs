@@ -62,7 +62,8 @@ fn url(terms: &Terms<'_>, backend: &Attached, id: &str) -> Result<String, &'stat
         SessionKey::Client(session) => Some((session, id.to_owned())),
         SessionKey::Shared => None,
     };
-    let link = Link::new(&core.seal, post.endpoint.number, backend.number, told);
+    let policies = post.endpoint.policies.generation();
+    let link = Link::new(&core.seal, (post.endpoint.number, backend.number), policies, told);
     let ticket = link.seal(&core.seal, &post.principal).map_err(|_| "cannot be connected just now")?;
     Ok(base.url(&format!("{}?ticket={ticket}", path(&post.endpoint.spec.name))))
 }

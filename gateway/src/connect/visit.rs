@@ -5,9 +5,10 @@ use super::browser::Browser;
 use super::link::Link;
 use super::page::{self, Question, Row};
 use super::pending::{Pending, Purchase};
-use super::{Reply, connects, path, way};
+use super::{CALLBACK, Reply, connects, path, way};
 use crate::attached::Attached;
 use crate::client::Http;
+use crate::decision::could_use;
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
 use crate::inbox::Letter;
@@ -17,9 +18,12 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use weir_backends::{Answer, Connector, OauthError};
 use weir_policies::Principal;
 
+/// A form arrives within this time, if `timeouts.read` gives it no less.
+const FORM: Duration = Duration::from_secs(10);
 /// The largest form, in bytes.
 const LARGEST_FORM: usize = 16 << 10;
 
@@ -104,7 +108,7 @@ impl Visit<'_> {
         if auth.is_anonymous() {
             return Some(Principal::anonymous());
         }
-        let principal = browser.principal(endpoint.number)?;
+        let principal = self.core.pages.visitors.at(browser.id, endpoint.number)?;
         let login = auth.login.as_ref()?;
         (login.issuer == principal.issuer()).then_some(principal)
     }
@@ -144,12 +148,13 @@ impl Visit<'_> {
                 let text = "This link was made for another user, or it is too old. If somebody sent it to you, do not go on: your grant would be theirs. If it is your own, log in as the user of your MCP client, or make the call again.";
                 return Err(Reply::told(403, "Not your link", text));
             };
-            return self.ask(endpoint, browser, principal, link.backend, link.told).await;
+            let told = link.told;
+            return self.ask(endpoint, browser, principal, (link.backend, Some(link.policies)), told).await;
         }
         if let Some(name) = values.one("backend")? {
             let backend = endpoint.backends.iter().find(|backend| backend.name() == name);
             let number = backend.map(|backend| backend.number).ok_or_else(super::missing)?;
-            return self.ask(endpoint, browser, principal, number, None).await;
+            return self.ask(endpoint, browser, principal, (number, None), None).await;
         }
         let connected = values.one("connected")?;
         Ok(self.list(endpoint, browser, principal, connected))
@@ -167,6 +172,14 @@ impl Visit<'_> {
         for backend in &endpoint.backends {
             let Some(connector) = backend.connector() else { continue };
             let granted = connector.granted(principal);
+            let admitted = admits(endpoint, backend.number, principal);
+            if admitted {
+                connector.see(principal);
+            }
+            // Whoever has connected it once may always take that back.
+            if !admitted && granted.is_none() {
+                continue;
+            }
             if connected == Some(backend.name()) && granted.is_some() {
                 note = Some(format!("{} is connected. You can close this page.", backend.name()));
             }
@@ -176,7 +189,7 @@ impl Visit<'_> {
                 Ok(token) => token,
                 Err(error) => return broken(&error),
             };
-            rows.push(Row { backend: backend.name(), granted, token });
+            rows.push(Row { backend: backend.name(), granted, token, connects: admitted });
         }
         Reply::page(200, page::list(&endpoint.spec.name, shown(principal), &rows, note.as_deref()))
     }
@@ -190,26 +203,49 @@ impl Visit<'_> {
         backend.and_then(|backend| Some((backend, backend.connector()?))).ok_or_else(super::missing)
     }
 
+    /// The backend of this number, which this user may use, by the policies of this number or as they are now. It does not
+    /// exist for anybody else.
+    fn usable<'e>(
+        &self,
+        endpoint: &'e Endpoint,
+        number: usize,
+        principal: &Principal,
+        policies: Option<u64>,
+    ) -> Result<(&'e Arc<Attached>, Arc<Connector>), Reply> {
+        let found = self.connector(endpoint, number)?;
+        let admitted =
+            policies == Some(endpoint.policies.generation()) || admits(endpoint, number, principal);
+        if admitted { Ok(found) } else { Err(super::missing()) }
+    }
+
     /// Asks whether to connect a backend.
     async fn ask(
         &self,
         endpoint: &Arc<Endpoint>,
         browser: &Browser,
         principal: &Principal,
-        number: usize,
+        (number, policies): (usize, Option<u64>),
         told: Option<(u128, String)>,
     ) -> Result<Reply, Reply> {
-        let (backend, connector) = self.connector(endpoint, number)?;
+        let (backend, connector) = self.usable(endpoint, number, principal, policies)?;
+        // Decided with them; what the issuer says of the user is kept with the browser.
+        let policies = endpoint.policies.generation();
         let outline = connector.outline(principal).await;
         let outline = outline.map_err(|error| failed(backend.name(), &error))?;
         let (server, scopes) = (outline.authority.issuer.clone(), outline.scopes.clone());
         let authorization = outline.authority.authorization_endpoint.as_ref();
         let origin = authorization.and_then(|url| page::plain_origin(url, self.base));
         let resource = outline.resource.clone();
-        let principal = principal.clone();
-        let user = shown(&principal).map(str::to_owned);
-        let purchase =
-            Purchase { endpoint: endpoint.number, backend: number, principal, told, stage: outline };
+        let user = shown(principal);
+        let principal = Principal::of(principal.issuer(), principal.subject());
+        let purchase = Purchase {
+            endpoint: endpoint.number,
+            backend: number,
+            principal,
+            policies,
+            told,
+            stage: outline,
+        };
         let token = self.keep(browser, Purpose::Consent, Pending::Consent(purchase));
         let token = token.map_err(|error| broken(&error))?;
         let question = Question {
@@ -218,7 +254,8 @@ impl Visit<'_> {
             address: &resource,
             server: &server,
             scopes: &scopes,
-            user: user.as_deref(),
+            user,
+            lends: connector.lists_by_grants(),
             token: &token,
         };
         Ok(Reply { server: origin, ..Reply::page(200, question.document()) })
@@ -256,12 +293,13 @@ impl Visit<'_> {
                 "This was not sent by a page of weir's in this browser.",
             );
         };
-        let patience = self.snapshot.config.timeouts.read;
-        let Ok(Ok(body)) = tokio::time::timeout(patience, http.body(LARGEST_FORM)).await else {
-            return Reply::told(400, "Not so", "The form did not arrive whole.");
-        };
+        // Before the form is waited for, which takes a place.
         let Some(principal) = self.user(endpoint, &browser) else {
             return strange();
+        };
+        let patience = self.snapshot.config.timeouts.read.min(FORM);
+        let Ok(Ok(body)) = tokio::time::timeout(patience, http.body(LARGEST_FORM)).await else {
+            return Reply::told(400, "Not so", "The form did not arrive whole.");
         };
         let values = Values::parse(&String::from_utf8_lossy(&body));
         let done = match (values.one("consent"), values.one("disconnect")) {
@@ -283,12 +321,12 @@ impl Visit<'_> {
         let Some(Pending::Consent(purchase)) = self.take(browser, Purpose::Consent, text) else {
             return Err(strange());
         };
-        let Purchase { backend: number, told, stage, .. } = purchase;
+        let Purchase { backend: number, policies, told, stage, .. } = purchase;
         if purchase.endpoint != endpoint.number || purchase.principal != *principal {
             return Err(strange());
         }
-        let (backend, connector) = self.connector(endpoint, number)?;
-        let plan = connector.plan(stage, &way(self.snapshot, self.base)).await;
+        let (backend, connector) = self.usable(endpoint, number, principal, Some(policies))?;
+        let plan = connector.plan(stage, &way(self.snapshot, self.base, backend.name())).await;
         let plan = plan.map_err(|error| failed(backend.name(), &error))?;
         // The number must be known before the URL in which it stands.
         let (steps, now) = (&self.core.pages.steps, self.core.seal.now());
@@ -296,8 +334,8 @@ impl Visit<'_> {
         let state = self.core.seal.seal(Purpose::State, &reserved.to_be_bytes(), &browser.id);
         let state = state.map_err(|error| broken(&error))?;
         let (url, departure) = plan.depart(&state).map_err(|error| failed(backend.name(), &error))?;
-        let (endpoint, principal) = (endpoint.number, principal.clone());
-        let away = Purchase { endpoint, backend: number, principal, told, stage: departure };
+        let (endpoint, principal) = (endpoint.number, purchase.principal);
+        let away = Purchase { endpoint, backend: number, principal, policies, told, stage: departure };
         steps.fill(now, reserved, Pending::Away(away));
         Ok(Reply::to(url.into()))
     }
@@ -323,12 +361,12 @@ impl Visit<'_> {
     }
 
     /// The browser comes back from an authorization server.
-    pub(super) async fn come_back(&self, http: &Http<'_>, query: &str) -> Reply {
-        let arrived = self.arrive(http, query).await;
+    pub(super) async fn come_back(&self, http: &Http<'_>, path: &str, query: &str) -> Reply {
+        let arrived = self.arrive(http, path, query).await;
         arrived.unwrap_or_else(|reply| reply)
     }
 
-    async fn arrive(&self, http: &Http<'_>, query: &str) -> Result<Reply, Reply> {
+    async fn arrive(&self, http: &Http<'_>, at: &str, query: &str) -> Result<Reply, Reply> {
         let values = Values::parse(query);
         let state = values.one("state")?.ok_or_else(strange)?;
         let browser = Browser::known(http, self.base, &self.core.seal).ok_or_else(strange)?;
@@ -338,10 +376,13 @@ impl Visit<'_> {
         };
         let endpoint = self.snapshot.numbered(purchase.endpoint).ok_or_else(super::missing)?;
         // Somebody else may have logged in at this browser meanwhile.
-        if self.user(endpoint, &browser).as_ref() != Some(&purchase.principal) {
+        let user = self.user(endpoint, &browser).filter(|user| *user == purchase.principal);
+        let user = user.ok_or_else(strange)?;
+        let (backend, connector) = self.usable(endpoint, purchase.backend, &user, Some(purchase.policies))?;
+        // By the way of another backend it comes from that one's authorization server, which was asked for nothing.
+        if at.strip_prefix(CALLBACK) != Some(backend.name()) {
             return Err(strange());
         }
-        let (backend, connector) = self.connector(endpoint, purchase.backend)?;
         let arrived = connector.arrive(&purchase.principal, purchase.stage, answer).await;
         arrived.map_err(|error| failed(backend.name(), &error))?;
         tracing::info!(backend = backend.name(), endpoint = endpoint.spec.name, "a user connected a backend");
@@ -370,6 +411,12 @@ impl Visit<'_> {
 pub(super) fn brought(values: &Values) -> Result<Answer, Reply> {
     let own = |name: &str| Ok(values.one(name)?.map(str::to_owned));
     Ok(Answer { code: own("code")?, issuer: own("iss")?, error: own("error")? })
+}
+
+/// Whether policies could let this user do something of the backend of this number.
+fn admits(endpoint: &Endpoint, number: usize, principal: &Principal) -> bool {
+    let owner = endpoint.backends.iter().position(|backend| backend.number == number);
+    owner.is_some_and(|owner| could_use(endpoint, owner, principal))
 }
 
 /// Who somebody is, for themselves to read; `None` for the anonymous one.

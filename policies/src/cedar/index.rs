@@ -64,6 +64,15 @@ impl Scope {
         (actions != 0).then_some(Self { who, kind, what, actions })
     }
 
+    /// The same for every item of the kind that it names.
+    pub(super) fn of_the_kind(self) -> Self {
+        let kind = match &self.what {
+            Some((What::Item(kind), _)) => Some(*kind),
+            _ => self.kind,
+        };
+        Self { kind, what: None, ..self }
+    }
+
     /// Whether it is about this action on this kind of item.
     pub(crate) fn fits(&self, action: Action, kind: ItemKind) -> bool {
         self.actions & bit(action) != 0 && self.kind.is_none_or(|own| own == kind)

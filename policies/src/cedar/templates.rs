@@ -256,7 +256,8 @@ fn settled(expression: &Value) -> Option<bool> {
     }
 }
 
-fn is_place(expression: &Value) -> bool {
+/// Whether it names backends and endpoints alone.
+pub(super) fn is_place(expression: &Value) -> bool {
     entities(expression)
         .is_some_and(|named| named.iter().all(|(kind, _)| matches!(*kind, "Backend" | "Endpoint")))
 }

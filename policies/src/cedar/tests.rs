@@ -3,6 +3,7 @@
 mod arguments;
 mod attacks;
 mod loading;
+mod persons;
 mod slicing;
 mod templates;
 mod visibility;

@@ -89,6 +89,20 @@ pub(crate) fn described(
     Ok(Profiled { subject, profile, bound })
 }
 
+/// Whom an issuer's ID token stands for, the login that it comes from being good already: what it says of the person, and
+/// nothing of a token for calls.
+pub(crate) fn person(issuer: &Issuer, claims: Claims) -> Result<Principal, Rejection> {
+    let subject = subject(&claims)?;
+    let mut profile = Profile {
+        email: email(issuer, &claims),
+        groups: words(find(&claims, &issuer.claims.groups)),
+        roles: words(find(&claims, &issuer.claims.roles)),
+        ..Profile::default()
+    };
+    profile.claims = claims;
+    Ok(Principal::with(&issuer.issuer, &subject, profile))
+}
+
 /// What a good token says.
 #[derive(Debug)]
 pub(crate) struct Profiled {

@@ -1,6 +1,8 @@
 //! Everybody who wants a grant that is not theirs.
 
 use super::*;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 /// What every attempt that goes nowhere leaves behind.
 fn nothing_came_of_it(bench: &Bench, account: &str) {
@@ -37,7 +39,7 @@ fn what_a_browser_brings_back_is_its_own_and_counts_once() {
     let bench = prepared();
     let mut bob = bench.browser("bob");
     let asked = bob.open(&format!("{}?backend=inner", bench.page()));
-    let back = |url: &str| url.contains("/connect/-/callback?");
+    let back = |url: &str| url.contains("/connect/-/callback/inner?");
     let mut replayed = bob.clone();
     let callback = bob.send_until(&asked, "consent", back);
     // The form was for once.
@@ -74,7 +76,7 @@ fn another_issuer_in_the_answer_ends_it() {
     for (from, to) in [("iss=http", "iss=https"), ("iss=", "is=")] {
         let mut bob = bench.browser("bob");
         let asked = bob.open(&format!("{}?backend=inner", bench.page()));
-        let callback = bob.send_until(&asked, "consent", |url| url.contains("/connect/-/callback?"));
+        let callback = bob.send_until(&asked, "consent", |url| url.contains("/connect/-/callback/inner?"));
         assert!(callback.contains(from), "{callback}");
         let before = bench.provider.requests("/token");
         let refused = bob.open(&callback.replace(from, to));
@@ -143,11 +145,12 @@ fn strangers_learn_nothing_and_break_nothing() {
     let mut browser = Browser::new();
     for path in [
         "/connect/other",
-        "/connect/-/client.json",
+        "/connect/-/client/inner.json",
         "/connect/main/x",
         "/connect/-/callback",
         "/connect/-/login?state=x&code=y",
-        "/connect/-/callback?state=AAAA&code=y",
+        "/connect/-/callback/inner?state=AAAA&code=y",
+        "/connect/-/callback/?state=AAAA&code=y",
     ] {
         let status = browser.open(&at(path)).response.status;
         assert!(matches!(status, 400 | 404), "{path}: {status}");
@@ -173,4 +176,91 @@ fn a_user_who_refuses_grants_nothing() {
     assert_eq!(refused.response.status, 400);
     assert!(refused.text().contains("access_denied"), "{}", refused.text());
     nothing_came_of_it(&bench, "bob");
+}
+
+/// weir before two backends, of which the first may be anybody's.
+fn two(oauth: Value) -> (Bench, Weir) {
+    let provider = provider(json!({}));
+    let (inner, other) = (protected(&provider), protected(&provider));
+    let mut both = config(&provider, &inner, json!({"lists": "open"}));
+    both["backends"]["other"] = config(&provider, &other, oauth)["backends"]["inner"].clone();
+    both["endpoints"]["main"]["backends"] = json!(["inner", "other"]);
+    both["endpoints"]["main"]["conflicts"] = json!("prefix");
+    (Bench { outer: Weir::serve(both), provider, inner }, other)
+}
+
+#[test]
+fn a_code_of_one_backends_server_is_not_taken_to_anothers() {
+    let (bench, _other) = two(json!({"lists": "open"}));
+    let mut bob = bench.browser("bob");
+    let asked = bob.open(&format!("{}?backend=inner", bench.page()));
+    let callback = bob.send_until(&asked, "consent", |url| url.contains("/connect/-/callback/inner?"));
+    let before = bench.provider.requests("/token");
+    // The server of `inner` sent the browser on to that of `other`, which brings it back by its own way.
+    let mixed = callback.replace("/callback/inner?", "/callback/other?");
+    assert_eq!(bob.open(&mixed).response.status, 400);
+    assert_eq!(bench.provider.requests("/token"), before, "no code is redeemed");
+    assert_eq!(bob.open(&callback).response.status, 400, "nor is there another attempt");
+}
+
+#[test]
+fn a_configured_client_is_the_only_one() {
+    let elsewhere = json!([{"issuer": "http://127.0.0.1:1", "client_id": "weir"}]);
+    let (bench, _other) = two(json!({"lists": "open", "clients": elsewhere}));
+    let mut bob = bench.browser("bob");
+    bob.open(&bench.page());
+    let metadata = "/.well-known/oauth-authorization-server";
+    let before = (bench.provider.requests(metadata), bench.provider.requests("/reg"));
+    let refused = bob.open(&format!("{}?backend=other", bench.page()));
+    assert_eq!(refused.response.status, 502, "{}", refused.text());
+    let text = refused.text();
+    assert!(text.contains(bench.provider.issuer()) && text.contains("clients"), "{text}");
+    assert!(refused.field("consent").is_none());
+    let after = (bench.provider.requests(metadata), bench.provider.requests("/reg"));
+    assert_eq!(after, before, "nothing is asked of it");
+    // A backend without any goes wherever its server says.
+    assert!(bob.open(&format!("{}?backend=inner", bench.page())).field("consent").is_some());
+}
+
+#[test]
+fn nobody_is_waited_for_who_has_not_logged_in() {
+    let bench = Bench::start();
+    let mut stranger = Browser::new();
+    stranger.open_until(&bench.page(), |url| url.starts_with(bench.provider.issuer()));
+    let cookie = stranger.cookie(&bench.page(), "weir-connect").expect("a cookie");
+    let to = Endpoint::parse(&bench.page());
+    let mut connection = TcpStream::connect(to.address).expect("weir listens");
+    let head = format!(
+        "POST /connect/main HTTP/1.1\r\nhost: {host}\r\norigin: http://{host}\r\ncookie: weir-connect={cookie}\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: 1000\r\n\r\nconsent=",
+        host = to.address
+    );
+    connection.write_all(head.as_bytes()).expect("it is taken");
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).contains("</html>") {
+        let mut piece = [0; 4096];
+        let length = connection.read(&mut piece).expect("an answer");
+        assert!(length > 0, "{}", String::from_utf8_lossy(&answer));
+        answer.extend_from_slice(&piece[..length]);
+    }
+    // Not that the form did not arrive.
+    assert!(String::from_utf8_lossy(&answer).contains("Begin anew"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[test]
+fn a_login_under_way_is_kept_by_its_browser_alone() {
+    let bench = Bench::start();
+    let mut alice = bench.browser("alice");
+    let login = alice.open_until(&bench.page(), |url| url.contains("/connect/-/login?"));
+    let state = login.split("state=").nth(1).and_then(|rest| rest.split('&').next()).expect("a state");
+    // Nothing of it can be read or changed, and no other browser brings it back.
+    let plain = ["alice", "main", "verifier", "nonce"];
+    assert!(plain.iter().all(|word| !state.contains(word)), "{state}");
+    let before = bench.provider.requests("/token");
+    let changed = login.replace("state=", "state=A");
+    assert_eq!(alice.clone().open(&changed).response.status, 400);
+    assert_eq!(bench.browser("alice").open(&login).response.status, 400);
+    assert_eq!(bench.provider.requests("/token"), before, "no code is redeemed");
+    assert!(alice.open(&login).text().contains("logged in as alice"));
+    assert_eq!(alice.open(&login).response.status, 400, "it counted once");
 }

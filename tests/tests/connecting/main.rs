@@ -1,5 +1,6 @@
 //! Users connect a backend: a real OpenID provider, a protected server (another weir), and a browser for each user.
 
+mod admission;
 mod attacks;
 mod lasting;
 mod store;
@@ -159,7 +160,9 @@ fn a_user_of_either_era_connects_and_calls() {
     let mut browser = bench.browser("bob");
     let asked = browser.open(&url);
     let text = asked.text();
-    for shown in [bench.provider.issuer(), "mcp", "bob", "inner", "Continue"] {
+    // It says whose it is, and all that it serves.
+    let everywhere = "every endpoint of this weir that has the backend";
+    for shown in [bench.provider.issuer(), "mcp", "bob", "inner", "for its lists", everywhere, "Continue"] {
         assert!(text.contains(shown), "{shown}: {text}");
     }
     let headers = |name: &str| asked.response.header(name).unwrap_or_default().to_owned();
@@ -252,9 +255,15 @@ fn behind_a_public_address_weir_is_known_by_it() {
     config["listener"]["public_url"] = json!("https://weir.test");
     let outer = Weir::serve(config);
     let get = |path: &str| Request::new("GET").header("host", "weir.test").send(&outer.endpoint().at(path));
-    let document = get("/connect/-/client.json").json();
-    assert_eq!(document["client_id"], "https://weir.test/connect/-/client.json");
-    assert_eq!(document["redirect_uris"], json!(["https://weir.test/connect/-/callback"]));
+    // Of every name, so that nobody learns which backends there are.
+    for name in ["inner", "unknown"] {
+        let document = get(&format!("/connect/-/client/{name}.json")).json();
+        assert_eq!(document["client_id"], json!(format!("https://weir.test/connect/-/client/{name}.json")));
+        assert_eq!(
+            document["redirect_uris"],
+            json!([format!("https://weir.test/connect/-/callback/{name}")])
+        );
+    }
     let first = get("/connect/main");
     let location = first.header("location").unwrap_or_default();
     assert!(first.status == 303 && location.starts_with(provider.issuer()), "{} {location}", first.status);

@@ -143,8 +143,8 @@ impl Settings {
 }
 
 impl HttpClient for HyperClient {
-    async fn send(&self, outgoing: Outgoing) -> Result<Incoming, BackendError> {
-        let mut request = Request::new(Full::new(outgoing.body));
+    async fn send(&self, outgoing: &Outgoing) -> Result<Incoming, BackendError> {
+        let mut request = Request::new(Full::new(outgoing.body.clone()));
         *request.method_mut() = match outgoing.verb {
             Verb::Post => Method::POST,
             Verb::Get | Verb::GetImage => Method::GET,
@@ -156,12 +156,12 @@ impl HttpClient for HyperClient {
         if outgoing.verb == Verb::Post {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        for (name, value) in outgoing.headers {
-            headers.insert(HeaderName::from_static(name), value);
+        for (name, value) in &outgoing.headers {
+            headers.insert(HeaderName::from_static(name), value.clone());
         }
-        for (name, value) in outgoing.mirrored {
-            if let Ok(name) = HeaderName::try_from(name) {
-                headers.append(name, value);
+        for (name, value) in &outgoing.mirrored {
+            if let Ok(name) = HeaderName::try_from(name.as_str()) {
+                headers.append(name, value.clone());
             }
         }
         let response = self.pool().request(request).await.map_err(|error| {

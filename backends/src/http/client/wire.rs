@@ -130,12 +130,12 @@ fn write_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 impl HttpClient for WireClient {
-    async fn send(&self, request: Outgoing) -> Result<Incoming, BackendError> {
+    async fn send(&self, request: &Outgoing) -> Result<Incoming, BackendError> {
         let mut connection = match self.pool.take() {
             Some(connection) => connection,
             None => self.open().await?,
         };
-        let head = connection.exchange(self.begin(request.verb), &request).await?;
+        let head = connection.exchange(self.begin(request.verb), request).await?;
         let mut body = WireBody {
             connection: Some(connection),
             framing: head.framing,

@@ -4,6 +4,7 @@ mod lock;
 
 use super::kept::{Change, Clients, Kept, Placed};
 use super::{Grant, Grants, Holder, Removed};
+use crate::oauth::access::Access;
 use crate::oauth::error::OauthError;
 use crate::oauth::registration::Client;
 use async_trait::async_trait;
@@ -12,7 +13,6 @@ use parking_lot::RwLock;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf;
 use ring::rand::{SecureRandom, SystemRandom};
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -218,7 +218,7 @@ impl Grants for FileGrants {
         saved
     }
 
-    async fn replace(&self, holder: &Holder, old: &SecretString, grant: Grant) -> Result<bool, OauthError> {
+    async fn replace(&self, holder: &Holder, old: &Access, grant: Grant) -> Result<bool, OauthError> {
         let placed = Placed::new(holder.clone(), grant);
         let replaced = self.kept.write().replace(old, &placed)?;
         if replaced {
@@ -227,7 +227,7 @@ impl Grants for FileGrants {
         Ok(replaced)
     }
 
-    async fn remove(&self, holder: &Holder, only: Option<&SecretString>) -> Removed {
+    async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Removed {
         let grant = self.kept.write().remove(holder, only);
         let written = if grant.is_some() { self.save().await } else { Ok(()) };
         Removed { grant, written }

@@ -1,9 +1,9 @@
 //! What is kept: grants and registrations, and how much of them.
 
 use super::{Grant, Holder, MOST};
+use crate::oauth::access::Access;
 use crate::oauth::error::OauthError;
 use crate::oauth::registration::Client;
-use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Kept {
     }
 
     /// As [`Kept::put`], where the grant of the token `old` is still there; answers whether it was.
-    pub(super) fn replace(&mut self, old: &SecretString, placed: &Placed) -> Result<bool, OauthError> {
+    pub(super) fn replace(&mut self, old: &Access, placed: &Placed) -> Result<bool, OauthError> {
         if !self.is_of(&placed.holder, old) {
             return Ok(false);
         }
@@ -111,7 +111,7 @@ impl Kept {
     }
 
     /// Answers what there was. With `only`, nothing is removed but a grant of this access token.
-    pub(super) fn remove(&mut self, holder: &Holder, only: Option<&SecretString>) -> Option<Arc<Grant>> {
+    pub(super) fn remove(&mut self, holder: &Holder, only: Option<&Access>) -> Option<Arc<Grant>> {
         if only.is_some_and(|only| !self.is_of(holder, only)) {
             return None;
         }
@@ -121,9 +121,9 @@ impl Kept {
         Some(removed.grant)
     }
 
-    fn is_of(&self, holder: &Holder, token: &SecretString) -> bool {
+    fn is_of(&self, holder: &Holder, token: &Access) -> bool {
         let now = self.grants.get(holder);
-        now.is_some_and(|now| now.grant.access.expose_secret() == token.expose_secret())
+        now.is_some_and(|now| now.grant.access == *token)
     }
 
     fn place(&mut self, placed: Placed) -> Option<Placed> {

@@ -2,11 +2,11 @@
 
 use super::kept::{Clients, Kept, Placed};
 use super::{Grant, Grants, Holder, Removed};
+use crate::oauth::access::Access;
 use crate::oauth::error::OauthError;
 use crate::oauth::registration::Client;
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
-use secrecy::SecretString;
 use std::sync::Arc;
 
 /// Grants that end with weir.
@@ -31,12 +31,12 @@ impl Grants for MemoryGrants {
         self.kept.write().put(&placed).map(drop)
     }
 
-    async fn replace(&self, holder: &Holder, old: &SecretString, grant: Grant) -> Result<bool, OauthError> {
+    async fn replace(&self, holder: &Holder, old: &Access, grant: Grant) -> Result<bool, OauthError> {
         let placed = Placed::new(holder.clone(), grant);
         self.kept.write().replace(old, &placed)
     }
 
-    async fn remove(&self, holder: &Holder, only: Option<&SecretString>) -> Removed {
+    async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Removed {
         Removed { grant: self.kept.write().remove(holder, only), written: Ok(()) }
     }
 

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::CredentialError;
+use crate::oauth::grant::seconds;
+use std::time::SystemTime;
 
 fn tokens(access: &str, refresh: Option<&str>, life: u64) -> Value {
     let mut all = json!({"access_token": access, "token_type": "Bearer", "expires_in": life});
@@ -171,6 +173,36 @@ async fn lists_are_asked_for_with_a_grant_that_is_good() {
     let (holder, token) = connector.any_token().await.unwrap();
     assert_eq!((&*holder.subject, token.expose_secret()), ("z", "good"));
     assert_eq!(network.sent(TOKEN).len(), 1, "nothing was renewed for it");
+}
+
+#[tokio::test]
+async fn who_was_not_let_use_a_backend_lately_lends_nothing() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", Some("r1"), 3600));
+    network.put(TOKEN, 200, &tokens("a2", Some("r2"), 3600));
+    let spec = weir_config::Oauth { lists: weir_config::OauthLists::Granted, ..Default::default() };
+    let connector = connector(&network, spec);
+    connect(&connector, &ada()).await.unwrap();
+    let own = connector.holder(&ada());
+    let fresh = (*connector.grants.get(&own).unwrap()).clone();
+    assert!(connector.any_token().await.is_some(), "the pages let them in");
+    let long_ago = seconds(SystemTime::now()) - ABSENCE.as_secs();
+    for seen in [0, long_ago] {
+        let left = Grant { seen, until: Some(0), ..fresh.clone() };
+        connector.grants.put(own.clone(), left).await.unwrap();
+        assert!(connector.any_token().await.is_none(), "{seen}");
+        assert_eq!(network.sent(TOKEN).len(), 1, "nor is anything renewed for it");
+    }
+    // A call that was allowed shows that they are still there; the next renewal puts that down.
+    let mut moves = connector.moves();
+    moves.mark_unchanged();
+    connector.see(&ada());
+    assert!(moves.has_changed().unwrap(), "there is something to list with again");
+    assert!(connector.any_token().await.is_some());
+    assert!(connector.grants.get(&own).unwrap().seen > long_ago);
+    moves.mark_unchanged();
+    connector.see(&ada());
+    assert!(!moves.has_changed().unwrap(), "that was known");
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ fn post(body: &'static str) -> Outgoing {
 }
 
 async fn text(client: &WireClient, request: Outgoing) -> Result<String, BackendError> {
-    let incoming = client.send(request).await?;
+    let incoming = client.send(&request).await?;
     let body = incoming.body.collect(1000, &Deadlines::endless()).await?;
     Ok(String::from_utf8(body.to_vec()).unwrap())
 }
@@ -130,7 +130,7 @@ async fn a_large_request_may_be_refused_early() {
     });
     let client = WireClient::new(&uri, &HeaderMap::new(), Duration::from_secs(5)).unwrap();
     let large = Outgoing::new(Verb::Post, Vec::new(), vec![b' '; LARGE].into());
-    assert_eq!(client.send(large).await.unwrap().status, 413);
+    assert_eq!(client.send(&large).await.unwrap().status, 413);
     // The rest of the first request would be taken for the second.
     assert_eq!(text(&client, post("{}")).await.unwrap(), "hello");
     assert_eq!(served.await.unwrap().len(), 2);

@@ -27,11 +27,12 @@ pub(in crate::oauth::grant) fn grant() -> Grant {
         token_endpoint: "https://as/token".parse().unwrap(),
         revocation_endpoint: None,
         asked: vec!["read".into()],
-        access: SecretString::from("hunter2-access"),
+        access: "hunter2-access".into(),
         refresh: Some(SecretString::from("hunter2-refresh")),
         given: 1,
         until: Some(2),
         unused: None,
+        seen: 3,
     }
 }
 
@@ -137,7 +138,7 @@ async fn a_disconnect_and_a_renewal_do_not_undo_each_other() {
     let store = open(&path, KEY);
     store.put(holder("ada"), grant()).await.unwrap();
     let renewed = || Grant { access: "renewed".into(), ..grant() };
-    let old = SecretString::from("hunter2-access");
+    let old = Access::from("hunter2-access");
     assert!(store.replace(&holder("ada"), &old, renewed()).await.unwrap());
     assert!(!store.replace(&holder("ada"), &old, renewed()).await.unwrap(), "it is another by now");
     let removed = store.remove(&holder("ada"), None).await;
