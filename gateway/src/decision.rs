@@ -4,6 +4,7 @@
 //! the normal form of its URI, and where it has none, by nobody: it does not exist then.
 
 use crate::catalog::{Catalog, Entry, List};
+use crate::endpoint::Endpoint;
 use crate::error::GatewayError;
 use crate::lead::Lead;
 use std::borrow::Cow;

@@ -8,6 +8,7 @@ use super::decider::Decider;
 use super::expression::{attributes, children, is_variable, operand, operation, path, reads_context};
 use super::index::{Scope, What};
 use super::load::Rule;
+use super::missing::Asked;
 use super::possible::{Known, without};
 use super::reads::Reads;
 use super::templates::is_place;
@@ -71,7 +72,9 @@ fn unknowing(rule: &Rule, number: usize, known: &dyn Fn(&Value) -> Known, anywhe
         json.as_object_mut()?.insert("resource".to_owned(), json!({ "op": "All" }));
         scope = scope.map(Scope::of_the_kind);
     }
-    let policy = Policy::from_json(Some(PolicyId::new(number.to_string())), without(&json, known)).ok()?;
+    let json = without(&json, known);
+    let kept = rule.json.is_some().then(|| json.to_string().into());
+    let policy = Policy::from_json(Some(PolicyId::new(number.to_string())), json).ok()?;
     // Nothing of the context is read any more.
     let reads =
         Reads { context: false, circumstances: Default::default(), arguments: None, ..rule.reads.clone() };
@@ -85,6 +88,9 @@ fn unknowing(rule: &Rule, number: usize, known: &dyn Fn(&Value) -> Known, anywhe
         scope,
         unconditional: rule.unconditional,
         reads,
+        // Whatever scopes the token has, nobody is asked for more of them.
+        scopes: Asked::default(),
+        json: kept,
     })
 }
 

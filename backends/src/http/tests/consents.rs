@@ -3,7 +3,6 @@
 use super::server::live_stream;
 use super::*;
 use crate::{Client, ClientMethod, Grant, Holder};
-use secrecy::SecretString;
 use weir_policies::Principal;
 
 fn grant(url: &str, access: &str) -> Grant {
@@ -22,11 +21,12 @@ fn grant(url: &str, access: &str) -> Grant {
         token_endpoint: "https://as.example/token".parse().unwrap(),
         revocation_endpoint: None,
         asked: Vec::new(),
-        access: SecretString::from(access),
+        access: access.into(),
         refresh: None,
         given: 0,
         until: None,
         unused: None,
+        seen: 0,
     }
 }
 

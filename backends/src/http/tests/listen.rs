@@ -3,7 +3,7 @@
 use super::server::live_stream;
 use super::*;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use weir_policies::{Action, Item, ItemKind, Policies, Principal};
+use weir_policies::{Action, Context, Item, ItemKind, Policies, Principal};
 
 /// The streams of a server; dropping one ends it.
 type Streams = Arc<Mutex<Vec<UnboundedSender<String>>>>;
@@ -85,8 +85,9 @@ async fn a_stream_is_heard_until_another_takes_its_place() {
         changes.wait_for(|changes| changes.tools == 1).await.unwrap();
         let principal = Arc::new(Principal::anonymous());
         let item = Item::of(ItemKind::Resource, "a", "a", "b");
+        let now = Context::now(Era::Modern);
         let permit =
-            Policies::anonymous().permit_again(&principal, Action::SubscribeResource, &item).unwrap();
+            Policies::anonymous().permit_again(&principal, Action::SubscribeResource, &item, &now).unwrap();
         let (held, ()) =
             tokio::join!(backend.subscribe(permit, crate::Subject::Resource("a".into())), async {
                 server.until("subscriptions/listen", 2).await;

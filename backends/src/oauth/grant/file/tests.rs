@@ -1,6 +1,6 @@
 use super::*;
 use crate::oauth::registration::Method;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
