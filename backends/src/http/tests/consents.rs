@@ -3,7 +3,12 @@
 use super::server::live_stream;
 use super::*;
 use crate::{Client, ClientMethod, Grant, Holder};
+use std::time::{SystemTime, UNIX_EPOCH};
 use weir_policies::Principal;
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
 
 fn grant(url: &str, access: &str) -> Grant {
     let client = Client {
@@ -26,7 +31,8 @@ fn grant(url: &str, access: &str) -> Grant {
         given: 0,
         until: None,
         unused: None,
-        seen: 0,
+        // Just now, so that weir may use it for its own.
+        seen: now(),
     }
 }
 
