@@ -272,12 +272,15 @@ impl Watchers {
     /// Judges every watch by what `endpoint` shows since a reload: it stays, goes to the backend that has its resource now,
     /// or waits where nobody has it or the client may not see it any more.
     pub(crate) fn revise(self: &Arc<Self>, endpoint: &Endpoint) {
-        self.judge(endpoint, |_, _| true);
+        let all: Vec<u64> = self.0.lock().wishes.keys().copied().collect();
+        self.judge(endpoint, &all);
     }
 
     /// Sends the watches that wait to the backends that have their resources now.
     pub(crate) fn resume(self: &Arc<Self>, endpoint: &Endpoint) {
-        self.judge(endpoint, |_, wish| wish.place.is_none());
+        let waits = |(number, wish): (&u64, &Wish)| wish.place.is_none().then_some(*number);
+        let waiting: Vec<u64> = self.0.lock().wishes.iter().filter_map(waits).collect();
+        self.judge(endpoint, &waiting);
     }
 
     /// Judges the watches of these numbers by what is known of their principal now.
@@ -289,16 +292,16 @@ impl Watchers {
             }
         }
         drop(state);
-        self.judge(endpoint, |number, _| numbers.contains(&number));
+        self.judge(endpoint, numbers);
     }
 
-    fn judge(self: &Arc<Self>, endpoint: &Endpoint, which: impl Fn(u64, &Wish) -> bool) {
+    /// Judges the watches of these numbers, and looks at no other: there may be very many, and every session's token is looked
+    /// at again and again.
+    fn judge(self: &Arc<Self>, endpoint: &Endpoint, numbers: &[u64]) {
         let (mut ended, mut moved) = (Vec::new(), Vec::new());
         let mut state = self.0.lock();
-        let numbers: Vec<u64> = state.wishes.keys().copied().collect();
-        for number in numbers {
-            let wish = state.wishes.get(&number).filter(|wish| which(number, wish));
-            let Some(wish) = wish else {
+        for &number in numbers {
+            let Some(wish) = state.wishes.get(&number) else {
                 continue;
             };
             let now = call::watchable(endpoint, wish.circumstances, &wish.principal, &wish.uri).ok();
