@@ -2,7 +2,7 @@
 
 use crate::client::{Client, Gone, Http};
 use crate::connect;
-use crate::drain::Phase;
+use crate::drain::{Phase, Room};
 use crate::edge::{self, Batch, Door, Mail, Post};
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
@@ -28,7 +28,7 @@ const METADATA: u32 = 300;
 /// Streams that one HTTP/2 connection may have open at once.
 const H2_STREAMS: u32 = 1024;
 
-/// Requests that may wait, at the least, until their issuers have said who sends them.
+/// Requests that may wait in a room of an endpoint, at the least, until their issuers have said who sends them.
 const FEWEST_STRANGERS: usize = 16;
 
 /// How many requests may wait so, where `limit` may be under way.
@@ -83,11 +83,13 @@ impl App {
         let limit = snapshot.config.limits.requests;
         let certificate = self.peer.as_ref().and_then(|peer| peer.certificate());
         let patience = snapshot.config.timeouts.read;
-        let room = || {
+        let wait = |room: &Room| {
             let most = strangers(limit);
-            core.drain.wait(most).ok_or_else(|| rescue::overloaded("callers who are not known yet", most))
+            core.drain
+                .wait(room, most)
+                .ok_or_else(|| rescue::overloaded("callers who are not known yet", most))
         };
-        let (principal, waited) = match endpoint.entrance.admit(&http, certificate, patience, room).await {
+        let (principal, waited) = match endpoint.entrance.admit(&http, certificate, patience, wait).await {
             Ok(arrival) => arrival,
             Err(fault) => return refuse(http, &fault).await,
         };

@@ -39,14 +39,22 @@ impl Drop for Admitted {
     }
 }
 
+/// Where requests wait of which it is not known yet who sends them.
+#[derive(Debug, Default)]
+pub(crate) struct Room(Arc<AtomicUsize>);
+
 /// One request of which it is not known yet who sends it.
 #[derive(Debug)]
-pub(crate) struct Waiting(Arc<Drain>);
+pub(crate) struct Waiting {
+    drain: Arc<Drain>,
+    room: Arc<AtomicUsize>,
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        if self.0.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.idle.notify_one();
+        self.room.fetch_sub(1, Ordering::AcqRel);
+        if self.drain.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.drain.idle.notify_one();
         }
     }
 }
@@ -71,10 +79,11 @@ impl Drain {
         (before < limit).then_some(admitted)
     }
 
-    /// Lets a request wait until it is known who sends it; `None` where there are `most` already.
-    pub(crate) fn wait(self: &Arc<Self>, most: usize) -> Option<Waiting> {
-        let waiting = Waiting(self.clone());
-        let before = self.waiting.fetch_add(1, Ordering::AcqRel);
+    /// Lets a request wait in `room` until it is known who sends it; `None` where there are `most` already.
+    pub(crate) fn wait(self: &Arc<Self>, room: &Room, most: usize) -> Option<Waiting> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let before = room.0.fetch_add(1, Ordering::AcqRel);
+        let waiting = Waiting { drain: self.clone(), room: room.0.clone() };
         (before < most).then_some(waiting)
     }
 

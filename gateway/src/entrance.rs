@@ -3,7 +3,7 @@
 //! S: MCP 2026-07-28 `basic/authorization`; RFC 6750 sections 2 and 3; RFC 9728 sections 3 and 5.
 
 use crate::client::Http;
-use crate::drain::Waiting;
+use crate::drain::{Room, Waiting};
 use crate::rescue::Fault;
 use bytes::Bytes;
 use futures_util::poll;
@@ -34,9 +34,14 @@ pub(crate) struct Entrance {
     login: Option<Login>,
     /// The scopes that a client asks for who is not known.
     scopes: Vec<String>,
+    /// Where those wait who were good when their credentials were looked at last,
+    known: Room,
+    /// and where others do, so that they keep none of them out.
+    strangers: Room,
     refused: Throttle,
     lacking: Throttle,
     unavailable: Throttle,
+    left: Throttle,
 }
 
 /// Somebody who came in, with the place in which it was waited until that was known.
@@ -87,9 +92,12 @@ impl Entrance {
             anonymous,
             login,
             scopes,
+            known: Room::default(),
+            strangers: Room::default(),
             refused: Throttle::default(),
             lacking: Throttle::default(),
             unavailable: Throttle::default(),
+            left: Throttle::default(),
         }
     }
 
@@ -103,8 +111,8 @@ impl Entrance {
         self.login.as_ref().map(|login| &*login.path)
     }
 
-    /// Finds out who sends this request, before its body is read. Where others have to be asked for that, the request waits in
-    /// what `room` gives.
+    /// Finds out who sends this request, before its body is read. Where others have to be asked for that, the request waits
+    /// where `wait` gives it a place in one of the entrance's rooms.
     ///
     /// # Errors
     /// Nobody whom this endpoint knows, or it cannot be found out within `patience`, or there is no room.
@@ -113,7 +121,7 @@ impl Entrance {
         http: &Http<'_>,
         certificate: Option<&weir_policies::ClientCertificate>,
         patience: Duration,
-        room: impl FnOnce() -> Result<Waiting, Fault>,
+        wait: impl FnOnce(&Room) -> Result<Waiting, Fault>,
     ) -> Result<Arrival, Fault> {
         if http.uri().query().is_some_and(brings_token) {
             let why = "a token in the query string is never taken, send it in the header `Authorization`";
@@ -131,21 +139,22 @@ impl Entrance {
             return Ok((principal, None));
         }
         // Boxed, so that what is rare does not make the future of every request larger.
-        Box::pin(self.find_out(&evidence, patience, room)).await
+        Box::pin(self.find_out(&evidence, patience, wait)).await
     }
 
     async fn find_out(
         &self,
         evidence: &Evidence<'_>,
         patience: Duration,
-        room: impl FnOnce() -> Result<Waiting, Fault>,
+        wait: impl FnOnce(&Room) -> Result<Waiting, Fault>,
     ) -> Result<Arrival, Fault> {
         let mut finding = pin!(tokio::time::timeout(patience, self.authenticator.authenticate(evidence)));
         // What weir can tell by itself needs no room.
         let (found, waited) = match poll!(&mut finding) {
             Poll::Ready(found) => (found, None),
             Poll::Pending => {
-                let waiting = room()?;
+                let was_good = self.authenticator.was_good(evidence);
+                let waiting = wait(if was_good { &self.known } else { &self.strangers })?;
                 (finding.await, Some(waiting))
             }
         };
@@ -199,6 +208,18 @@ impl Entrance {
             RejectionKind::Unavailable => {
                 let why = "who calls cannot be found out at the moment, try again later";
                 Fault { kind: Kind::Gateway, ..Fault::new(503, code::SERVER_ERROR, why) }
+            }
+        }
+    }
+
+    /// Says in the log why what a token opened ends, of one in a second: a token may open very much.
+    pub(crate) fn left(&self, why: &str) {
+        let endpoint = &self.name;
+        match self.left.admit() {
+            None => tracing::debug!(endpoint, why, "what a token opened ends"),
+            Some(before) => {
+                let left_out = (before > 0).then_some(before);
+                tracing::info!(endpoint, why, left_out, "what a token opened ends");
             }
         }
     }

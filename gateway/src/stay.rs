@@ -14,8 +14,10 @@ use weir_policies::{Authenticator, Principal, RejectionKind};
 
 /// How long an end is waited for before the clock is looked at again: somebody may set it.
 pub(crate) const LOOK: Duration = Duration::from_secs(10);
-/// A token is not looked at again sooner than this, and its issuer is not asked again sooner that cannot be reached.
+/// A token is not looked at again sooner than this.
 const LEAST: Duration = Duration::from_secs(1);
+/// How long others' tokens that are looked at before are waited for, while nothing says that their issuer does not answer.
+const QUEUE: Duration = Duration::from_secs(300);
 
 /// Which configuration of who may come in, and of what they may do, an endpoint has. All that follow each other know when the last one took over.
 #[derive(Debug)]
@@ -221,9 +223,14 @@ async fn reviewed(
             sleep(due.after.min(LOOK)).await;
             continue;
         }
-        let since = *doubt.get_or_insert_with(Instant::now);
-        let left = due.grace.saturating_sub(since.elapsed());
-        let why = match timeout(left, authenticator.review(principal)).await {
+        let left = |since: Instant| due.grace.saturating_sub(since.elapsed());
+        let turn = timeout(doubt.map_or(QUEUE, left), authenticator.turn(principal)).await;
+        let left = left(*doubt.get_or_insert_with(Instant::now));
+        let review = match turn {
+            Ok(turn) => timeout(left, async { turn?.review().await }).await,
+            Err(late) => Err(late),
+        };
+        let why = match review {
             Ok(Ok(newest)) => {
                 *doubt = None;
                 return Some(newest);
@@ -232,7 +239,9 @@ async fn reviewed(
             Ok(Err(rejection)) => rejection.reason,
             Err(_) => "the issuer took too long".to_owned(),
         };
-        tracing::info!(why, "what a token opened ends");
+        if let Some(endpoint) = core.snapshot.load().numbered(endpoint) {
+            endpoint.entrance.left(&why);
+        }
         return None;
     }
 }

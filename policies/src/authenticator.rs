@@ -11,6 +11,7 @@ use crate::{Clock, Evidence, Fetch, Principal, Rejection, RejectionKind, SystemC
 use secrecy::ExposeSecret;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::MutexGuard;
 use weir_config::Auth;
 
 /// How often it is looked whether keys are to be fetched.
@@ -56,6 +57,44 @@ pub struct Due {
     pub grace: Duration,
 }
 
+/// The turn of one token that is looked at again.
+pub struct Turn<'a> {
+    authenticator: &'a Authenticator,
+    principal: &'a Principal,
+    mark: Mark,
+    _place: Option<MutexGuard<'a, ()>>,
+}
+
+impl Turn<'_> {
+    /// What is known now of the principal: found out anew where that is due, once for all who ask. Which certificate a token is
+    /// bound to is not looked at: the connection has not changed since.
+    ///
+    /// # Errors
+    /// The token is not good any more, or that cannot be found out.
+    pub async fn review(self) -> Result<Arc<Principal>, Rejection> {
+        let Self { authenticator, principal, mark, .. } = &self;
+        let text = principal.token().map(ExposeSecret::expose_secret).unwrap_or_default();
+        // Somebody may have found it out meanwhile.
+        let good = match authenticator.current(mark) {
+            Some(good) => good,
+            None => match authenticator.verdicts.bad(mark, authenticator.clock.steady()) {
+                Some(rejection) => return Err(rejection),
+                None => authenticator.find_out(&Credential::Bearer(text), *mark).await?,
+            },
+        };
+        match *good.principal == **principal {
+            true => Ok(good.principal),
+            false => Err(invalid("the token stands for somebody else now")),
+        }
+    }
+}
+
+impl std::fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turn").field("principal", self.principal).finish_non_exhaustive()
+    }
+}
+
 /// Callers cannot be found out as configured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -99,8 +138,10 @@ impl Authenticator {
             kept(config).unwrap_or_else(|| Arc::new(Trusted::new(config, fetch.clone(), clock.clone())))
         };
         let issuers = auth.issuers.iter().map(trust).collect();
-        let verdicts = match before.filter(|before| before.auth == *auth) {
-            Some(before) => before.verdicts.clone(),
+        let verdicts = match before {
+            Some(before) if before.auth == *auth => before.verdicts.clone(),
+            // Issuers that go on know tokens by their marks.
+            Some(before) => Arc::new(before.verdicts.emptied()),
             None => Arc::new(Verdicts::new().map_err(|_| AuthenticatorError::new("there is no randomness"))?),
         };
         Ok(Self {
@@ -165,30 +206,26 @@ impl Authenticator {
         Some(Due { after, newest: Some(good.principal), grace })
     }
 
-    /// What is known now of `principal`, by the token that let them in: found out anew where that is due, once for all who ask. Which
-    /// certificate a token is bound to is not looked at: the connection has not changed since.
+    /// Waits for a turn to look at the token again that let `principal` in. Many may be waiting, so that this says nothing of
+    /// whether its issuer answers.
     ///
     /// # Errors
-    /// There is no token, it is not good any more, or that cannot be found out.
-    pub async fn review(&self, principal: &Principal) -> Result<Arc<Principal>, Rejection> {
+    /// There is no token, or nobody here vouches for it.
+    pub async fn turn<'a>(&'a self, principal: &'a Principal) -> Result<Turn<'a>, Rejection> {
         let missing = || Rejection::new(RejectionKind::Missing, "no credential");
         let text = principal.token().ok_or_else(missing)?.expose_secret();
-        let credential = Credential::Bearer(text);
         let mark = self.verdicts.mark(Kind::Bearer, text.as_bytes());
         let unknown = || invalid("the token is of an issuer that is not configured");
-        let _place = self.trusted(principal).ok_or_else(unknown)?.place(&mark).await;
-        // Somebody may have found it out meanwhile.
-        let good = match self.current(&mark) {
-            Some(good) => good,
-            None => match self.verdicts.bad(&mark, self.clock.steady()) {
-                Some(rejection) => return Err(rejection),
-                None => self.find_out(&credential, mark).await?,
-            },
-        };
-        match *good.principal == *principal {
-            true => Ok(good.principal),
-            false => Err(invalid("the token stands for somebody else now")),
-        }
+        let place = self.trusted(principal).ok_or_else(unknown)?.place(&mark).await;
+        Ok(Turn { authenticator: self, principal, mark, _place: place })
+    }
+
+    /// Whether the credential was good when it was looked at last, and that may be long ago.
+    pub fn was_good(&self, evidence: &Evidence<'_>) -> bool {
+        Credential::glance(evidence, self.takes_api_keys()).is_some_and(|(kind, bytes)| {
+            let mark = self.verdicts.mark(kind, bytes);
+            self.verdicts.has(&mark) || self.issuers.iter().any(|trusted| trusted.was_good(&mark))
+        })
     }
 
     /// What clients are told that want to log in; none where there is no token that would help.

@@ -11,6 +11,7 @@ pub(crate) mod introspection;
 pub(crate) mod issuer;
 pub(crate) mod jwks;
 pub(crate) mod keys;
+pub(crate) mod outage;
 pub(crate) mod signature;
 pub(crate) mod signing;
 pub(crate) mod strict;

@@ -12,7 +12,7 @@ mod principal;
 mod rejection;
 mod supposed;
 
-pub use authenticator::{Authenticator, AuthenticatorError, Challenge, Due};
+pub use authenticator::{Authenticator, AuthenticatorError, Challenge, Due, Turn};
 pub use cedar::{Explained, Explanation, Outcome};
 pub use clock::{Clock, SystemClock};
 pub use evidence::{CertificateName, ClientCertificate, Evidence};

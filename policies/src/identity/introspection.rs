@@ -1,9 +1,10 @@
 //! Asking an issuer whether a token is good (RFC 7662).
 
 use super::budget::Budget;
-use super::claims::{Claims, invalid};
+use super::claims::{self, Claims, Profiled, invalid};
 use super::discovery::Provider;
 use super::flight::Flights;
+use super::outage::Outage;
 use super::strict;
 use super::verdicts::Mark;
 use crate::{Rejection, RejectionKind};
@@ -27,8 +28,10 @@ const MOST: usize = 64;
 const BURST: u32 = 64;
 /// and then one in this time.
 const REFILL: Duration = Duration::from_millis(100);
-/// Opaque tokens of which it is remembered that they were good.
+/// Tokens of which it is remembered that they were good.
 const MOST_KNOWN: u64 = 65_536;
+/// For how long a token is good at least whose issuer says that it is and does not say until when.
+const SHORTEST: Duration = Duration::from_secs(60);
 
 /// The questions to one issuer. Strangers can make weir ask as much as they like, so that what they bring waits for a place
 /// apart from everybody else's, and bad tokens are asked about at a bounded pace.
@@ -39,7 +42,9 @@ pub(crate) struct Asking {
     known: Questions,
     strange: Questions,
     pace: Arc<Mutex<Budget>>,
-    /// The opaque tokens that were good when their issuer was asked last.
+    /// What strangers bring cannot begin one: there are words that no issuer answers.
+    outage: Arc<Mutex<Outage>>,
+    /// The tokens that were good, and this endpoint's, when their issuer was asked last.
     good: Cache<Mark, ()>,
 }
 
@@ -53,6 +58,7 @@ impl Asking {
             known: Flights::new(MOST),
             strange: Flights::new(MOST),
             pace: Arc::new(Mutex::new(Budget::new(BURST, REFILL))),
+            outage: Arc::default(),
             good: Cache::new(MOST_KNOWN),
         }
     }
@@ -61,51 +67,118 @@ impl Asking {
         &self.config
     }
 
+    /// Whether a token of this mark was good when its issuer was asked last.
+    pub(crate) fn was_good(&self, mark: &Mark) -> bool {
+        self.good.contains_key(mark)
+    }
+
     /// What the issuer says of a good token that weir has verified; `mark` is the token's. Those who ask about one token share
     /// one question.
     pub(crate) async fn verified(&self, mark: Mark, token: &str) -> Result<Arc<Claims>, Rejection> {
-        let begin = || self.question(token);
-        self.known.join(mark, begin).await.map_err(|why| unavailable(why.to_string()))?
+        let answer = self.known(mark, token).await;
+        self.remember(mark, &answer);
+        answer
     }
 
-    /// The same of one that weir cannot read.
+    /// The same of one that weir cannot read, where it is good at this endpoint.
     pub(crate) async fn opaque(&self, mark: Mark, token: &str) -> Result<Arc<Claims>, Rejection> {
-        let answer = if self.good.contains_key(&mark) {
-            self.verified(mark, token).await
+        let answer = if self.was_good(&mark) {
+            let answer = self.known(mark, token).await;
+            answer.and_then(|claims| own(&self.provider, &self.config, claims))
         } else {
             let begin = || self.strange_question(token);
             self.strange.join(mark, begin).await.map_err(|why| unavailable(why.to_string()))?
         };
-        match &answer {
+        self.remember(mark, &answer);
+        answer
+    }
+
+    async fn known(&self, mark: Mark, token: &str) -> Result<Arc<Claims>, Rejection> {
+        let begin = || self.known_question(token);
+        self.known.join(mark, begin).await.map_err(|why| unavailable(why.to_string()))?
+    }
+
+    fn remember(&self, mark: Mark, answer: &Result<Arc<Claims>, Rejection>) {
+        match answer {
             Ok(_) => self.good.insert(mark, ()),
             Err(rejection) if rejection.kind == RejectionKind::Invalid => self.good.invalidate(&mark),
             Err(_) => {}
         }
-        answer
     }
 
     fn question(&self, token: &str) -> impl Future<Output = Result<Arc<Claims>, Rejection>> + Send + use<> {
         let (provider, config, token) =
             (self.provider.clone(), self.config.clone(), SecretString::from(token));
-        async move { introspect(&provider, &config, &token).await.map(Arc::new) }
+        let outage = self.outage.clone();
+        async move {
+            let answer = introspect(&provider, &config, &token).await.map(Arc::new);
+            if !is_missing(&answer) {
+                outage.lock().end();
+            }
+            answer
+        }
     }
 
-    /// A question that counts until its answer is good.
+    /// A question that is put off while the issuer does not answer such.
+    fn known_question(
+        &self,
+        token: &str,
+    ) -> impl Future<Output = Result<Arc<Claims>, Rejection>> + Send + use<> {
+        let (clock, outage, question) =
+            (self.provider.clock.clone(), self.outage.clone(), self.question(token));
+        async move {
+            if !outage.lock().may_ask(clock.steady()) {
+                return Err(unavailable("it did not answer a moment ago".to_owned()));
+            }
+            let answer = question.await;
+            if is_missing(&answer) {
+                outage.lock().fail();
+            }
+            answer
+        }
+    }
+
+    /// A question that counts until its answer is good at this endpoint: anybody may have tokens for another.
     fn strange_question(
         &self,
         token: &str,
     ) -> impl Future<Output = Result<Arc<Claims>, Rejection>> + Send + use<> {
-        let (clock, pace, question) = (self.provider.clock.clone(), self.pace.clone(), self.question(token));
+        let (provider, config) = (self.provider.clone(), self.config.clone());
+        let (pace, question) = (self.pace.clone(), self.question(token));
         async move {
-            if !pace.lock().spend(clock.steady()) {
+            if !pace.lock().spend(provider.clock.steady()) {
                 return Err(unavailable("too many tokens that were not good".to_owned()));
             }
-            let answer = question.await;
+            let answer = question.await.and_then(|claims| own(&provider, &config, claims));
             if answer.is_ok() {
                 pace.lock().give_back();
             }
             answer
         }
+    }
+}
+
+/// Whether a question was not answered.
+fn is_missing(answer: &Result<Arc<Claims>, Rejection>) -> bool {
+    answer.as_ref().is_err_and(|rejection| rejection.kind == RejectionKind::Unavailable)
+}
+
+/// What an opaque token stands for by what its issuer says.
+pub(crate) fn profiled(
+    provider: &Provider,
+    config: &Introspection,
+    claims: Claims,
+) -> Result<Profiled, Rejection> {
+    claims::kind(None, &claims)?;
+    let now = provider.clock.now();
+    claims::principal(&provider.config, claims, now, now.checked_add(config.cache.max(SHORTEST)))
+}
+
+/// Refuses what is good elsewhere alone. What only lacks scopes is nobody else's.
+fn own(provider: &Provider, config: &Introspection, claims: Arc<Claims>) -> Result<Arc<Claims>, Rejection> {
+    match profiled(provider, config, (*claims).clone()) {
+        Err(rejection) if rejection.kind == RejectionKind::Invalid => Err(rejection),
+        _ => Ok(claims),
     }
 }
 

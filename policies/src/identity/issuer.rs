@@ -1,8 +1,8 @@
 //! One issuer whose tokens are good.
 
-use super::claims::{self, Claims, Profiled, invalid};
+use super::claims::{self, Profiled, invalid};
 use super::discovery::Provider;
-use super::introspection::Asking;
+use super::introspection::{self, Asking};
 use super::keys::{Keys, Unverified};
 use super::signature;
 use super::token::{Token, looks_signed};
@@ -13,9 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
 use weir_config::Issuer;
-
-/// For how long a token is good at least whose issuer says that it is and does not say until when.
-const SHORTEST: Duration = Duration::from_secs(60);
 
 /// How long a verified token is not verified again. Its key may be taken back before it ends.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(300);
@@ -114,15 +111,16 @@ impl Trusted {
         let Some(asking) = self.asking.as_ref().filter(|asking| asking.config().opaque) else {
             return Err(invalid("the token is not one that weir can read").into());
         };
-        let config = self.config();
-        let claims: Claims = (*asking.opaque(mark, text).await?).clone();
-        claims::kind(None, &claims)?;
-        let now = self.provider.clock.now();
-        let cache = asking.config().cache;
-        let profiled = claims::principal(config, claims, now, now.checked_add(cache.max(SHORTEST)))?;
-        let kept = now.checked_add(cache);
+        let claims = asking.opaque(mark, text).await?;
+        let profiled = introspection::profiled(&self.provider, asking.config(), (*claims).clone())?;
+        let kept = self.provider.clock.now().checked_add(asking.config().cache);
         let until = profiled.profile.until.min(kept);
         Ok(Good { bound: profiled.bound, principal: self.holder(profiled, text), until, ask: None })
+    }
+
+    /// Whether a token of this mark was good when it was asked about last.
+    pub(crate) fn was_good(&self, mark: &Mark) -> bool {
+        self.asking.as_ref().is_some_and(|asking| asking.was_good(mark))
     }
 
     /// The place for a token of this mark to be looked at again: whoever has it is the only one who looks at this token.

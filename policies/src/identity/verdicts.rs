@@ -59,12 +59,21 @@ impl Verdicts {
         // that its being no HMAC matters to nobody.
         let mut start = Context::new(&SHA256);
         start.update(&key);
+        Ok(Self::with(start))
+    }
+
+    /// Others that know nothing yet. What else was remembered by the marks of these is found by theirs.
+    pub(crate) fn emptied(&self) -> Self {
+        Self::with(self.start.clone())
+    }
+
+    fn with(start: Context) -> Self {
         let weigh = |_: &Mark, good: &Good| u32::try_from(weight(&good.principal)).unwrap_or(u32::MAX);
-        Ok(Self {
+        Self {
             start,
             good: Cache::builder().max_capacity(MOST_BYTES).weigher(weigh).time_to_idle(IDLE).build(),
             bad: Cache::new(MOST_BAD),
-        })
+        }
     }
 
     /// The mark of a credential.
@@ -85,6 +94,11 @@ impl Verdicts {
             return None;
         }
         Some(good)
+    }
+
+    /// Whether a credential is remembered that was found good, due or not.
+    pub(crate) fn has(&self, mark: &Mark) -> bool {
+        self.good.contains_key(mark)
     }
 
     /// Why a credential was found bad, a moment ago.

@@ -5,9 +5,9 @@ use parking_lot::Mutex;
 use serde_json::json;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
-use weir_tests::{Modern, Provider, Speak, Weir, wait};
+use weir_tests::{Modern, Provider, Scripted, Speak, Weir, wait};
 
 /// Where somebody may ask who never gets an answer. All who ask are kept waiting.
 struct Silence {
@@ -64,6 +64,56 @@ fn strangers_who_wait_for_an_issuer_take_nobodys_place() {
         assert_eq!(ping().send(&weir.endpoint()).status, 401);
         done.store(true, Ordering::SeqCst);
         silence.kept.lock().clear();
+    });
+}
+
+#[test]
+fn whoever_is_to_be_found_out_again_finds_a_place_beside_strangers() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let good = json!({"active": true, "token_type": "Bearer", "aud": RESOURCE, "sub": "alice"});
+    let server = Scripted::start(move |request, reply| {
+        if request.text().contains("token=known") {
+            count.fetch_add(1, Ordering::SeqCst);
+            reply.json(good.to_string());
+        } else {
+            reply.wait_for_close();
+        }
+    });
+    let introspection =
+        json!({"url": server.url(), "client_id": "weir", "client_secret": "secret", "cache": "1s"});
+    let issuer = json!({"issuer": "http://127.0.0.1", "private": true, "introspection": introspection});
+    let mut config = config(json!({"echo": echo()}), json!({"resource": RESOURCE, "issuers": [issuer]}));
+    config["limits"]["requests"] = json!(4);
+    let weir = Weir::serve(config);
+    let to = weir.endpoint().bearing("known");
+    let known = Modern::new(to.clone());
+    let list = || known.prepare("tools/list", json!({})).0.send(&to).status;
+    assert_eq!(list(), 200);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            // One token is enough, since all who bring it wait for one answer.
+            let stranger = weir.endpoint().bearing("made-up");
+            let done = &done;
+            scope.spawn(move || {
+                while !done.load(Ordering::SeqCst) {
+                    assert_eq!(ping().send(&stranger).status, 503);
+                }
+            });
+        }
+        let one_more = weir.endpoint().bearing("made-up-too");
+        wait::until_true("no more of them may wait", || {
+            ping().send(&one_more).text().contains("callers who are not known yet")
+        });
+        let before = asked.load(Ordering::SeqCst);
+        let mut statuses = Vec::new();
+        wait::until_true("it was found out again", || {
+            statuses.push(list());
+            asked.load(Ordering::SeqCst) >= before + 3
+        });
+        done.store(true, Ordering::SeqCst);
+        assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
     });
 }
 

@@ -215,6 +215,11 @@ impl Bench {
         );
         answer
     }
+
+    /// What is known now of somebody who stays.
+    pub(crate) async fn review(&self, principal: &Principal) -> Result<Arc<Principal>, Rejection> {
+        self.authenticator.turn(principal).await?.review().await
+    }
 }
 
 /// An issuer with every default.

@@ -1,7 +1,7 @@
 //! Tokens that the issuer is asked about.
 
 use super::idp::{Bench, ISSUER, Key, issuer, with, without};
-use crate::RejectionKind;
+use crate::{Evidence, RejectionKind};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 use weir_config::{ClientAuthentication, Introspection, Secret};
@@ -211,10 +211,10 @@ async fn a_token_of_what_lasts_is_asked_about_once_a_round() {
     let principal = bench.bearer("opaque").await.unwrap();
     let due = || bench.authenticator.due(&principal).unwrap();
     assert_eq!((due().after, due().grace), (Duration::from_secs(30), Duration::from_secs(30)));
-    assert!(bench.authenticator.review(&principal).await.is_ok());
+    assert!(bench.review(&principal).await.is_ok());
     assert_eq!(bench.asked("/ask"), 1, "what is known is not asked");
     let review_all = async || {
-        let review = || bench.authenticator.review(&principal);
+        let review = || bench.review(&principal);
         <[_; 4]>::from(tokio::join!(review(), review(), review(), review()))
     };
     bench.clock.pass(Duration::from_secs(30));
@@ -229,11 +229,11 @@ async fn a_token_of_what_lasts_is_asked_about_once_a_round() {
     // Nobody knows.
     bench.clock.pass(Duration::from_secs(30));
     bench.page(ASK, 503, "");
-    assert_eq!(bench.authenticator.review(&principal).await.unwrap_err().kind, RejectionKind::Unavailable);
+    assert_eq!(bench.review(&principal).await.unwrap_err().kind, RejectionKind::Unavailable);
     assert_eq!(due().newest, None);
     // It is somebody else's now, and then nobody's.
     bench.page(ASK, 200, &with(answer(&bench), "sub", json!("eve")).to_string());
-    assert!(bench.authenticator.review(&principal).await.is_err());
+    assert!(bench.review(&principal).await.is_err());
     assert_eq!(due().newest, None);
     bench.clock.pass(Duration::from_secs(30));
     bench.page(ASK, 200, r#"{"active":false}"#);
@@ -305,4 +305,75 @@ async fn bad_tokens_are_asked_about_at_a_bounded_pace() {
         assert_eq!(bench.bearer("opaque").await.unwrap_err().kind, RejectionKind::Invalid);
         bench.clock.pass(Duration::from_secs(5));
     }
+}
+
+#[tokio::test]
+async fn tokens_for_others_are_strangers_and_cost_as_much() {
+    let (bench, _) = both().await;
+    bench.page(ASK, 200, &with(answer(&bench), "aud", json!("https://other.example.com")).to_string());
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        for number in 0..65 {
+            kinds.push(bench.bearer(&format!("other{number}")).await.unwrap_err().kind);
+        }
+    }
+    assert_eq!(bench.asked("/ask"), 2 + 64);
+    assert_eq!(kinds.iter().filter(|kind| **kind == RejectionKind::Unavailable).count(), 2, "{kinds:?}");
+    // One that was this endpoint's is a stranger's as well once it is another's.
+    bench.clock.pass(Duration::from_secs(60));
+    assert_eq!(bench.bearer("opaque").await.unwrap_err().kind, RejectionKind::Invalid);
+    assert!(!bench.authenticator.was_good(&evidence("Bearer opaque")));
+}
+
+#[tokio::test]
+async fn an_issuer_that_does_not_answer_is_asked_once_a_second() {
+    let (bench, _) = both().await;
+    let mut guests = Vec::new();
+    for number in 0..100 {
+        guests.push(bench.bearer(&format!("good{number}")).await.unwrap());
+    }
+    let review_all = async || {
+        let mut known = 0;
+        for guest in &guests {
+            known += usize::from(bench.review(guest).await.is_ok());
+        }
+        known
+    };
+    bench.clock.pass(Duration::from_secs(60));
+    bench.page(ASK, 503, "");
+    let asked = bench.asked("/ask");
+    assert_eq!((review_all().await, bench.asked("/ask")), (0, asked + 4));
+    for second in 1..4 {
+        bench.clock.pass(Duration::from_secs(1));
+        assert_eq!((review_all().await, bench.asked("/ask")), (0, asked + 4 + second));
+    }
+    // As soon as one is answered all are asked about.
+    bench.clock.pass(Duration::from_secs(1));
+    bench.page(ASK, 200, &answer(&bench).to_string());
+    assert_eq!(review_all().await, 100);
+    // Strangers cannot keep anybody from asking with words that no issuer answers.
+    bench.clock.pass(Duration::from_secs(30));
+    bench.page(ASK, 500, "");
+    for number in 0..10 {
+        assert_eq!(bench.bearer(&format!("{number}")).await.unwrap_err().kind, RejectionKind::Unavailable);
+    }
+    bench.page(ASK, 200, &answer(&bench).to_string());
+    assert_eq!(review_all().await, 100);
+}
+
+fn evidence(authorization: &str) -> Evidence<'_> {
+    Evidence { authorization: Some(authorization.as_bytes()), ..Evidence::default() }
+}
+
+#[tokio::test]
+async fn whoever_was_good_is_remembered_when_it_is_to_be_found_out_again() {
+    let (bench, signed) = both().await;
+    let signed = format!("Bearer {signed}");
+    bench.clock.pass(Duration::from_secs(60));
+    for known in ["Bearer opaque", signed.as_str()] {
+        let known = evidence(known);
+        assert_eq!(bench.authenticator.recall(&known), None, "it is due");
+        assert!(bench.authenticator.was_good(&known));
+    }
+    assert!(!bench.authenticator.was_good(&evidence("Bearer other")));
 }

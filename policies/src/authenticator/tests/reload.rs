@@ -1,12 +1,14 @@
 //! What goes on over reloads, and what does not.
 
-use super::idp::{Bench, ISSUER, Idp, Key};
+use super::idp::{Bench, ISSUER, Idp, Key, with};
 use super::{api_key, certificate};
 use crate::{Authenticator, Evidence, Fetch, Principal, RejectionKind};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use weir_config::{Algorithm, Auth, CertificateSubject, Certificates};
+use weir_config::{
+    Algorithm, Auth, CertificateSubject, Certificates, ClientAuthentication, Introspection, Secret,
+};
 
 fn after(bench: &Bench, auth: &Auth) -> Authenticator {
     let (idp, clock) = (bench.idp.clone(), bench.clock.clone());
@@ -125,4 +127,37 @@ async fn what_the_configuration_makes_of_a_token_may_change() {
     // A session outlives the token that it began with, until one comes that is newer.
     bench.clock.pass(Duration::from_secs(3600));
     assert!(describes(|_| {}));
+}
+
+#[tokio::test]
+async fn a_token_that_was_good_is_no_strangers_after_a_reload() {
+    let bench = Bench::new(&[], |auth| {
+        auth.issuers[0].introspection = Some(Introspection {
+            url: None,
+            client_id: "weir".to_owned(),
+            client_secret: Secret::new("secret".to_owned()),
+            method: ClientAuthentication::Basic,
+            opaque: true,
+            cache: Duration::from_secs(30),
+            every: None,
+        });
+    });
+    let ask = "https://idp.example.com/ask";
+    let good = with(with(bench.claims(), "active", json!(true)), "token_type", json!("Bearer"));
+    bench.page(ask, 200, &good.to_string());
+    assert!(bench.bearer("opaque").await.is_ok());
+    bench.page(ask, 200, r#"{"active":false}"#);
+    for number in 0..64 {
+        assert_eq!(bench.bearer(&format!("garbage{number}")).await.unwrap_err().kind, RejectionKind::Invalid);
+    }
+    let more = Auth { api_keys: vec![api_key("ci", "weir_new", None)], ..bench.auth.clone() };
+    let bench = Bench { authenticator: after(&bench, &more), auth: more, ..bench };
+    bench.page(ask, 200, &good.to_string());
+    assert_eq!(
+        bench.bearer("new").await.unwrap_err().kind,
+        RejectionKind::Unavailable,
+        "the budget is spent"
+    );
+    assert!(bench.bearer("opaque").await.is_ok());
+    assert_eq!(bench.asked("/ask"), 1 + 64 + 1);
 }
