@@ -64,8 +64,8 @@ impl Authority {
 
     /// The same for a few seconds.
     pub fn client_for(&self, name: &str, subject: &str, alternative: &str, seconds: u64) -> Issued {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
         let (requested, settings) = self.prepare(name, subject, &of_client(alternative));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
         let issued = self.file(&format!("{name}.pem"));
         let folder = text(self.folder.path());
         let about = format!(

@@ -238,7 +238,7 @@ fn a_stream_and_its_connection_end_with_the_certificate() {
     // Whoever comes has to show one, whether the endpoint asks for it or not.
     for certificates in [json!({}), Value::Null] {
         let bench = Bench::start(&authority, true, certificates, EVERYTHING);
-        let short = authority.client_for("ada", "/CN=ada", "", 6);
+        let short = authority.client_for("ada", "/CN=ada", "", 15);
         let mut open = Connection::open(&bench, &short);
         assert_eq!(open.ping(), Some(200));
         end(streams(&bench, &short, &[]));
