@@ -306,6 +306,9 @@ fn one_name_is_one_caller_at_all_endpoints() {
     };
     let other = "a".repeat(64);
     let key = |name: &str, digest: &str| format!("api_keys: [{{name: {name}, sha256: {digest}}}]");
+    let asking = |more: &str| {
+        format!("issuers: [{{issuer: 'https://a', introspection: {{client_id: w, client_secret: b{more}}}}}]")
+    };
     let cluster = |jwks: &str| format!("issuers: [{{kubernetes: {{audiences: [b]{jwks}}}}}]");
     check(&[
         (
@@ -330,8 +333,18 @@ fn one_name_is_one_caller_at_all_endpoints() {
                (say the same of where its keys are: callers of both would be the same where they are called the same)",
             ],
         ),
+        (
+            endpoints(&asking(""), &asking(", url: 'https://b/ask'")),
+            &[
+                "4:49 endpoints.n.auth.issuers[0]: the endpoint `m` asks elsewhere about this issuer's tokens \
+               (say the same of `introspection.url`: callers of both would be the same where they are called the same)",
+            ],
+        ),
     ]);
     for (first, second) in [
+        (asking(", url: 'https://b/ask'"), asking(", url: 'https://b/ask'")),
+        (asking(""), asking(", url: 'https://b/ask', opaque: false, every: 5m")),
+        (asking(", url: 'https://b/ask'"), "issuers: [{issuer: 'https://a'}]".to_owned()),
         (key("ci", SHA), key("ci", SHA)),
         (key("ci", SHA), key("di", &other)),
         (cluster(""), cluster("")),

@@ -6,10 +6,10 @@ use crate::report::quote;
 use crate::tree::Path;
 use std::collections::HashMap;
 
-/// Reports keys of one name that are not the same key, and issuers of one name whose keys are not in the same place: the callers
-/// of one endpoint would pass for those of another.
+/// Reports keys of one name that are not the same key, and issuers of one name whose keys are not in the same place, or who are
+/// not asked in the same place about opaque tokens: the callers of one endpoint would pass for those of another.
 pub(in crate::check) fn check(checker: &mut Checker<'_>, endpoints: &[Endpoint]) {
-    let (mut keys, mut issuers) = (HashMap::new(), HashMap::new());
+    let (mut keys, mut issuers, mut asked) = (HashMap::new(), HashMap::new(), HashMap::new());
     for endpoint in endpoints {
         let here = Path::root("endpoints").key(&endpoint.name).key("auth");
         for (index, key) in endpoint.auth.api_keys.iter().enumerate() {
@@ -30,6 +30,19 @@ pub(in crate::check) fn check(checker: &mut Checker<'_>, endpoints: &[Endpoint])
                 let finding = checker.at_key(&here.key("issuers").index(index), message);
                 checker.error(finding.help(
                     "say the same of where its keys are: callers of both would be the same where they are called the same",
+                ));
+            }
+            let Some(introspection) = issuer.introspection.as_ref().filter(|asking| asking.opaque) else {
+                continue;
+            };
+            let url = &introspection.url;
+            let (first, place) = *asked.entry(&issuer.issuer).or_insert((&endpoint.name, url));
+            if *first != endpoint.name && place != url {
+                let message =
+                    format!("the endpoint {} asks elsewhere about this issuer's tokens", quote(first));
+                let finding = checker.at_key(&here.key("issuers").index(index), message);
+                checker.error(finding.help(
+                    "say the same of `introspection.url`: callers of both would be the same where they are called the same",
                 ));
             }
         }
