@@ -225,15 +225,16 @@ async fn drive(
     let mut silence = Duration::ZERO;
     // Of calls that last, and are answered by a stream.
     let mut stay: Option<Stay> = None;
+    let mut streaming = None;
     let mut gathered = running.is_asking().then(|| Instant::now() + GATHER);
     let answer = loop {
         let step = tokio::select! {
             biased;
             // First, so that a backend which never stops talking is not waited for.
             () = reached(gathered) => Step::Ask,
+            () = stay::over(stay.as_mut()) => Step::Over,
             event = running.next() => Step::Event(event),
             () = client.gone() => Step::Gone,
-            () = stay::over(stay.as_mut()) => Step::Over,
             () = notified(cancellable) => Step::Cancelled,
             () = inquiry.answered() => Step::Answered,
             () = pulse.notified() => Step::Pulse,
@@ -246,6 +247,13 @@ async fn drive(
                 if client.pushed() > 0 {
                     client.flush().await?;
                     silence = Duration::ZERO;
+                    // Where a client is told more than it reads, no beat is ever heard.
+                    if stay.is_none()
+                        && client.is_streaming()
+                        && streaming.get_or_insert_with(Instant::now).elapsed() >= pulse::PERIOD
+                    {
+                        stay = Some(terms.post.stay(client));
+                    }
                 }
                 if gathered.is_none() && running.is_asking() {
                     gathered = Some(Instant::now() + GATHER);

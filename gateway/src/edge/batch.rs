@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use weir_policies::Principal;
 use weir_protocol::{Kind, Method, Revision, batch, code, json};
 
@@ -127,20 +128,30 @@ async fn collect(
     let mut silence = Duration::ZERO;
     // Of batches that last, and are answered by a stream.
     let mut staying = None;
+    let mut streaming = None;
     while !running.is_empty() {
         let told = tokio::select! {
             biased;
+            // First, so that calls which never stop talking are not waited for.
+            () = stay::over(staying.as_mut()) => Err(Gone),
             Some(letter) = letters.next() => {
                 sort(client, &mut answers, letter);
                 while let Some(letter) = letters.try_next() {
                     sort(client, &mut answers, letter);
                 }
                 silence = Duration::ZERO;
-                client.flush().await
+                let flushed = client.flush().await;
+                // Where a client is told more than it reads, no beat is ever heard.
+                if staying.is_none()
+                    && client.is_streaming()
+                    && streaming.get_or_insert_with(Instant::now).elapsed() >= pulse::PERIOD
+                {
+                    staying = stay(client);
+                }
+                flushed
             }
             _ = running.next() => Ok(()),
             () = client.gone() => Err(Gone),
-            () = stay::over(staying.as_mut()) => Err(Gone),
             () = pulse.notified() => {
                 if staying.is_none() && client.is_streaming() {
                     staying = stay(client);

@@ -4,7 +4,7 @@ use crate::{Bench, auth, config, echo};
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
-use weir_tests::{Legacy, Modern, Paired, Provider, Request, Speak, peers, wait};
+use weir_tests::{Legacy, Modern, Paired, Provider, Request, Scripted, Speak, peers, wait};
 
 /// How long the tokens of these tests hold, in seconds: long enough to begin, short enough to wait for.
 const SHORT: u64 = 3;
@@ -64,6 +64,41 @@ fn a_modern_call_ends_with_its_token() {
     assert_eq!(last["id"], id);
     assert!(last["error"]["message"].as_str().unwrap_or_default().contains("expired"), "{last}");
     wait::until_true("the server hears of it", || folder.path().join("cancelled").exists());
+}
+
+#[test]
+fn a_call_that_is_told_more_than_is_read_ends_with_its_token() {
+    let server = Scripted::start(|request, reply| match request.rpc_method().as_str() {
+        "initialize" => reply.welcome(request, "s"),
+        "tools/list" => {
+            reply.result(request, json!({"tools": [{"name": "talk", "inputSchema": {"type": "object"}}]}));
+        }
+        "tools/call" => {
+            let token = request.json()["params"]["_meta"]["progressToken"].clone();
+            let message = "x".repeat(64 << 10);
+            reply.open_events();
+            let progress = |step: u64| {
+                let params = json!({"progressToken": token, "progress": step, "message": message});
+                json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+            };
+            for step in 1.. {
+                if !reply.event(progress(step)) {
+                    return;
+                }
+            }
+        }
+        _ => reply.body(202, "text/plain", ""),
+    });
+    let bench = Bench::over(Provider::start(), json!({"server": server.backend()}), json!({}));
+    let client = Modern::new(bench.endpoint_for("alice", SHORT));
+    let talk = json!({"name": "talk", "arguments": {}, "_meta": {"progressToken": "t"}});
+    let (request, id) = client.prepare("tools/call", talk);
+    let mut stream = request.open(client.endpoint()).events();
+    let last = wait::until("the call ends", || {
+        let message = stream.message();
+        (message["id"] == id).then_some(message)
+    });
+    assert!(last["error"]["message"].as_str().unwrap_or_default().contains("expired"), "{last}");
 }
 
 #[test]
