@@ -17,6 +17,8 @@ const MOST_ELEMENTS: usize = 10_000;
 const MOST_MEMBERS: usize = 256;
 /// Most that is read of an input schema: with `$ref` a short one may describe a type without end.
 const MOST_READ: usize = 4096;
+/// How much of a name is read at the cost of one member.
+const NAME: usize = 64;
 /// Longest `$ref`, in bytes.
 const LONGEST_REFERENCE: usize = 1024;
 
@@ -232,17 +234,20 @@ impl Reader<'_> {
     fn record(&self, schema: &Value, wanted: &Wanted, depth: usize) -> Record {
         let required =
             schema.get("required").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        if !self.spend(required.len()) {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let whole = properties.filter(|_| wanted.whole);
+        // Members are paid for before any is read. Of part of them `rest` would say what the others are.
+        let names = |members: &Map<String, Value>| members.keys().map(|name| name.len() / NAME).sum();
+        if !self.spend(required.len() + whole.map_or(0, Map::len)) || !self.spend(whole.map_or(0, names)) {
             return Record::default();
         }
         let required: BTreeSet<&str> = required.iter().filter_map(Value::as_str).collect();
-        let properties = schema.get("properties").and_then(Value::as_object);
         let everything = Wanted::everything();
         let mut record = Record::default();
         if wanted.whole {
             record.rest = self.rest(schema, &everything, depth).map(Box::new);
         }
-        let all = properties.into_iter().flatten().map(|(name, _)| name).filter(|_| wanted.whole);
+        let all = whole.into_iter().flatten().map(|(name, _)| name);
         for name in wanted.fields.keys().chain(all) {
             let below = wanted.fields.get(name).filter(|_| !wanted.whole).unwrap_or(&everything);
             let field = match properties.and_then(|properties| properties.get(name)) {
