@@ -14,12 +14,18 @@ use crate::{Action, Item};
 use cedar_policy::{Context as Circumstances, Entities, Policy, PolicySet, Request};
 use moka::sync::Cache;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 /// Most answers about templates that are kept.
 const ANSWERS: u64 = 16_384;
-/// What is kept of what policies say of templates, in bytes, roughly: of single ones, and of all that are about somebody.
+/// What is kept of what policies say of templates, in bytes, roughly: of single ones, of all that are about somebody, and of
+/// the policies that are written over for it, alone and together. Of many policies it is more.
 const KEPT: u64 = 32 << 20;
+/// For how many beginnings there is room for what each policy says of them.
+const BEGINNINGS: usize = 32;
+/// For how many sets of all policies there is room.
+const SETS: usize = 4;
 /// What a policy takes, and what else an entry takes, in bytes, roughly.
 const POLICY: usize = 4096;
 const ENTRY: usize = 256;
@@ -27,31 +33,76 @@ const ENTRY: usize = 256;
 /// Policies by their numbers, and how begins what a template leads to.
 type Together = (Box<[u32]>, Arc<[u8]>);
 
-/// What is kept of templates.
+/// What is kept of templates. What policies say of one is kept by how the URIs begin; the policies written over are kept
+/// by what is left of them, which is the same for most beginnings.
 #[derive(Debug)]
 pub(super) struct Templates {
     /// Whether they lead somewhere, by class.
     answers: Cache<Box<[u8]>, bool>,
     /// What a policy says of what begins so.
-    leading: Cache<(u32, Arc<[u8]>), Leading>,
+    leading: Cache<(u32, Arc<[u8]>), Leading<Weak<Rewritten>>>,
     /// What several say of it together.
-    led: Cache<Together, Arc<Led>>,
+    led: Cache<Together, Led<Weak<PolicySet>>>,
+    /// Policies written over, by their numbers and what is left of them.
+    rewritten: Cache<(u32, Box<str>), Arc<Rewritten>>,
+    /// The same together, by what tells them apart.
+    sets: Cache<Box<[u64]>, Arc<PolicySet>>,
+    /// How many were written over.
+    made: AtomicU64,
 }
 
-impl Default for Templates {
-    fn default() -> Self {
+impl Templates {
+    /// For so many policies.
+    pub(super) fn of(rules: usize) -> Self {
         let size = |size: usize| u32::try_from(size + ENTRY).unwrap_or(u32::MAX);
-        let leading = move |(_, key): &(u32, Arc<[u8]>), leading: &Leading| {
-            size(key.len() + if matches!(leading, Leading::Asked(_)) { POLICY } else { 0 })
-        };
-        let led = move |(numbers, key): &Together, led: &Arc<Led>| {
-            size(size_of_val::<[u32]>(numbers) + key.len() + led.set.policies().count() * POLICY)
-        };
+        let room = |each: usize| KEPT.max(u64::try_from(rules.saturating_mul(each)).unwrap_or(KEPT));
         Self {
             answers: Cache::new(ANSWERS),
-            leading: Cache::builder().max_capacity(KEPT).weigher(leading).build(),
-            led: Cache::builder().max_capacity(KEPT).weigher(led).build(),
+            leading: Cache::<(u32, Arc<[u8]>), _>::builder()
+                .max_capacity(room(BEGINNINGS * ENTRY))
+                .weigher(move |(_, key), _| size(key.len()))
+                .build(),
+            led: Cache::<Together, _>::builder()
+                .max_capacity(KEPT)
+                .weigher(move |(numbers, key), _| size(size_of_val::<[u32]>(numbers) + key.len()))
+                .build(),
+            rewritten: Cache::<(u32, Box<str>), _>::builder()
+                .max_capacity(room(SETS * POLICY))
+                .weigher(move |(_, left), _| size(left.len() + POLICY))
+                .build(),
+            sets: Cache::<Box<[u64]>, _>::builder()
+                .max_capacity(room(SETS * POLICY))
+                .weigher(move |which, _| size(which.len() * POLICY))
+                .build(),
+            made: AtomicU64::new(0),
         }
+    }
+
+    /// A policy as it is left.
+    fn rewritten(&self, number: u32, rule: &Rule, left: Value) -> Option<Arc<Rewritten>> {
+        let key = (number, left.to_string().into_boxed_str());
+        if let Some(known) = self.rewritten.get(&key) {
+            return Some(known);
+        }
+        let policy = match rule.json.as_ref() == Some(&key.1) {
+            true => rule.policy.clone(),
+            false => Policy::from_json(Some(rule.policy.id().clone()), left).ok()?,
+        };
+        let rewritten = Arc::new(Rewritten { which: self.made.fetch_add(1, Ordering::Relaxed), policy });
+        self.rewritten.insert(key, rewritten.clone());
+        Some(rewritten)
+    }
+
+    /// Several of them as a set.
+    fn set(&self, policies: &[Arc<Rewritten>]) -> Option<Arc<PolicySet>> {
+        let key: Box<[u64]> = policies.iter().map(|policy| policy.which).collect();
+        if let Some(known) = self.sets.get(&key) {
+            return Some(known);
+        }
+        let set = PolicySet::from_policies(policies.iter().map(|rewritten| rewritten.policy.clone()));
+        let set = Arc::new(set.ok()?);
+        self.sets.insert(key, set.clone());
+        Some(set)
     }
 }
 
@@ -63,27 +114,52 @@ impl Templates {
         self.led.run_pending_tasks();
         (self.leading.entry_count(), self.led.entry_count())
     }
+
+    /// How many policies were written over.
+    pub(super) fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
+    }
+}
+
+/// A policy as it is left where something is not known.
+#[derive(Debug)]
+struct Rewritten {
+    /// Tells it from all others.
+    which: u64,
+    policy: Policy,
 }
 
 /// What a policy says of the resources that a template leads to, of a caller whom it is about.
 #[derive(Debug, Clone)]
-enum Leading {
+enum Leading<P> {
     /// It applies to none of them, or need not.
     Never,
     /// It applies, or could.
     Always,
-    /// It depends on the caller.
-    Asked(Arc<Policy>),
+    /// It depends on the caller, by what is left of it.
+    Asked(P),
     /// It cannot be told, so that nothing is shown.
     Unclear,
 }
 
+impl<P> Leading<P> {
+    /// The same with another thing left; `None` where there is none.
+    fn map<Q>(self, left: impl FnOnce(P) -> Option<Q>) -> Option<Leading<Q>> {
+        Some(match self {
+            Self::Never => Leading::Never,
+            Self::Always => Leading::Always,
+            Self::Asked(policy) => Leading::Asked(left(policy)?),
+            Self::Unclear => Leading::Unclear,
+        })
+    }
+}
+
 /// What several policies say of them together.
-#[derive(Debug)]
-struct Led {
+#[derive(Debug, Clone)]
+struct Led<S> {
     permits: bool,
     forbids: bool,
-    set: PolicySet,
+    set: S,
 }
 
 /// What is known of the resources that a template leads to.
@@ -172,13 +248,13 @@ impl<'i> Beginning<'i> {
             && names == ["scheme"]
         {
             let scheme = self.uri.split_once(':').map(|(scheme, _)| scheme);
-            return Some(scheme.map_or(Known::Not, |scheme| Known::As(scheme == text)));
+            return Some(scheme.map_or(Known::Not, |scheme| Known::As(scheme.eq_ignore_ascii_case(text))));
         }
         self.begins(own).map(|fixed| could(fixed, text))
     }
 
     /// What a policy says of such resources, which is about them by its scope.
-    fn leading(self, rule: &Rule) -> Leading {
+    fn leading(self, rule: &Rule) -> Leading<Value> {
         let named = matches!(&rule.scope, Some(Scope { what: Some((What::Item(_), _)), .. }));
         // What forbids a single resource leaves others.
         if named && !rule.permits {
@@ -190,7 +266,7 @@ impl<'i> Beginning<'i> {
         self.rewritten(rule, named).unwrap_or(Leading::Unclear)
     }
 
-    fn rewritten(self, rule: &Rule, named: bool) -> Option<Leading> {
+    fn rewritten(self, rule: &Rule, named: bool) -> Option<Leading<Value>> {
         let json: Value = serde_json::from_str(rule.json.as_ref()?).ok()?;
         let mut changed = without(&json, &|expression| self.known(expression));
         match holds(&changed) {
@@ -201,11 +277,7 @@ impl<'i> Beginning<'i> {
         if named {
             changed.as_object_mut()?.insert("resource".to_owned(), json!({ "op": "All" }));
         }
-        let policy = match changed == json {
-            true => rule.policy.clone(),
-            false => Policy::from_json(Some(rule.policy.id().clone()), changed).ok()?,
-        };
-        Some(Leading::Asked(Arc::new(policy)))
+        Some(Leading::Asked(changed))
     }
 
     /// Bytes that are equal for equal beginnings and for no others.
@@ -318,45 +390,53 @@ impl Decider {
 
     /// What the policies that are about a caller say of what a template leads to. It is the same for all callers whom the
     /// same policies are about.
-    fn led(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Arc<Led> {
+    fn led(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Led<Arc<PolicySet>> {
         let beginning = Beginning::of(item);
         let numbers = self.slice_of(class, action, item, Ids::Begins(beginning.name));
         let key = (Box::from(numbers), beginning.key());
-        if let Some(led) = self.templates.led.get(&key) {
-            return led;
+        if let Some(Led { permits, forbids, set }) = self.templates.led.get(&key)
+            && let Some(set) = set.upgrade()
+        {
+            return Led { permits, forbids, set };
         }
-        let (mut led, mut asked) =
-            (Led { permits: false, forbids: false, set: PolicySet::new() }, Vec::new());
+        let (mut permits, mut forbids, mut asked) = (false, false, Vec::new());
         for number in &key.0 {
             let Some(rule) = self.rule(*number) else { continue };
             match self.leading(beginning, &key.1, *number, rule) {
                 Leading::Never => {}
-                Leading::Always if rule.permits => led.permits = true,
-                Leading::Always | Leading::Unclear => led.forbids = true,
+                Leading::Always if rule.permits => permits = true,
+                Leading::Always | Leading::Unclear => forbids = true,
                 Leading::Asked(policy) => asked.push((rule.permits, policy)),
             }
         }
         // Where one permits anyway, no other has to.
-        let asked = asked.iter().filter(|(permits, _)| !(led.forbids || *permits && led.permits));
-        match PolicySet::from_policies(asked.map(|(_, policy)| Policy::clone(policy))) {
-            Ok(set) => led.set = set,
-            Err(_) => led.forbids = true,
-        }
-        let led = Arc::new(led);
-        self.templates.led.insert(key, led.clone());
-        led
+        asked.retain(|(permitting, _)| !(forbids || *permitting && permits));
+        let asked: Vec<_> = asked.into_iter().map(|(_, policy)| policy).collect();
+        let Some(set) = self.templates.set(&asked) else {
+            return Led { permits, forbids: true, set: Arc::default() };
+        };
+        self.templates.led.insert(key, Led { permits, forbids, set: Arc::downgrade(&set) });
+        Led { permits, forbids, set }
     }
 
     /// What one policy says of what begins so.
-    fn leading(&self, beginning: Beginning<'_>, key: &Arc<[u8]>, number: u32, rule: &Rule) -> Leading {
+    fn leading(
+        &self,
+        beginning: Beginning<'_>,
+        key: &Arc<[u8]>,
+        number: u32,
+        rule: &Rule,
+    ) -> Leading<Arc<Rewritten>> {
+        let find = || beginning.leading(rule).map(|left| self.templates.rewritten(number, rule, left));
         if rule.unconditional {
-            return beginning.leading(rule);
+            return find().unwrap_or(Leading::Unclear);
         }
         let key = (number, key.clone());
         let known = self.templates.leading.get(&key);
-        known.unwrap_or_else(|| {
-            let leading = beginning.leading(rule);
-            self.templates.leading.insert(key, leading.clone());
+        known.and_then(|known| known.map(|left| left.upgrade())).unwrap_or_else(|| {
+            let leading = find().unwrap_or(Leading::Unclear);
+            let kept = leading.clone().map(|policy| Some(Arc::downgrade(&policy)));
+            self.templates.leading.insert(key, kept.unwrap_or(Leading::Unclear));
             leading
         })
     }
