@@ -1,6 +1,6 @@
 //! `weir policy test`: calls, and what is to come of them.
 
-use super::explain::verdict;
+use super::explain::{notes, verdict};
 use super::ground::{Answer, Ground, nowhere};
 use super::subject::{self, Subject, caller};
 use super::toolbox::Toolbox;
@@ -127,6 +127,12 @@ fn differences(spec: &Endpoint, ground: &Ground<'_>, case: &PolicyCase) -> anyho
     }
     if found.wrong || !differences.is_empty() {
         differences.push(format!("    {}", found.why));
+    }
+    // The gateway takes them for somebody else, or lets them in nowhere; then a denial is to be expected.
+    let misleads = if spec.auth.is_anonymous() { spec.policies.is_some() } else { case.allowed };
+    if misleads {
+        let notes = notes(spec, case.claims.as_ref());
+        differences.extend(notes.into_iter().map(|note| format!("    {note}")));
     }
     Ok(differences)
 }

@@ -53,7 +53,8 @@ fn a_schema_without_end_is_not_read_to_its_end() {
     below.add(&["p0"], true);
     // Members cost something also as deep down as nothing is read of them, and so do their names.
     let deep = |members: String| {
-        let named: Vec<String> = (0..300).map(|at| format!(r##""q{at}": {{"$ref": "#/$defs/wide"}}"##)).collect();
+        let named: Vec<String> =
+            (0..300).map(|at| format!(r##""q{at}": {{"$ref": "#/$defs/wide"}}"##)).collect();
         let inside = format!(r#"{{"type": "object", "properties": {{{}}}}}"#, named.join(", "));
         let outside = ["z", "y", "x", "w", "p0"].into_iter().fold(inside, |inside, name| {
             format!(r#"{{"type": "object", "properties": {{"{name}": {inside}}}}}"#)
