@@ -126,7 +126,15 @@ impl Record {
         Self { fields: BTreeMap::new(), rest: Some(Box::new(Kind::String)) }
     }
 
-    /// The type of a member.
+    /// The type of a member, and whether `null` is the same as leaving it out.
+    fn member(&self, name: &str) -> Option<(&Kind, bool)> {
+        match self.fields.get(name) {
+            Some(field) => Some((&field.kind, field.nullable)),
+            None => Some((self.rest.as_ref()?, false)),
+        }
+    }
+
+    /// The same, to keep.
     fn field(&self, name: &str) -> Option<Field> {
         let known = self.fields.get(name).cloned();
         known.or_else(|| {
@@ -178,7 +186,11 @@ impl Record {
             return Err(Misfit(path.to_owned()));
         }
         let all = object.fields().iter().filter(|_| wanted.whole).map(|field| &*field.name);
+        // Of what is described, only what some reader would take a member for: an object may be one of very many.
+        let mut members: Vec<_> = object.fields().iter().map(|member| folded(&member.name)).collect();
+        members.sort_unstable();
         let described = self.fields.keys().filter(|_| wanted.whole);
+        let described = described.filter(|name| members.binary_search(&folded(name)).is_ok());
         let named = wanted.fields.keys().filter(|_| !wanted.whole);
         let names = all.chain(described.chain(named).map(String::as_str));
         // In one pass, since an object may have very many members.
@@ -202,14 +214,14 @@ impl Record {
         let mut pairs = Vec::new();
         for (_, name, value) in names {
             let Some(value) = value else { continue };
-            let Some(field) = self.field(name) else { return Err(Misfit(place(name))) };
+            let Some((kind, nullable)) = self.member(name) else { return Err(Misfit(place(name))) };
             let value = value.text(raw.as_bytes());
-            if field.nullable && value == "null" {
+            if nullable && value == "null" {
                 continue;
             }
             let everything = Wanted::everything();
             let inner = wanted.fields.get(name).filter(|_| !wanted.whole).unwrap_or(&everything);
-            pairs.push((name.to_owned(), field.kind.value(value, inner, &place(name))?));
+            pairs.push((name.to_owned(), kind.value(value, inner, &place(name))?));
         }
         Ok(pairs)
     }
