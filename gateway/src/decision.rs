@@ -85,20 +85,22 @@ pub(crate) fn sees(
 }
 
 /// Whether a person who logged in, of whose tokens nothing is known, could use something of the backend at `owner`.
-pub(crate) fn could_use(endpoint: &Endpoint, owner: usize, person: &Principal) -> bool {
-    let (spec, policies, catalog) = (&endpoint.spec, &endpoint.policies, endpoint.catalog());
-    let mut knows = false;
-    for list in List::ALL {
-        for entry in catalog.shelf(list).entries.iter().filter(|entry| entry.backend == owner) {
-            knows = true;
-            if uses(spec, &catalog, (list, entry), |action, item| {
-                policies.may_with_some_token(person, action, item)
-            }) {
-                return true;
+pub(crate) fn could_use(endpoint: &Endpoint, catalog: &Catalog, owner: usize, person: &Principal) -> bool {
+    let (spec, policies) = (&endpoint.spec, &endpoint.policies);
+    let may = |action, item: &Item<'_>| policies.may_with_some_token(person, action, item);
+    let something = |kind| policies.may_something(person, kind, self::owner(spec, owner));
+    List::ALL.into_iter().any(|list| {
+        let mut own = catalog.shelf(list).entries.iter().filter(|entry| entry.backend == owner).peekable();
+        let unknown = own.peek().is_none();
+        own.any(|entry| uses(spec, catalog, (list, entry), may))
+            || match list {
+                List::Tools => unknown && something(ItemKind::Tool),
+                List::Prompts => unknown && something(ItemKind::Prompt),
+                // Others than those that are listed may be read.
+                List::Resources => something(ItemKind::Resource),
+                List::Templates => false,
             }
-        }
-    }
-    !knows && policies.may_something(person, self::owner(spec, owner))
+    })
 }
 
 /// Whether an entry may be used as its list is for.
@@ -160,13 +162,18 @@ pub(crate) fn decide(
     item: &Item<'_>,
     context: &Context<'_>,
 ) -> Result<Permit, Denied> {
-    let permit = policies.permit(principal, action, item, context)?;
+    let decided = policies.permit(principal, action, item, context);
     let seen = match (action, item.kind) {
         (Action::Complete, ItemKind::Prompt) => policies.may(principal, Action::GetPrompt, item),
         (Action::Complete, _) => policies.may(principal, Action::ReadResource, item),
         _ => true,
     };
-    if seen { Ok(permit) } else { Err(Denied::default()) }
+    match decided {
+        Ok(_) if !seen => Err(Denied::default()),
+        // With more scopes it would not be seen either, and asking for them would tell that it is there.
+        Err(denied) if !seen => Err(Denied { missing_scopes: Vec::new(), ..denied }),
+        decided => decided,
+    }
 }
 
 /// What somebody wants in a catalog, and what policies are asked about it.
@@ -246,3 +253,6 @@ impl Wanted<'_> {
         Some(judge(&identity.item(self.spec)))
     }
 }
+
+#[cfg(test)]
+mod tests;

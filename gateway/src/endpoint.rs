@@ -180,7 +180,7 @@ impl Endpoint {
         self.backends.iter().map(stock).collect()
     }
 
-    fn fill_with(&self, stocks: &[Stock]) -> Result<Vec<List>, Vec<Conflict>> {
+    pub(crate) fn fill_with(&self, stocks: &[Stock]) -> Result<Vec<List>, Vec<Conflict>> {
         let generation = self.generations.fetch_add(1, Ordering::Relaxed);
         let (mut catalog, conflicts) = catalog::build(&self.spec, stocks, generation)?;
         self.report(conflicts);

@@ -12,6 +12,9 @@ use weir_policies::{ClassKey, Principal};
 /// What is known of who sees what, in bytes.
 const DECIDED: u64 = 16 << 20;
 
+/// How often is known whether somebody could use something of a backend.
+const USABLE: u64 = 16_384;
+
 /// Pages that are kept for those who do not see everything, in bytes.
 const WRITTEN: u64 = 64 << 20;
 
@@ -22,6 +25,7 @@ const OVERHEAD: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Visibility {
     decided: Store<Class, Arc<Sight>>,
+    usable: Store<Usable, bool>,
     written: Store<Written, Arc<Pages>>,
     digests: RandomState,
 }
@@ -40,6 +44,16 @@ struct Place {
     endpoint: usize,
     catalog: u64,
     list: List,
+}
+
+/// Persons whom the policies of an endpoint cannot tell apart, before one of its backends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Usable {
+    endpoint: usize,
+    catalog: u64,
+    owner: usize,
+    policies: u64,
+    key: ClassKey,
 }
 
 /// Everybody who sees these entries of a list.
@@ -70,6 +84,7 @@ impl Default for Visibility {
         let written = move |key: &Written, pages: &Arc<Pages>| size(key.visible.size() + pages.size());
         Self {
             decided: Store::builder().max_capacity(DECIDED).weigher(decided).build(),
+            usable: Store::new(USABLE),
             written: Store::builder().max_capacity(WRITTEN).weigher(written).build(),
             digests: RandomState::new(),
         }
@@ -94,6 +109,20 @@ impl Visibility {
         let class = Class { place, policies, key: endpoint.policies.class(principal) };
         // Of those who come at once one decides, and the others wait for it.
         Some(self.decided.get_with(class, || Arc::new(self.look(endpoint, catalog, place, principal))))
+    }
+
+    /// Whether a person could use something of the backend at `owner`. It may take long.
+    pub(crate) fn could_use(&self, endpoint: &Endpoint, owner: usize, person: &Principal) -> bool {
+        let catalog = endpoint.catalog();
+        let policies = &endpoint.policies;
+        let key = Usable {
+            endpoint: endpoint.number,
+            catalog: catalog.generation,
+            owner,
+            policies: policies.generation(),
+            key: policies.class_of_person(person),
+        };
+        self.usable.get_with(key, || decision::could_use(endpoint, &catalog, owner, person))
     }
 
     fn look(&self, endpoint: &Endpoint, catalog: &Catalog, place: Place, principal: &Principal) -> Sight {

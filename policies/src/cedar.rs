@@ -23,7 +23,7 @@ mod wanted;
 
 pub use explanation::{Explained, Explanation, Outcome};
 
-use crate::{Action, Context, Denied, Item, Mentions, PolicyProblem, Principal, Tool};
+use crate::{Action, Context, Denied, Item, ItemKind, Mentions, PolicyProblem, Principal, Tool};
 use decider::Decider;
 use entities::Types;
 use kind::Record;
@@ -221,8 +221,12 @@ impl Cedar {
         self.persons().is_some_and(|persons| persons.may(person, action, item))
     }
 
-    pub(crate) fn may_something(&self, person: &Principal, backend: &str) -> bool {
-        self.persons().is_some_and(|persons| persons.may_something(person, backend))
+    pub(crate) fn may_something(&self, person: &Principal, kind: ItemKind, backend: &str) -> bool {
+        self.persons().is_some_and(|persons| persons.may_something(person, kind, backend))
+    }
+
+    pub(crate) fn class_of_person(&self, person: &Principal) -> Vec<u8> {
+        self.persons().map(|persons| persons.class(person).key()).unwrap_or_default()
     }
 
     pub(crate) fn always(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {

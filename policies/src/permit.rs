@@ -303,8 +303,8 @@ impl Policies {
         Ok(Permit { principal: principal.clone(), action })
     }
 
-    /// Whether there is a context in which the caller may do this, and for a template one of its resources: what lists show. Where it says no, every call is denied;
-    /// where it says yes, a call may still be.
+    /// Whether there is a context in which the caller may do this, and for a template one of its resources: what lists show.
+    /// Where it says no, every call is denied; where it says yes, a call may still be.
     pub fn may(&self, principal: &Principal, action: Action, item: &Item<'_>) -> bool {
         match &self.rule {
             Rule::Cedar(cedar) => cedar.may(principal, action, item),
@@ -322,10 +322,10 @@ impl Policies {
         }
     }
 
-    /// The same for anything that may be done with something of a backend, of whose items nothing is known yet.
-    pub fn may_something(&self, person: &Principal, backend: &str) -> bool {
+    /// The same for using anything of this kind of a backend, of whose items nothing is known yet.
+    pub fn may_something(&self, person: &Principal, kind: ItemKind, backend: &str) -> bool {
         match &self.rule {
-            Rule::Cedar(cedar) => cedar.may_something(person, backend),
+            Rule::Cedar(cedar) => cedar.may_something(person, kind, backend),
             Rule::AnonymousOnly => is_anonymous(person),
             Rule::Nobody => false,
         }
@@ -345,6 +345,15 @@ impl Policies {
             Rule::Cedar(cedar) => cedar.class(principal).into(),
             Rule::AnonymousOnly | Rule::Nobody => Arc::new([u8::from(is_anonymous(principal))]),
         })
+    }
+
+    /// The person's class: [`may_with_some_token`](Self::may_with_some_token) and [`may_something`](Self::may_something) are
+    /// the same for all persons of one. Asked for the first time it takes long, of very many policies.
+    pub fn class_of_person(&self, person: &Principal) -> ClassKey {
+        match &self.rule {
+            Rule::Cedar(cedar) => ClassKey(cedar.class_of_person(person).into()),
+            Rule::AnonymousOnly | Rule::Nobody => self.class(person),
+        }
     }
 
     /// Tells these policies from all others, also from those of the same text before a reload. Those that are not

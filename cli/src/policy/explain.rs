@@ -83,7 +83,7 @@ fn denied(explain: &Explain, why: &str) -> anyhow::Result<()> {
 }
 
 /// What is to be known of claims at an endpoint where nobody has them.
-fn notes(spec: &Endpoint, claims: Option<&serde_json::Map<String, Value>>) -> Vec<String> {
+pub(super) fn notes(spec: &Endpoint, claims: Option<&serde_json::Map<String, Value>>) -> Vec<String> {
     let Some(claims) = claims else {
         return Vec::new();
     };

@@ -126,9 +126,8 @@ impl Ground<'_> {
             annotations: subject.annotations,
             tags: subject.tags,
         };
-        let described = listed.is_some() || subject.annotations.is_some();
-        // What the list does not have is not there.
-        let toolbox = toolbox.as_ref().filter(|_| kind == ItemKind::Tool && !described);
+        // What the list does not have is not there, whatever else is said of it.
+        let toolbox = toolbox.as_ref().filter(|_| kind == ItemKind::Tool && listed.is_none());
         let unknown = |toolbox: &Toolbox| {
             let near = nearest(name, toolbox.names()).map(str::to_owned);
             Nowhere::Unknown { near: near.into_iter().collect(), instead: None }

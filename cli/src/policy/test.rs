@@ -1,6 +1,6 @@
 //! `weir policy test`: calls, and what is to come of them.
 
-use super::explain::verdict;
+use super::explain::{notes, verdict};
 use super::ground::{Answer, Ground, nowhere};
 use super::subject::{self, Subject, caller};
 use super::toolbox::Toolbox;
@@ -40,6 +40,11 @@ pub(super) fn run(test: &Test) -> anyhow::Result<ExitCode> {
             Ground::Supposed { spec, policies, toolbox }
         }
     };
+    // Policies may be tried before the endpoint asks who its callers are, if that is not forgotten.
+    let supposing = cases.cases.iter().find(|case| spec.auth.is_anonymous() && case.claims.is_some());
+    for note in supposing.map(|case| notes(spec, case.claims.as_ref())).unwrap_or_default() {
+        say_error(&format!("note: {note}"));
+    }
     let mut wrong = 0;
     for case in &cases.cases {
         let place = || format!("{}:{}: {}", file.display(), case.line, shown(&case.name));
@@ -127,6 +132,11 @@ fn differences(spec: &Endpoint, ground: &Ground<'_>, case: &PolicyCase) -> anyho
     }
     if found.wrong || !differences.is_empty() {
         differences.push(format!("    {}", found.why));
+    }
+    // Where tokens of theirs are refused, a denial is to be expected.
+    if case.allowed && !spec.auth.is_anonymous() {
+        let notes = notes(spec, case.claims.as_ref());
+        differences.extend(notes.into_iter().map(|note| format!("    {note}")));
     }
     Ok(differences)
 }

@@ -8,7 +8,6 @@ use super::pending::{Pending, Purchase};
 use super::{CALLBACK, Reply, connects, path, way};
 use crate::attached::Attached;
 use crate::client::Http;
-use crate::decision::could_use;
 use crate::endpoint::Endpoint;
 use crate::gateway::Core;
 use crate::inbox::Letter;
@@ -157,12 +156,12 @@ impl Visit<'_> {
             return self.ask(endpoint, browser, principal, (number, None), None).await;
         }
         let connected = values.one("connected")?;
-        Ok(self.list(endpoint, browser, principal, connected))
+        Ok(self.list(endpoint, browser, principal, connected).await)
     }
 
-    fn list(
+    async fn list(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
         browser: &Browser,
         principal: &Principal,
         connected: Option<&str>,
@@ -172,7 +171,7 @@ impl Visit<'_> {
         for backend in &endpoint.backends {
             let Some(connector) = backend.connector() else { continue };
             let granted = connector.granted(principal);
-            let admitted = admits(endpoint, backend.number, principal);
+            let admitted = self.admits(endpoint, backend.number, principal).await;
             if admitted {
                 connector.see(principal);
             }
@@ -194,6 +193,18 @@ impl Visit<'_> {
         Reply::page(200, page::list(&endpoint.spec.name, shown(principal), &rows, note.as_deref()))
     }
 
+    /// Whether policies could let this user do something of the backend of this number.
+    async fn admits(&self, endpoint: &Arc<Endpoint>, number: usize, principal: &Principal) -> bool {
+        let Some(owner) = endpoint.backends.iter().position(|backend| backend.number == number) else {
+            return false;
+        };
+        let (core, endpoint, principal) = (self.core.clone(), endpoint.clone(), principal.clone());
+        // Of many policies and items that takes longer than other requests may wait.
+        let admits =
+            tokio::task::spawn_blocking(move || core.visibility.could_use(&endpoint, owner, &principal));
+        admits.await.unwrap_or(false)
+    }
+
     fn connector<'e>(
         &self,
         endpoint: &'e Endpoint,
@@ -205,16 +216,16 @@ impl Visit<'_> {
 
     /// The backend of this number, which this user may use, by the policies of this number or as they are now. It does not
     /// exist for anybody else.
-    fn usable<'e>(
+    async fn usable<'e>(
         &self,
-        endpoint: &'e Endpoint,
+        endpoint: &'e Arc<Endpoint>,
         number: usize,
         principal: &Principal,
         policies: Option<u64>,
     ) -> Result<(&'e Arc<Attached>, Arc<Connector>), Reply> {
         let found = self.connector(endpoint, number)?;
-        let admitted =
-            policies == Some(endpoint.policies.generation()) || admits(endpoint, number, principal);
+        let admitted = policies == Some(endpoint.policies.generation())
+            || self.admits(endpoint, number, principal).await;
         if admitted { Ok(found) } else { Err(super::missing()) }
     }
 
@@ -227,7 +238,7 @@ impl Visit<'_> {
         (number, policies): (usize, Option<u64>),
         told: Option<(u128, String)>,
     ) -> Result<Reply, Reply> {
-        let (backend, connector) = self.usable(endpoint, number, principal, policies)?;
+        let (backend, connector) = self.usable(endpoint, number, principal, policies).await?;
         // Decided with them; what the issuer says of the user is kept with the browser.
         let policies = endpoint.policies.generation();
         let outline = connector.outline(principal).await;
@@ -325,7 +336,7 @@ impl Visit<'_> {
         if purchase.endpoint != endpoint.number || purchase.principal != *principal {
             return Err(strange());
         }
-        let (backend, connector) = self.usable(endpoint, number, principal, Some(policies))?;
+        let (backend, connector) = self.usable(endpoint, number, principal, Some(policies)).await?;
         let plan = connector.plan(stage, &way(self.snapshot, self.base, backend.name())).await;
         let plan = plan.map_err(|error| failed(backend.name(), &error))?;
         // The number must be known before the URL in which it stands.
@@ -378,7 +389,8 @@ impl Visit<'_> {
         // Somebody else may have logged in at this browser meanwhile.
         let user = self.user(endpoint, &browser).filter(|user| *user == purchase.principal);
         let user = user.ok_or_else(strange)?;
-        let (backend, connector) = self.usable(endpoint, purchase.backend, &user, Some(purchase.policies))?;
+        let (backend, connector) =
+            self.usable(endpoint, purchase.backend, &user, Some(purchase.policies)).await?;
         // By the way of another backend it comes from that one's authorization server, which was asked for nothing.
         if at.strip_prefix(CALLBACK) != Some(backend.name()) {
             return Err(strange());
@@ -411,12 +423,6 @@ impl Visit<'_> {
 pub(super) fn brought(values: &Values) -> Result<Answer, Reply> {
     let own = |name: &str| Ok(values.one(name)?.map(str::to_owned));
     Ok(Answer { code: own("code")?, issuer: own("iss")?, error: own("error")? })
-}
-
-/// Whether policies could let this user do something of the backend of this number.
-fn admits(endpoint: &Endpoint, number: usize, principal: &Principal) -> bool {
-    let owner = endpoint.backends.iter().position(|backend| backend.number == number);
-    owner.is_some_and(|owner| could_use(endpoint, owner, principal))
 }
 
 /// Who somebody is, for themselves to read; `None` for the anonymous one.

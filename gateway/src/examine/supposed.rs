@@ -95,7 +95,16 @@ fn placed(spec: &Endpoint, item: &Supposed<'_>) -> Result<(String, String), Unpl
             named.and_then(|(at, original)| Some((spec.backends.get(at)?.as_str(), original)))
         }
         (ItemKind::Resource, Uris::Keep) => None,
-        _ => supposed_owner(spec, item.name),
+        _ => {
+            let owners = owners(spec, item.kind, item.name);
+            let mut fitting =
+                owners.iter().filter(|(backend, _)| item.backend.is_none_or(|own| own == *backend));
+            let first = fitting.next().copied();
+            if fitting.next().is_some() {
+                return Err(Unplaced::Unclear(item.name.to_owned()));
+            }
+            first
+        }
     };
     let sole = match spec.backends.as_slice() {
         [sole] => Some((sole.as_str(), item.name)),
@@ -113,26 +122,36 @@ fn placed(spec: &Endpoint, item: &Supposed<'_>) -> Result<(String, String), Unpl
     Ok((backend.to_owned(), item.original.unwrap_or(original).to_owned()))
 }
 
-/// The backend of a tool or prompt that clients see by a name, and its own name for it, as far as the configuration tells.
-pub fn supposed_owner<'e>(endpoint: &'e Endpoint, name: &'e str) -> Option<(&'e str, &'e str)> {
-    for (backend, changes) in endpoint.tool_overrides.iter().chain(&endpoint.prompt_overrides) {
-        if let Some((original, _)) = changes.iter().find(|(_, change)| change.name.as_deref() == Some(name)) {
-            return Some((backend, original));
-        }
-    }
-    if let Conflicts::Prefix(format) = &endpoint.conflicts {
+/// The backends of a tool or prompt that clients see by a name, and their own names for it, as far as the configuration
+/// tells. They are several where names of backends begin alike.
+fn owners<'e>(endpoint: &'e Endpoint, kind: ItemKind, name: &'e str) -> Vec<(&'e str, &'e str)> {
+    let overrides = match kind {
+        ItemKind::Tool => &endpoint.tool_overrides,
+        _ => &endpoint.prompt_overrides,
+    };
+    let renamed = overrides.iter().flat_map(|(backend, changes)| {
+        let named = changes.iter().filter(|(_, change)| change.name.as_deref() == Some(name));
+        named.map(|(original, _)| (backend.as_str(), original.as_str()))
+    });
+    let mut found: Vec<(&str, &str)> = renamed.collect();
+    if let (true, Conflicts::Prefix(format)) = (found.is_empty(), &endpoint.conflicts) {
         let (before, after) = format.split_once("{name}").unwrap_or((format, ""));
-        let named = endpoint.backends.iter().find_map(|backend| {
+        found.extend(endpoint.backends.iter().filter_map(|backend| {
             let rest = name.strip_prefix(before.replace("{backend}", backend).as_str())?;
             let rest = rest.strip_suffix(after.replace("{backend}", backend).as_str())?;
             Some((backend.as_str(), rest))
-        });
-        if named.is_some() {
-            return named;
-        }
+        }));
     }
-    match endpoint.backends.as_slice() {
-        [sole] => Some((sole, name)),
+    if let (true, [sole]) = (found.is_empty(), endpoint.backends.as_slice()) {
+        found.push((sole, name));
+    }
+    found
+}
+
+/// The backend of a tool that clients see by a name, and its own name for it; `None` where the configuration does not tell.
+pub fn supposed_owner<'e>(endpoint: &'e Endpoint, name: &'e str) -> Option<(&'e str, &'e str)> {
+    match owners(endpoint, ItemKind::Tool, name).as_slice() {
+        [sole] => Some(*sole),
         _ => None,
     }
 }
@@ -224,7 +243,29 @@ mod tests {
         let change = Override { name: Some("clock".to_owned()), ..Default::default() };
         endpoint.tool_overrides.insert("time".to_owned(), [("now".to_owned(), change)].into());
         assert_eq!(supposed_owner(&endpoint, "clock"), Some(("time", "now")));
+        assert_eq!(owners(&endpoint, ItemKind::Prompt, "clock"), [], "it is a tool's");
         assert_eq!(supposed_owner(&Endpoint::over("main", "/mcp", ["time"]), "x"), Some(("time", "x")));
+    }
+
+    /// Of two backends whose names begin alike, none is taken for the other.
+    #[test]
+    fn where_several_backends_fit_it_is_said() {
+        let endpoint = Endpoint::over("main", "/mcp", ["git", "git_hub"]);
+        assert_eq!(supposed_owner(&endpoint, "git_hub_list"), None);
+        assert_eq!(supposed_owner(&endpoint, "git_list"), Some(("git", "list")));
+        let item = |backend| Supposed {
+            kind: ItemKind::Tool,
+            name: "git_hub_list",
+            backend,
+            original: None,
+            listed: None,
+            annotations: None,
+            tags: &[],
+        };
+        let placed = |backend| placed(&endpoint, &item(backend)).ok();
+        assert_eq!(placed(None), None);
+        assert_eq!(placed(Some("git_hub")), Some(("git_hub".to_owned(), "list".to_owned())));
+        assert_eq!(placed(Some("git")), Some(("git".to_owned(), "hub_list".to_owned())));
     }
 
     fn overrides(renames: &[(&str, &str)]) -> Override {

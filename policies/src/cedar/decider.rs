@@ -34,14 +34,14 @@ const SLICES: u64 = 4096;
 
 /// What does not depend on the context, of one class of callers, action and item.
 #[derive(Debug)]
-struct Prepared {
-    fixed: Verdict,
-    contextual: Option<Box<Contextual>>,
+pub(super) struct Prepared {
+    pub(super) fixed: Verdict,
+    pub(super) contextual: Option<Box<Contextual>>,
 }
 
 /// The policies that have to be evaluated for each call, and what for.
 #[derive(Debug)]
-struct Contextual {
+pub(super) struct Contextual {
     slice: Arc<Slice>,
     entities: Entities,
     client: EntityUid,
@@ -92,7 +92,7 @@ impl Decider {
                 .weigher(|key, prepared| weigh(key, prepared))
                 .build(),
             slices: Cache::new(SLICES),
-            templates: Templates::default(),
+            templates: Templates::of(rules.len()),
             authorizer: Authorizer::new(),
             tools: RwLock::default(),
             judged: Mutex::default(),
@@ -244,7 +244,7 @@ impl Decider {
         verdict.forbids.is_empty() && (!verdict.permits.is_empty() || failed.any(|rule| rule.permits))
     }
 
-    fn prepare(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Arc<Prepared> {
+    pub(super) fn prepare(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Arc<Prepared> {
         let key = key(class, action, item);
         if key.len() > LONGEST_KEY {
             return Arc::new(self.make(class, action, item));
@@ -354,24 +354,47 @@ impl Decider {
         context: &Context<'_>,
         verdict: &mut Verdict,
     ) {
+        let given = self.context_of(contextual, action, item, context);
+        self.judge(contextual, action, given, verdict);
+    }
+
+    /// The context as Cedar's; `None` where it cannot be made.
+    pub(super) fn context_of(
+        &self,
+        contextual: &Contextual,
+        action: Action,
+        item: &Item<'_>,
+        context: &Context<'_>,
+    ) -> Result<Option<Circumstances>, Failure> {
         let slice = &contextual.slice;
         let mut pairs = circumstances(context, &slice.circumstances);
         if let Some(wanted) = &slice.wanted {
-            match self.arguments(action, item, context, wanted) {
-                Ok(arguments) => pairs.push(("arguments".to_owned(), arguments)),
-                Err(failure) => {
-                    let reading = |number: &&u32| {
-                        self.rule(**number).is_some_and(|rule| rule.reads.arguments.is_some())
-                    };
-                    let failed = slice.numbers.iter().filter(reading).take(MOST_NAMED);
-                    verdict.failed.extend(failed.map(|number| (*number, failure.clone())));
-                    return;
-                }
+            pairs.push(("arguments".to_owned(), self.arguments(action, item, context, wanted)?));
+        }
+        Ok(Circumstances::from_pairs(pairs).ok())
+    }
+
+    /// Evaluates what depends on a context.
+    pub(super) fn judge(
+        &self,
+        contextual: &Contextual,
+        action: Action,
+        given: Result<Option<Circumstances>, Failure>,
+        verdict: &mut Verdict,
+    ) {
+        let slice = &contextual.slice;
+        match given {
+            Ok(context) => {
+                let request = context.and_then(|context| self.request(contextual, action, context));
+                self.authorize(&request, &slice.set, &contextual.entities, verdict);
+            }
+            Err(failure) => {
+                let reading =
+                    |number: &&u32| self.rule(**number).is_some_and(|rule| rule.reads.arguments.is_some());
+                let failed = slice.numbers.iter().filter(reading).take(MOST_NAMED);
+                verdict.failed.extend(failed.map(|number| (*number, failure.clone())));
             }
         }
-        let context = Circumstances::from_pairs(pairs).ok();
-        let request = context.and_then(|context| self.request(contextual, action, context));
-        self.authorize(&request, &slice.set, &contextual.entities, verdict);
     }
 
     /// The arguments that policies read, as Cedar's values.

@@ -16,8 +16,6 @@ use serde_json::Value;
 pub struct Explanation {
     /// Whether it is allowed.
     pub allowed: bool,
-    /// Whether there is a context in which it would be, so that lists show the item.
-    pub visible: bool,
     /// The scopes with which it would be allowed.
     pub missing_scopes: Vec<String>,
     /// The policies that are about this caller, action and item, in their order.
@@ -93,7 +91,6 @@ impl Decider {
         let policies: Vec<Explained> = explained.collect();
         Explanation {
             allowed: verdict.allows(),
-            visible: self.may(&class, action, item),
             missing_scopes: scopes,
             lacks_tool: verdict.failed.iter().any(|(_, failure)| *failure == Failure::UnknownTool),
             others: self.rules.len() - policies.len(),

@@ -17,6 +17,8 @@ const MOST_ELEMENTS: usize = 10_000;
 const MOST_MEMBERS: usize = 256;
 /// Most that is read of an input schema: with `$ref` a short one may describe a type without end.
 const MOST_READ: usize = 4096;
+/// How much of a name is read at the cost of one member.
+const NAME: usize = 64;
 /// Longest `$ref`, in bytes.
 const LONGEST_REFERENCE: usize = 1024;
 
@@ -124,7 +126,15 @@ impl Record {
         Self { fields: BTreeMap::new(), rest: Some(Box::new(Kind::String)) }
     }
 
-    /// The type of a member.
+    /// The type of a member, and whether `null` is the same as leaving it out.
+    fn member(&self, name: &str) -> Option<(&Kind, bool)> {
+        match self.fields.get(name) {
+            Some(field) => Some((&field.kind, field.nullable)),
+            None => Some((self.rest.as_ref()?, false)),
+        }
+    }
+
+    /// The same, to keep.
     fn field(&self, name: &str) -> Option<Field> {
         let known = self.fields.get(name).cloned();
         known.or_else(|| {
@@ -176,7 +186,11 @@ impl Record {
             return Err(Misfit(path.to_owned()));
         }
         let all = object.fields().iter().filter(|_| wanted.whole).map(|field| &*field.name);
+        // Of what is described, only what some reader would take a member for: an object may be one of very many.
+        let mut members: Vec<_> = object.fields().iter().map(|member| folded(&member.name)).collect();
+        members.sort_unstable();
         let described = self.fields.keys().filter(|_| wanted.whole);
+        let described = described.filter(|name| members.binary_search(&folded(name)).is_ok());
         let named = wanted.fields.keys().filter(|_| !wanted.whole);
         let names = all.chain(described.chain(named).map(String::as_str));
         // In one pass, since an object may have very many members.
@@ -200,14 +214,14 @@ impl Record {
         let mut pairs = Vec::new();
         for (_, name, value) in names {
             let Some(value) = value else { continue };
-            let Some(field) = self.field(name) else { return Err(Misfit(place(name))) };
+            let Some((kind, nullable)) = self.member(name) else { return Err(Misfit(place(name))) };
             let value = value.text(raw.as_bytes());
-            if field.nullable && value == "null" {
+            if nullable && value == "null" {
                 continue;
             }
             let everything = Wanted::everything();
             let inner = wanted.fields.get(name).filter(|_| !wanted.whole).unwrap_or(&everything);
-            pairs.push((name.to_owned(), field.kind.value(value, inner, &place(name))?));
+            pairs.push((name.to_owned(), kind.value(value, inner, &place(name))?));
         }
         Ok(pairs)
     }
@@ -232,17 +246,20 @@ impl Reader<'_> {
     fn record(&self, schema: &Value, wanted: &Wanted, depth: usize) -> Record {
         let required =
             schema.get("required").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        if !self.spend(required.len()) {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let whole = properties.filter(|_| wanted.whole);
+        // Members are paid for before any is read. Of part of them `rest` would say what the others are.
+        let names = |members: &Map<String, Value>| members.keys().map(|name| name.len() / NAME).sum();
+        if !self.spend(required.len() + whole.map_or(0, Map::len)) || !self.spend(whole.map_or(0, names)) {
             return Record::default();
         }
         let required: BTreeSet<&str> = required.iter().filter_map(Value::as_str).collect();
-        let properties = schema.get("properties").and_then(Value::as_object);
         let everything = Wanted::everything();
         let mut record = Record::default();
         if wanted.whole {
             record.rest = self.rest(schema, &everything, depth).map(Box::new);
         }
-        let all = properties.into_iter().flatten().map(|(name, _)| name).filter(|_| wanted.whole);
+        let all = whole.into_iter().flatten().map(|(name, _)| name);
         for name in wanted.fields.keys().chain(all) {
             let below = wanted.fields.get(name).filter(|_| !wanted.whole).unwrap_or(&everything);
             let field = match properties.and_then(|properties| properties.get(name)) {

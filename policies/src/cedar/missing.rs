@@ -5,6 +5,7 @@ use super::decider::Decider;
 use super::expression::{children, operand, operation, path, string, strings};
 use crate::{Action, Context, Item};
 use serde_json::Value;
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 /// Most scopes that are looked at for one call.
@@ -83,12 +84,20 @@ impl Decider {
         let mut known = BTreeSet::new();
         let names: Vec<&str> =
             asked.into_iter().flatten().filter(|name| known.insert(*name)).take(MOST_NAMES).collect();
+        // The same policies are evaluated whatever the scopes are, and so what they read of the context is the same too.
+        let given = OnceCell::new();
         let allows = |names: &[&str]| {
             let mut richer = class.clone();
             richer.scopes.extend(names);
             richer.scopes.sort_unstable();
             richer.scopes.dedup();
-            self.decide(&richer, action, item, context).allows()
+            let prepared = self.prepare(&richer, action, item);
+            let mut verdict = prepared.fixed.clone();
+            if let Some(contextual) = prepared.contextual.as_ref().filter(|_| !verdict.denies()) {
+                let given = given.get_or_init(|| self.context_of(contextual, action, item, context));
+                self.judge(contextual, action, given.clone(), &mut verdict);
+            }
+            verdict.allows()
         };
         let harmless: Vec<&str> = names
             .iter()

@@ -4,6 +4,7 @@
 //! What policies say of the token (its scopes, its client) and of the context is not known. A `permit` counts where it could
 //! hold, a `forbid` where it has to.
 
+use super::class::Class;
 use super::decider::Decider;
 use super::expression::{attributes, children, is_variable, operand, operation, path, reads_context};
 use super::index::{Scope, What};
@@ -51,30 +52,45 @@ impl Persons {
         }
     }
 
-    /// Whether a person could do anything with something of a backend.
-    pub(super) fn may_something(&self, person: &Principal, backend: &str) -> bool {
-        let class = self.something.class(person);
-        let uses = [
-            (Action::CallTool, ItemKind::Tool),
-            (Action::GetPrompt, ItemKind::Prompt),
-            (Action::ReadResource, ItemKind::Resource),
-        ];
-        uses.into_iter()
-            .any(|(action, kind)| self.something.may(&class, action, &Item::of(kind, "", "", backend)))
+    /// Whether a person could use anything of this kind of a backend.
+    pub(super) fn may_something(&self, person: &Principal, kind: ItemKind, backend: &str) -> bool {
+        let action = match kind {
+            ItemKind::Tool => Action::CallTool,
+            ItemKind::Prompt => Action::GetPrompt,
+            ItemKind::Resource => Action::ReadResource,
+        };
+        self.something.may(&self.something.class(person), action, &Item::of(kind, "", "", backend))
+    }
+
+    /// What tells persons apart. Policies about something read no more of them than those about items.
+    pub(super) fn class<'p>(&'p self, person: &'p Principal) -> Class<'p> {
+        self.items.class(person)
     }
 }
 
 /// A policy by its new `number` without what is not known; `anywhere`, one of a single item is about every one of its kind.
 fn unknowing(rule: &Rule, number: usize, known: &dyn Fn(&Value) -> Known, anywhere: bool) -> Option<Rule> {
-    let mut json = rule.policy.to_json().ok()?;
+    let id = PolicyId::new(number.to_string());
     let mut scope = rule.scope.clone();
-    if anywhere && names_an_item(rule) {
-        json.as_object_mut()?.insert("resource".to_owned(), json!({ "op": "All" }));
-        scope = scope.map(Scope::of_the_kind);
-    }
-    let json = without(&json, known);
-    let kept = rule.json.is_some().then(|| json.to_string().into());
-    let policy = Policy::from_json(Some(PolicyId::new(number.to_string())), json).ok()?;
+    let widened = anywhere && names_an_item(rule);
+    // Most policies say the same of persons, and reading one takes longer than all else.
+    let (policy, kept) = match rule.unconditional && !widened {
+        true => (rule.policy.new_id(id), rule.json.clone()),
+        false => {
+            let json = rule.policy.to_json().ok()?;
+            let mut changed = without(&json, known);
+            if widened {
+                changed.as_object_mut()?.insert("resource".to_owned(), json!({ "op": "All" }));
+                scope = scope.map(Scope::of_the_kind);
+            }
+            let kept = rule.json.is_some().then(|| changed.to_string().into());
+            let policy = match changed == json {
+                true => rule.policy.new_id(id),
+                false => Policy::from_json(Some(id), changed).ok()?,
+            };
+            (policy, kept)
+        }
+    };
     // Nothing of the context is read any more.
     let reads =
         Reads { context: false, circumstances: Default::default(), arguments: None, ..rule.reads.clone() };

@@ -3,6 +3,8 @@
 //! Which resources these are is not known but for what all their URIs begin with. Beyond that, what a policy says of the URI
 //! is taken as what it says of the context: a `permit` could hold, and a `forbid` does not have to.
 
+mod store;
+
 use super::class::{Class, put};
 use super::decider::{Decider, LONGEST_KEY, key};
 use super::expression::{children, entities, is_variable, operand, operation, path, string};
@@ -11,80 +13,12 @@ use super::load::Rule;
 use super::possible::{Known, without};
 use super::verdict::Verdict;
 use crate::{Action, Item};
-use cedar_policy::{Context as Circumstances, Entities, Policy, PolicySet, Request};
-use moka::sync::Cache;
+use cedar_policy::{Context as Circumstances, Entities, PolicySet, Request};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use store::{Leading, Led, Rewritten};
 
-/// Most answers about templates that are kept.
-const ANSWERS: u64 = 16_384;
-/// What is kept of what policies say of templates, in bytes, roughly: of single ones, and of all that are about somebody.
-const KEPT: u64 = 32 << 20;
-/// What a policy takes, and what else an entry takes, in bytes, roughly.
-const POLICY: usize = 4096;
-const ENTRY: usize = 256;
-
-/// Policies by their numbers, and how begins what a template leads to.
-type Together = (Box<[u32]>, Arc<[u8]>);
-
-/// What is kept of templates.
-#[derive(Debug)]
-pub(super) struct Templates {
-    /// Whether they lead somewhere, by class.
-    answers: Cache<Box<[u8]>, bool>,
-    /// What a policy says of what begins so.
-    leading: Cache<(u32, Arc<[u8]>), Leading>,
-    /// What several say of it together.
-    led: Cache<Together, Arc<Led>>,
-}
-
-impl Default for Templates {
-    fn default() -> Self {
-        let size = |size: usize| u32::try_from(size + ENTRY).unwrap_or(u32::MAX);
-        let leading = move |(_, key): &(u32, Arc<[u8]>), leading: &Leading| {
-            size(key.len() + if matches!(leading, Leading::Asked(_)) { POLICY } else { 0 })
-        };
-        let led = move |(numbers, key): &Together, led: &Arc<Led>| {
-            size(size_of_val::<[u32]>(numbers) + key.len() + led.set.policies().count() * POLICY)
-        };
-        Self {
-            answers: Cache::new(ANSWERS),
-            leading: Cache::builder().max_capacity(KEPT).weigher(leading).build(),
-            led: Cache::builder().max_capacity(KEPT).weigher(led).build(),
-        }
-    }
-}
-
-#[cfg(test)]
-impl Templates {
-    /// How much is kept of single policies, and of several together.
-    pub(super) fn known(&self) -> (u64, u64) {
-        self.leading.run_pending_tasks();
-        self.led.run_pending_tasks();
-        (self.leading.entry_count(), self.led.entry_count())
-    }
-}
-
-/// What a policy says of the resources that a template leads to, of a caller whom it is about.
-#[derive(Debug, Clone)]
-enum Leading {
-    /// It applies to none of them, or need not.
-    Never,
-    /// It applies, or could.
-    Always,
-    /// It depends on the caller.
-    Asked(Arc<Policy>),
-    /// It cannot be told, so that nothing is shown.
-    Unclear,
-}
-
-/// What several policies say of them together.
-#[derive(Debug)]
-struct Led {
-    permits: bool,
-    forbids: bool,
-    set: PolicySet,
-}
+pub(super) use store::Templates;
 
 /// What is known of the resources that a template leads to.
 #[derive(Debug, Clone, Copy)]
@@ -172,13 +106,13 @@ impl<'i> Beginning<'i> {
             && names == ["scheme"]
         {
             let scheme = self.uri.split_once(':').map(|(scheme, _)| scheme);
-            return Some(scheme.map_or(Known::Not, |scheme| Known::As(scheme == text)));
+            return Some(scheme.map_or(Known::Not, |scheme| Known::As(scheme.eq_ignore_ascii_case(text))));
         }
         self.begins(own).map(|fixed| could(fixed, text))
     }
 
     /// What a policy says of such resources, which is about them by its scope.
-    fn leading(self, rule: &Rule) -> Leading {
+    fn leading(self, rule: &Rule) -> Leading<Value> {
         let named = matches!(&rule.scope, Some(Scope { what: Some((What::Item(_), _)), .. }));
         // What forbids a single resource leaves others.
         if named && !rule.permits {
@@ -190,7 +124,7 @@ impl<'i> Beginning<'i> {
         self.rewritten(rule, named).unwrap_or(Leading::Unclear)
     }
 
-    fn rewritten(self, rule: &Rule, named: bool) -> Option<Leading> {
+    fn rewritten(self, rule: &Rule, named: bool) -> Option<Leading<Value>> {
         let json: Value = serde_json::from_str(rule.json.as_ref()?).ok()?;
         let mut changed = without(&json, &|expression| self.known(expression));
         match holds(&changed) {
@@ -201,11 +135,7 @@ impl<'i> Beginning<'i> {
         if named {
             changed.as_object_mut()?.insert("resource".to_owned(), json!({ "op": "All" }));
         }
-        let policy = match changed == json {
-            true => rule.policy.clone(),
-            false => Policy::from_json(Some(rule.policy.id().clone()), changed).ok()?,
-        };
-        Some(Leading::Asked(Arc::new(policy)))
+        Some(Leading::Asked(changed))
     }
 
     /// Bytes that are equal for equal beginnings and for no others.
@@ -318,45 +248,53 @@ impl Decider {
 
     /// What the policies that are about a caller say of what a template leads to. It is the same for all callers whom the
     /// same policies are about.
-    fn led(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Arc<Led> {
+    fn led(&self, class: &Class<'_>, action: Action, item: &Item<'_>) -> Led<Arc<PolicySet>> {
         let beginning = Beginning::of(item);
         let numbers = self.slice_of(class, action, item, Ids::Begins(beginning.name));
         let key = (Box::from(numbers), beginning.key());
-        if let Some(led) = self.templates.led.get(&key) {
-            return led;
+        if let Some(Led { permits, forbids, set }) = self.templates.led.get(&key)
+            && let Some(set) = set.upgrade()
+        {
+            return Led { permits, forbids, set };
         }
-        let (mut led, mut asked) =
-            (Led { permits: false, forbids: false, set: PolicySet::new() }, Vec::new());
+        let (mut permits, mut forbids, mut asked) = (false, false, Vec::new());
         for number in &key.0 {
             let Some(rule) = self.rule(*number) else { continue };
             match self.leading(beginning, &key.1, *number, rule) {
                 Leading::Never => {}
-                Leading::Always if rule.permits => led.permits = true,
-                Leading::Always | Leading::Unclear => led.forbids = true,
+                Leading::Always if rule.permits => permits = true,
+                Leading::Always | Leading::Unclear => forbids = true,
                 Leading::Asked(policy) => asked.push((rule.permits, policy)),
             }
         }
         // Where one permits anyway, no other has to.
-        let asked = asked.iter().filter(|(permits, _)| !(led.forbids || *permits && led.permits));
-        match PolicySet::from_policies(asked.map(|(_, policy)| Policy::clone(policy))) {
-            Ok(set) => led.set = set,
-            Err(_) => led.forbids = true,
-        }
-        let led = Arc::new(led);
-        self.templates.led.insert(key, led.clone());
-        led
+        asked.retain(|(permitting, _)| !(forbids || *permitting && permits));
+        let asked: Vec<_> = asked.into_iter().map(|(_, policy)| policy).collect();
+        let Some(set) = self.templates.set(&asked) else {
+            return Led { permits, forbids: true, set: Arc::default() };
+        };
+        self.templates.led.insert(key, Led { permits, forbids, set: Arc::downgrade(&set) });
+        Led { permits, forbids, set }
     }
 
     /// What one policy says of what begins so.
-    fn leading(&self, beginning: Beginning<'_>, key: &Arc<[u8]>, number: u32, rule: &Rule) -> Leading {
+    fn leading(
+        &self,
+        beginning: Beginning<'_>,
+        key: &Arc<[u8]>,
+        number: u32,
+        rule: &Rule,
+    ) -> Leading<Arc<Rewritten>> {
+        let find = || beginning.leading(rule).map(|left| self.templates.rewritten(number, rule, left));
         if rule.unconditional {
-            return beginning.leading(rule);
+            return find().unwrap_or(Leading::Unclear);
         }
         let key = (number, key.clone());
         let known = self.templates.leading.get(&key);
-        known.unwrap_or_else(|| {
-            let leading = beginning.leading(rule);
-            self.templates.leading.insert(key, leading.clone());
+        known.and_then(|known| known.map(|left| left.upgrade())).unwrap_or_else(|| {
+            let leading = find().unwrap_or(Leading::Unclear);
+            let kept = leading.clone().map(|policy| Some(Arc::downgrade(&policy)));
+            self.templates.leading.insert(key, kept.unwrap_or(Leading::Unclear));
             leading
         })
     }

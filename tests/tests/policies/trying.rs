@@ -363,13 +363,18 @@ fn what_is_not_there_is_told_apart_from_what_is_denied() {
         assert!(found == Some(code) && text.contains(words), "{options:?}: {found:?} {text}");
     }
     // A misspelt tool would be denied for ever.
-    let case = json!({"as": {"sub": "alice"}, "tool": "one_lok", "expect": "deny"});
-    let exit = folder.test(&json!({"config": folder.config, "cases": [case]}), &["--connect"]);
-    assert!(
-        exit.status.code() == Some(1) && exit.stdout.contains("did you mean `one_look`?"),
-        "{}",
-        exit.stdout
-    );
+    folder.write("tools.json", r#"{"tools": [{"name": "one_look", "inputSchema": {"type": "object"}}]}"#);
+    for (more, options) in [(json!({}), &["--connect"][..]), (json!({"tools": "tools.json"}), &[])] {
+        let case = json!({"as": {"sub": "alice"}, "tool": "one_lok", "annotations": {"readOnlyHint": true}, "expect": "deny"});
+        let mut file = json!({"config": folder.config, "cases": [case]});
+        file.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let exit = folder.test(&file, options);
+        assert!(
+            exit.status.code() == Some(1) && exit.stdout.contains("did you mean `one_look`?"),
+            "{}",
+            exit.stdout
+        );
+    }
 }
 
 /// A caller whose token has ended is refused, and not asked what policies say.
@@ -417,4 +422,33 @@ fn callers_who_would_not_be_let_in_are_told_of() {
         "{}",
         exit.stderr
     );
+}
+
+/// A test that passes says what the gateway does.
+#[test]
+fn a_case_may_not_expect_to_be_let_in_by_an_issuer_that_is_not_trusted() {
+    let config = |auth: Value| {
+        let mut config = guarded("legacy", "permit(principal, action, resource);", json!({}));
+        let endpoint = config["endpoints"]["main"].as_object_mut().unwrap();
+        endpoint.insert("auth".to_owned(), auth);
+        endpoint.retain(|_, value| !value.is_null());
+        config
+    };
+    let of_issuer = json!({
+        "resource": "https://weir.example.com/mcp",
+        "issuers": [{"issuer": "https://a.example"}],
+    });
+    let case = |claims: Value, expect: &str| json!({"as": claims, "tool": "one_look", "expect": expect});
+    let (own, foreign) = (json!({"sub": "ada"}), json!({"sub": "ada", "iss": "https://b.example"}));
+    for (auth, case, success, words) in [
+        (of_issuer.clone(), case(own.clone(), "allow"), true, "1 of 1"),
+        (of_issuer, case(foreign, "allow"), false, "a token of https://b.example is refused"),
+        (Value::Null, case(own, "allow"), true, "note: the endpoint main asks nobody who they are"),
+    ] {
+        let folder = Folder::with(config(auth));
+        let exit = folder.test(&json!({"config": folder.config, "cases": [case]}), &[]);
+        let said = format!("{}{}", exit.stdout, exit.stderr);
+        assert_eq!(exit.status.success(), success, "{said}");
+        assert!(said.contains(words), "{words}: {said}");
+    }
 }

@@ -9,7 +9,7 @@ fn may(text: &str, who: &Principal, item: &Item<'_>) -> (bool, bool) {
         ItemKind::Resource => Action::ReadResource,
     };
     let policies = policies(text);
-    (policies.may_with_some_token(who, action, item), policies.may_something(who, item.backend))
+    (policies.may_with_some_token(who, action, item), policies.may_something(who, item.kind, item.backend))
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn whom_no_policy_lets_do_anything_may_nothing() {
     ] {
         assert_eq!(may(text, &dev, &item), (true, true), "{text}");
         assert_eq!(may(text, &stranger, &item), (false, false), "{text}");
-        assert!(!policies(text).may_something(&stranger, "jira"));
+        assert!(!policies(text).may_something(&stranger, ItemKind::Tool, "jira"));
     }
     for text in [
         "forbid(principal, action, resource);",
@@ -38,9 +38,9 @@ fn whom_no_policy_lets_do_anything_may_nothing() {
     ] {
         assert_eq!(may(text, &dev, &item), (false, false), "{text}");
     }
-    assert!(!Policies::nobody().may_something(&dev, "github"));
-    assert!(!Policies::anonymous().may_something(&dev, "github"));
-    assert!(Policies::anonymous().may_something(&Principal::anonymous(), "github"));
+    assert!(!Policies::nobody().may_something(&dev, ItemKind::Tool, "github"));
+    assert!(!Policies::anonymous().may_something(&dev, ItemKind::Tool, "github"));
+    assert!(Policies::anonymous().may_something(&Principal::anonymous(), ItemKind::Tool, "github"));
 }
 
 #[test]
@@ -77,7 +77,8 @@ fn an_item_counts_where_it_is_known() {
         r#"permit(principal, action, resource); forbid(principal, action, resource == Tool::"github_drop");"#;
     assert_eq!(may(text, &ada, &tool("github_drop")), (false, true));
     let text = r#"permit(principal, action, resource is Prompt) when { resource.tags.contains("x") };"#;
-    assert_eq!(may(text, &ada, &tool("github_list")), (false, true));
+    assert_eq!(may(text, &ada, &tool("github_list")), (false, false));
+    assert!(may(text, &ada, &Item::of(ItemKind::Prompt, "github_plan", "plan", "github")).1);
     let text = r#"permit(principal, action, resource is Resource) when { resource.uri like "file:///a/*" };"#;
     let item = Item::of(ItemKind::Resource, "file:///{+path}", "file:///{+path}", "github");
     assert_eq!(may(text, &ada, &Item { template: true, ..item }), (true, true));

@@ -107,3 +107,34 @@ fn what_policies_say_of_a_template_is_found_out_once() {
     // For each of six beginnings: the hundred policies about everybody, and those about the two groups.
     assert_eq!(decider.templates.known(), (6 * (100 + 2), 6 * 2));
 }
+
+/// Where the beginnings settle nothing, what is left of a policy is the same for all of them, however many there are.
+#[test]
+fn a_policy_is_written_over_once_for_all_beginnings() {
+    const RULES: usize = 400;
+    let rule = |at| {
+        format!(
+            "permit(principal, action, resource is Resource) when {{ principal.sub == \"s{at}\" && resource.uri like \"doc:///{at}/*\" }};\n"
+        )
+    };
+    let decider = decider(&(0..RULES).map(rule).collect::<String>());
+    let templates: Vec<String> = (0..30).map(|at| format!("doc:///{{team}}/{at}")).collect();
+    // All begin alike, so they are told apart by how they are called.
+    let look = |name: &str| {
+        templates
+            .iter()
+            .enumerate()
+            .filter(|(at, template)| {
+                let called = format!("n{at}{template}");
+                let item =
+                    Item { uri: Some(template), ..Item::of(ItemKind::Resource, &called, template, "docs") };
+                let item = Item { template: true, ..item };
+                decider.may_lead(&decider.class(&caller(name, &[])), Action::ReadResource, &item)
+            })
+            .count()
+    };
+    assert_eq!((look("s7"), decider.templates.made()), (30, RULES as u64));
+    assert_eq!((look("s399"), look("nobody")), (30, 0));
+    assert_eq!(decider.templates.made(), RULES as u64);
+    assert_eq!(decider.templates.known(), (30 * RULES as u64, 30));
+}
