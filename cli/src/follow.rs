@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
-use weir_config::{Backend, Config, ConfigErrors, Listener, Loaded, ProcessEnvironment};
+use weir_config::{Backend, Config, ConfigErrors, Listener, Loaded, ProcessEnvironment, Transport};
 use weir_gateway::{Gateway, GatewayError, Reloader};
 
 /// How often the files are looked at.
@@ -22,7 +22,15 @@ pub(crate) struct Source {
     /// The address that goes before the configured one.
     pub(crate) address: Option<SocketAddr>,
     /// The one endpoint that is served, on standard input and output.
-    pub(crate) only: Option<String>,
+    pub(crate) only: Option<Only>,
+}
+
+/// The one endpoint that is served.
+#[derive(Debug)]
+pub(crate) struct Only {
+    pub(crate) endpoint: String,
+    /// Whether this weir has the store of grants; what it has it keeps, whatever becomes of its backends.
+    pub(crate) stores: bool,
 }
 
 impl Source {
@@ -32,20 +40,32 @@ impl Source {
             config.listener.address = address;
         }
         match &self.only {
-            Some(endpoint) => only(config, endpoint),
+            Some(Only { endpoint, stores }) => {
+                let grants = config.grants.clone().filter(|_| *stores);
+                let config = only(config, endpoint);
+                Config { grants: grants.or(config.grants.clone()), ..config }
+            }
             None => config,
         }
     }
 }
 
-/// The configuration without what somebody who only reaches the endpoint of this name, without a listener, cannot use.
+/// The configuration without what somebody who only reaches the endpoint of this name, without a listener, cannot use. The store of
+/// grants is one of them where no user grants anything: it belongs to one weir at a time, and each client may have a weir of its own.
 pub(crate) fn only(mut config: Config, endpoint: &str) -> Config {
     config.endpoints.retain(|known| known.name == endpoint);
     let used =
         |backend: &Backend| config.endpoints.iter().any(|known| known.backends.contains(&backend.name));
     config.backends.retain(used);
+    if !config.backends.iter().any(is_granted) {
+        config.grants = None;
+    }
     config.listener = Listener::default();
     config
+}
+
+fn is_granted(backend: &Backend) -> bool {
+    matches!(&backend.transport, Transport::Http(http) if http.auth.are_granted())
 }
 
 /// Reloads when asked to or when a file changes, until weir stops.
