@@ -13,6 +13,7 @@ mod login;
 mod purge;
 mod registration;
 mod renewal;
+mod renewals;
 mod secret;
 mod token;
 
@@ -25,17 +26,16 @@ pub use grant::{FileGrants, Grant, Grants, Holder, MemoryGrants, Removed, StoreE
 pub use login::{Login, LoginSecrets};
 pub use purge::purge;
 pub use registration::{Client, Method as ClientMethod, document};
+pub use renewals::Renewals;
 
 pub(crate) use lending::Lender;
 
 use crate::credentials::Consents;
-use crate::flight::Flight;
 use crate::{BackendError, message};
 use challenge::union;
 use lending::Lending;
 use moka::sync::Cache;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,19 +98,17 @@ pub struct Connector {
     fetch: Arc<dyn Fetch>,
     grants: Arc<dyn Grants>,
     handle: Handle,
-    renewals: Mutex<HashMap<Holder, Flight<()>>>,
+    renewals: Arc<Renewals>,
     /// Places for renewals.
     places: Semaphore,
-    /// Grants that were renewed a moment ago.
-    renewed: Cache<Holder, ()>,
     /// Grants that could not be renewed lately, with the reason.
     failed: Cache<Holder, BackendError>,
     /// Users sent to an authorization server as a kept client since one last came back.
     unanswered: Cache<String, u32>,
     /// Holders whose grant was of no use lately: weir's own requests go with others first.
     doubted: Cache<Holder, ()>,
-    /// Holders who were let use the backend lately, beside what their grants say of that.
-    seen: Cache<Holder, ()>,
+    /// When holders were let use the backend lately, in seconds since 1970, where their grants do not say so yet.
+    seen: Cache<Holder, u64>,
     /// The scopes that a user's calls turned out to need.
     wishes: Cache<Holder, Arc<Vec<String>>>,
     /// What the server said last to a request without a grant.
@@ -138,11 +136,10 @@ impl Connector {
             reach: Reach { private: spec.private, ca: spec.ca.clone(), deadline: DEADLINE },
             spec: spec.clone(),
             fetch,
+            renewals: grants.renewals(),
             grants,
             handle,
-            renewals: Mutex::default(),
             places: Semaphore::new(RENEWALS),
-            renewed: Cache::builder().max_capacity(WISHES).time_to_live(LULL).build(),
             failed: Cache::builder().max_capacity(WISHES).time_to_live(PAUSE).build(),
             unanswered: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             doubted: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),

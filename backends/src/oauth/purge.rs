@@ -62,7 +62,7 @@ pub async fn purge(grants: &dyn Grants, connectors: &[Arc<Connector>], fetch: &d
 }
 
 /// Keeps what was noted of grants, where they are still the same.
-async fn note(grants: &dyn Grants, noted: Vec<(Arc<Holder>, Grant)>) {
+pub(super) async fn note(grants: &dyn Grants, noted: Vec<(Arc<Holder>, Grant)>) {
     let kept = noted.into_iter().map(|(holder, grant)| async move {
         let old = grant.access.clone();
         grants.replace(&holder, &old, grant).await

@@ -7,7 +7,7 @@ use super::*;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::SystemTime;
 use weir_policies::FetchError;
 

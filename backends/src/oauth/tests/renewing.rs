@@ -57,6 +57,55 @@ async fn however_many_wait_a_grant_is_renewed_once() {
 }
 
 #[tokio::test]
+async fn two_connectors_renew_a_grant_once() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", Some("r1"), 0));
+    network.put(TOKEN, 200, &tokens("a2", Some("r2"), 3600));
+    let grants: Arc<dyn Grants> = Arc::new(MemoryGrants::default());
+    // As when a reload puts one in the place of the other, whose calls run on.
+    let two = [(); 2].map(|()| lending(&network, &grants));
+    connect(&two[0], &ada()).await.unwrap();
+    age(&two[0]).await;
+    let closed = network.gate.write().await;
+    let waiting = two.clone().map(|connector| tokio::spawn(async move { token(&connector, &ada()).await }));
+    while network.sent(TOKEN).len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    drop(closed);
+    for call in waiting {
+        assert_eq!(call.await.unwrap().unwrap().expose_secret(), "a2");
+    }
+    assert_eq!(network.sent(TOKEN).len(), 2, "the code and one renewal");
+}
+
+#[tokio::test]
+async fn the_end_waits_for_renewals_and_begins_none() {
+    let (network, connector) = over(&[(200, tokens("a2", Some("r2"), 3600))]).await;
+    let closed = network.gate.write().await;
+    let call = {
+        let connector = connector.clone();
+        tokio::spawn(async move { token(&connector, &ada()).await })
+    };
+    while network.sent(TOKEN).len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let renewals = connector.grants.renewals();
+    let mut end = Box::pin(renewals.finish());
+    assert!(futures_util::poll!(&mut end).is_pending());
+    drop(closed);
+    end.await;
+    let kept = connector.grants.get(&connector.holder(&ada())).unwrap();
+    assert_eq!(kept.access.expose_secret(), "a2");
+    assert_eq!(call.await.unwrap().unwrap().expose_secret(), "a2");
+    age(&connector).await;
+    assert_eq!(token(&connector, &ada()).await.unwrap_err(), BackendError::Stopping);
+    assert_eq!(network.sent(TOKEN).len(), 2);
+}
+
+#[tokio::test]
 async fn a_rotated_refresh_token_takes_the_place_of_the_old_one() {
     let last = tokens("a3", None, 0);
     let (network, connector) = over(&[(200, tokens("a2", Some("r2"), 0)), (200, last)]).await;
@@ -193,16 +242,70 @@ async fn who_was_not_let_use_a_backend_lately_lends_nothing() {
         assert!(connector.any_token().await.is_none(), "{seen}");
         assert_eq!(network.sent(TOKEN).len(), 1, "nor is anything renewed for it");
     }
-    // A call that was allowed shows that they are still there; the next renewal puts that down.
+    // A call that was allowed shows that they are still there; that is put down.
     let mut moves = connector.moves();
     moves.mark_unchanged();
     connector.see(&ada());
     assert!(moves.has_changed().unwrap(), "there is something to list with again");
     assert!(connector.any_token().await.is_some());
-    assert!(connector.grants.get(&own).unwrap().seen > long_ago);
+    assert!(connector.grants.get(&own).unwrap().seen > long_ago, "which the renewal puts down");
     moves.mark_unchanged();
     connector.see(&ada());
     assert!(!moves.has_changed().unwrap(), "that was known");
+}
+
+/// A connector over these grants that lists by them.
+fn lending(network: &Arc<Network>, grants: &Arc<dyn Grants>) -> Arc<Connector> {
+    let spec = weir_config::Oauth { lists: weir_config::OauthLists::Granted, ..Default::default() };
+    Connector::new("b", &http(SERVER), &spec, network.clone(), grants.clone(), Handle::current())
+}
+
+#[tokio::test]
+async fn who_was_seen_outlives_a_reload() {
+    let network = network(json!({}));
+    // Without an end, so never renewed.
+    network.put(TOKEN, 200, &json!({"access_token": "a1", "token_type": "Bearer"}));
+    let grants: Arc<dyn Grants> = Arc::new(MemoryGrants::default());
+    let old = lending(&network, &grants);
+    connect(&old, &ada()).await.unwrap();
+    let own = old.holder(&ada());
+    let long_ago = seconds(SystemTime::now()) - ABSENCE.as_secs() - 24 * 3600;
+    let aged = Grant { seen: long_ago, ..(*grants.get(&own).unwrap()).clone() };
+    grants.put(own.clone(), aged).await.unwrap();
+    old.see(&ada());
+    assert!(lending(&network, &grants).any_token().await.is_none(), "nothing was noted yet");
+    old.note_seen().await;
+    assert!(lending(&network, &grants).any_token().await.is_some());
+    // A call each day is noted, too: what is known of the last one does not stand in the way.
+    let two_days_ago = seconds(SystemTime::now()) - 2 * 24 * 3600;
+    let aged = Grant { seen: two_days_ago, ..(*grants.get(&own).unwrap()).clone() };
+    grants.put(own.clone(), aged).await.unwrap();
+    old.seen.insert(own.clone(), two_days_ago);
+    old.see(&ada());
+    old.note_seen().await;
+    assert!(grants.get(&own).unwrap().seen > two_days_ago);
+}
+
+#[tokio::test]
+async fn renewals_do_not_show_that_somebody_is_still_there() {
+    let network = network(json!({}));
+    network.put(TOKEN, 200, &tokens("a1", Some("r1"), 3600));
+    network.put(TOKEN, 200, &tokens("a2", Some("r2"), 3600));
+    let grants: Arc<dyn Grants> = Arc::new(MemoryGrants::default());
+    let connector = lending(&network, &grants);
+    connect(&connector, &ada()).await.unwrap();
+    let own = connector.holder(&ada());
+    let last = seconds(SystemTime::now()) - ABSENCE.as_secs() + 3600;
+    let aged = Grant { seen: last - 24 * 3600, until: Some(0), ..(*grants.get(&own).unwrap()).clone() };
+    grants.put(own.clone(), aged).await.unwrap();
+    connector.seen.insert(own.clone(), last);
+    assert_eq!(connector.any_token().await.unwrap().1.expose_secret(), "a2", "it is renewed");
+    assert_eq!(grants.get(&own).unwrap().seen, last);
+    // An hour later.
+    connector.seen.insert(own.clone(), last - 3600);
+    let aged = Grant { seen: last - 3600, ..(*grants.get(&own).unwrap()).clone() };
+    grants.put(own, aged).await.unwrap();
+    assert!(connector.any_token().await.is_none());
 }
 
 #[tokio::test]
