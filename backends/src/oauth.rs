@@ -16,6 +16,7 @@ mod renewal;
 mod renewals;
 mod secret;
 mod token;
+mod visits;
 
 pub use access::Access;
 pub use authorization::{Answer, Departure, Plan};
@@ -99,8 +100,9 @@ pub struct Connector {
     grants: Arc<dyn Grants>,
     handle: Handle,
     renewals: Arc<Renewals>,
-    /// Places for renewals.
+    /// Places for renewals, and for users who connect.
     places: Semaphore,
+    visits: Semaphore,
     /// Grants that could not be renewed lately, with the reason.
     failed: Cache<Holder, BackendError>,
     /// Users sent to an authorization server as a kept client since one last came back.
@@ -140,6 +142,7 @@ impl Connector {
             grants,
             handle,
             places: Semaphore::new(RENEWALS),
+            visits: Semaphore::new(visits::MOST),
             failed: Cache::builder().max_capacity(WISHES).time_to_live(PAUSE).build(),
             unanswered: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             doubted: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
@@ -232,11 +235,8 @@ impl Connector {
         Endpoint { fetch: &*self.fetch, reach: &self.reach }
     }
 
-    /// What this user would grant, and where, as the server says it now.
-    ///
-    /// # Errors
-    /// It cannot be found out, or the authorization server cannot be used.
-    pub async fn outline(&self, principal: &Principal) -> Result<Outline, OauthError> {
+    /// [`Connector::outline`], however long that takes.
+    async fn found_out(&self, principal: &Principal) -> Result<Outline, OauthError> {
         let discovery = Discovery { fetch: &*self.fetch, reach: &self.reach };
         let challenge = match self.provoke().await {
             Ok(Some(challenge)) => Some(challenge),
@@ -273,6 +273,7 @@ impl Connector {
     /// # Errors
     /// No way leads to being a client there, or the server cannot be used.
     pub async fn plan(&self, outline: Outline, way: &Way) -> Result<Plan, OauthError> {
+        let _place = self.enter()?;
         let Outline { authority, resource, scopes } = outline;
         if !self.trusts(&authority.issuer) {
             return Err(OauthError::Elsewhere(error::shown(&authority.issuer)));
@@ -304,6 +305,7 @@ impl Connector {
         departure: Departure,
         answer: Answer,
     ) -> Result<(), OauthError> {
+        let _place = self.enter()?;
         let client = &departure.plan.client;
         // Whatever it says, it sent the user back: it knows weir.
         self.unanswered.invalidate(&client.issuer);

@@ -1,7 +1,9 @@
 //! A scripted network, and connecting over it.
 
+mod lending;
 mod purging;
 mod renewing;
+mod visits;
 
 use super::*;
 use async_trait::async_trait;
