@@ -46,7 +46,7 @@ pub use notice::{Notice, TaskChange, Update};
 pub use oauth::{
     Access, Answer, Authority, Challenge, Client, ClientMethod, Connector, Departure, Discovery, FileGrants,
     Grant, Grants, Holder, Login, LoginSecrets, MemoryGrants, OauthError, Outline, Plan, Protection, Removed,
-    StoreError, Way, document, purge,
+    Renewals, StoreError, Way, document, purge,
 };
 pub use outbound::Outbound;
 pub use stdio::lines::{Line, Lines};

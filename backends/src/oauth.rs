@@ -13,8 +13,10 @@ mod login;
 mod purge;
 mod registration;
 mod renewal;
+mod renewals;
 mod secret;
 mod token;
+mod visits;
 
 pub use access::Access;
 pub use authorization::{Answer, Departure, Plan};
@@ -25,17 +27,16 @@ pub use grant::{FileGrants, Grant, Grants, Holder, MemoryGrants, Removed, StoreE
 pub use login::{Login, LoginSecrets};
 pub use purge::purge;
 pub use registration::{Client, Method as ClientMethod, document};
+pub use renewals::Renewals;
 
 pub(crate) use lending::Lender;
 
 use crate::credentials::Consents;
-use crate::flight::Flight;
 use crate::{BackendError, message};
 use challenge::union;
 use lending::Lending;
 use moka::sync::Cache;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,19 +99,18 @@ pub struct Connector {
     fetch: Arc<dyn Fetch>,
     grants: Arc<dyn Grants>,
     handle: Handle,
-    renewals: Mutex<HashMap<Holder, Flight<()>>>,
-    /// Places for renewals.
+    renewals: Arc<Renewals>,
+    /// Places for renewals, and for users who connect.
     places: Semaphore,
-    /// Grants that were renewed a moment ago.
-    renewed: Cache<Holder, ()>,
+    visits: Semaphore,
     /// Grants that could not be renewed lately, with the reason.
     failed: Cache<Holder, BackendError>,
     /// Users sent to an authorization server as a kept client since one last came back.
     unanswered: Cache<String, u32>,
     /// Holders whose grant was of no use lately: weir's own requests go with others first.
     doubted: Cache<Holder, ()>,
-    /// Holders who were let use the backend lately, beside what their grants say of that.
-    seen: Cache<Holder, ()>,
+    /// When holders were let use the backend lately, in seconds since 1970, where their grants do not say so yet.
+    seen: Cache<Holder, u64>,
     /// The scopes that a user's calls turned out to need.
     wishes: Cache<Holder, Arc<Vec<String>>>,
     /// What the server said last to a request without a grant.
@@ -138,11 +138,11 @@ impl Connector {
             reach: Reach { private: spec.private, ca: spec.ca.clone(), deadline: DEADLINE },
             spec: spec.clone(),
             fetch,
+            renewals: grants.renewals(),
             grants,
             handle,
-            renewals: Mutex::default(),
             places: Semaphore::new(RENEWALS),
-            renewed: Cache::builder().max_capacity(WISHES).time_to_live(LULL).build(),
+            visits: Semaphore::new(visits::MOST),
             failed: Cache::builder().max_capacity(WISHES).time_to_live(PAUSE).build(),
             unanswered: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
             doubted: Cache::builder().max_capacity(WISHES).time_to_live(WISHED).build(),
@@ -235,11 +235,8 @@ impl Connector {
         Endpoint { fetch: &*self.fetch, reach: &self.reach }
     }
 
-    /// What this user would grant, and where, as the server says it now.
-    ///
-    /// # Errors
-    /// It cannot be found out, or the authorization server cannot be used.
-    pub async fn outline(&self, principal: &Principal) -> Result<Outline, OauthError> {
+    /// [`Connector::outline`], however long that takes.
+    async fn found_out(&self, principal: &Principal) -> Result<Outline, OauthError> {
         let discovery = Discovery { fetch: &*self.fetch, reach: &self.reach };
         let challenge = match self.provoke().await {
             Ok(Some(challenge)) => Some(challenge),
@@ -276,6 +273,7 @@ impl Connector {
     /// # Errors
     /// No way leads to being a client there, or the server cannot be used.
     pub async fn plan(&self, outline: Outline, way: &Way) -> Result<Plan, OauthError> {
+        let _place = self.enter()?;
         let Outline { authority, resource, scopes } = outline;
         if !self.trusts(&authority.issuer) {
             return Err(OauthError::Elsewhere(error::shown(&authority.issuer)));
@@ -307,6 +305,7 @@ impl Connector {
         departure: Departure,
         answer: Answer,
     ) -> Result<(), OauthError> {
+        let _place = self.enter()?;
         let client = &departure.plan.client;
         // Whatever it says, it sent the user back: it knows weir.
         self.unanswered.invalidate(&client.issuer);

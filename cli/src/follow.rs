@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
-use weir_config::{Backend, Config, ConfigErrors, Listener, Loaded, ProcessEnvironment};
+use weir_config::{Backend, Config, ConfigErrors, Listener, Loaded, ProcessEnvironment, Transport};
 use weir_gateway::{Gateway, GatewayError, Reloader};
 
 /// How often the files are looked at.
@@ -22,7 +22,15 @@ pub(crate) struct Source {
     /// The address that goes before the configured one.
     pub(crate) address: Option<SocketAddr>,
     /// The one endpoint that is served, on standard input and output.
-    pub(crate) only: Option<String>,
+    pub(crate) only: Option<Only>,
+}
+
+/// The one endpoint that is served.
+#[derive(Debug)]
+pub(crate) struct Only {
+    pub(crate) endpoint: String,
+    /// Whether this weir has the store of grants; what it has it keeps, whatever becomes of its backends.
+    pub(crate) stores: bool,
 }
 
 impl Source {
@@ -32,20 +40,32 @@ impl Source {
             config.listener.address = address;
         }
         match &self.only {
-            Some(endpoint) => only(config, endpoint),
+            Some(Only { endpoint, stores }) => {
+                let grants = config.grants.clone().filter(|_| *stores);
+                let config = only(config, endpoint);
+                Config { grants: grants.or(config.grants.clone()), ..config }
+            }
             None => config,
         }
     }
 }
 
-/// The configuration without what somebody who only reaches the endpoint of this name, without a listener, cannot use.
+/// The configuration without what somebody who only reaches the endpoint of this name, without a listener, cannot use. The store of
+/// grants is one of them where no user grants anything: it belongs to one weir at a time, and each client may have a weir of its own.
 pub(crate) fn only(mut config: Config, endpoint: &str) -> Config {
     config.endpoints.retain(|known| known.name == endpoint);
     let used =
         |backend: &Backend| config.endpoints.iter().any(|known| known.backends.contains(&backend.name));
     config.backends.retain(used);
+    if !config.backends.iter().any(is_granted) {
+        config.grants = None;
+    }
     config.listener = Listener::default();
     config
+}
+
+fn is_granted(backend: &Backend) -> bool {
+    matches!(&backend.transport, Transport::Http(http) if http.auth.are_granted())
 }
 
 /// Reloads when asked to or when a file changes, until weir stops.
@@ -170,4 +190,34 @@ impl Follower {
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| error.source())
         .fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn config(tracker: &str) -> Config {
+        let text = format!(
+            "{{oauth: {{store: {{file: grants, key: 0123456789abcdef0123456789abcdef}}}},
+              backends: {{clock: {{command: a}}, tracker: {{url: 'https://tracker.example/mcp', auth: {tracker}}}}},
+              endpoints: {{time: {{path: /time, backends: [clock]}}, work: {{path: /work, backends: [tracker]}}}}}}"
+        );
+        weir_config::parse(&text, Path::new("weir.yaml"), &|_: &str| None)
+            .expect("the text is in order")
+            .config
+    }
+
+    #[test]
+    fn one_endpoint_alone_needs_the_store_where_its_users_grant_something() {
+        assert!(only(config("{oauth: {}}"), "time").grants.is_none());
+        assert!(only(config("{oauth: {}}"), "work").grants.is_some());
+        // What it has it keeps over a reload; what it needs only then takes a restart, which the gateway says.
+        let after = |stores, tracker| {
+            let only = Some(Only { endpoint: "work".to_owned(), stores });
+            Source { file: PathBuf::new(), address: None, only }.apply(config(tracker)).grants
+        };
+        assert!(after(true, "{bearer: x}").is_some() && after(true, "{oauth: {}}").is_some());
+        assert!(after(false, "{bearer: x}").is_none() && after(false, "{oauth: {}}").is_some());
+    }
 }

@@ -1,7 +1,7 @@
 //! `weir stdio`: one endpoint for the client that started weir.
 
 use crate::args::Stdio;
-use crate::follow::{self, Follower, Source};
+use crate::follow::{self, Follower, Only, Source};
 use crate::watch::Watch;
 use crate::{USAGE, check, say_error, serve, signals};
 use anyhow::Context;
@@ -31,6 +31,7 @@ pub(crate) fn run(stdio: Stdio) -> anyhow::Result<ExitCode> {
         }
     };
     let config = follow::only(config, &endpoint);
+    let stores = config.grants.is_some();
     // Signals are followed before anything is started, so that none of them finds weir unprepared.
     let stopper = Stopper::default();
     let requests = signals::follow(stopper.clone())?;
@@ -38,7 +39,11 @@ pub(crate) fn run(stdio: Stdio) -> anyhow::Result<ExitCode> {
         Guardian::start(&program, &["guard"]).context("cannot start the guardian of child processes")?;
     let gateway = Gateway::start_unbound(config, &guardian, &stopper)?;
     if !stopper.is_stopped() {
-        let source = file.map(|file| Source { file, address: None, only: Some(endpoint.clone()) });
+        let source = file.map(|file| Source {
+            file,
+            address: None,
+            only: Some(Only { endpoint: endpoint.clone(), stores }),
+        });
         let watch = (!stdio.no_watch).then_some(watch);
         Follower::start(source, &gateway, watch, requests)?;
     }

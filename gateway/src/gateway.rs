@@ -21,14 +21,16 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use weir_backends::{FileGrants, Grants, MemoryGrants, Outbound, SessionKey};
+use weir_backends::{Connector, FileGrants, Grants, MemoryGrants, Outbound, SessionKey};
 use weir_config::Config;
 use weir_runtime::Guardian;
 
 /// Threads for what happens beside the calls: child processes, lists, streams of changes.
 const BACKGROUND_THREADS: usize = 1;
-/// How often grants are looked for that nothing needs.
-const PURGING: Duration = Duration::from_secs(3600);
+/// How often users' grants are looked through.
+const TENDING: Duration = Duration::from_secs(3600);
+/// What is kept of them at the end takes no longer: two requests to an authorization server, and a write.
+const KEEPING: Duration = Duration::from_secs(30);
 
 /// What every request needs, and no reload takes away.
 #[derive(Debug)]
@@ -225,6 +227,8 @@ impl Gateway {
         let service = Service { core: self.core.clone(), tls, shutdown: shutdown_watch, ended: ended_watch };
         let threads = listener::serve(listener, config.workers, &service)?;
         self.background.spawn(sweep(self.core.clone()));
+        // One that serves a part of the configuration does not know what other parts need.
+        self.background.spawn(tend(self.core.clone(), true));
         self.serve(Some(shutdown), ended, threads);
         Ok(())
     }
@@ -247,6 +251,7 @@ impl Gateway {
             None if self.stopper.is_stopped() => Vec::new(),
             None => return Err(GatewayError::NoEndpoint(endpoint.to_owned())),
         };
+        self.background.spawn(tend(self.core.clone(), false));
         self.serve(None, ended, threads);
         Ok(())
     }
@@ -258,7 +263,6 @@ impl Gateway {
         ended: watch::Sender<bool>,
         threads: Vec<std::thread::JoinHandle<()>>,
     ) {
-        self.background.spawn(purge(self.core.clone()));
         let reloads = self.background.spawn(reload::follow(self.fleet, self.orders, self.stopper.watch()));
         let mut stop = self.stopper.watch();
         self.background.block_on(async {
@@ -299,7 +303,10 @@ async fn end(core: &Core, reloads: JoinHandle<Fleet>, stop: &mut watch::Receiver
     let _ = tokio::time::timeout(Duration::from_secs(2), drain.idle()).await;
     // A process that is dropped is killed with its group, so that hurry leaves nothing behind.
     tokio::select! {
-        () = close(reloads) => {}
+        () = async {
+            close(reloads).await;
+            keep_grants(core).await;
+        } => {}
         _ = stop.wait_for(|calls| *calls > 1) => {}
     }
 }
@@ -311,17 +318,47 @@ async fn close(reloads: JoinHandle<Fleet>) {
     }
 }
 
-/// Forgets what users granted and no backend needs any more. What is configured at that moment counts, so that nothing has to wait
-/// for it at a reload.
-async fn purge(core: Arc<Core>) {
+/// Notes what became of users' grants, and where weir `purges`, forgets what no backend needs any more. What is configured at that
+/// moment counts, so that nothing has to wait for it at a reload.
+async fn tend(core: Arc<Core>, purges: bool) {
     let fetch = Outbound::new();
     loop {
-        let snapshot = core.snapshot.load_full();
-        let connectors: Vec<_> = snapshot.backends.iter().filter_map(|backend| backend.connector()).collect();
-        drop(snapshot);
-        weir_backends::purge(&*core.grants, &connectors, &fetch, SystemTime::now()).await;
+        let connectors = connectors(&core);
+        note_seen(&connectors).await;
+        if purges {
+            weir_backends::purge(&*core.grants, &connectors, &fetch, SystemTime::now()).await;
+        }
+        if let Err(error) = core.grants.settle().await {
+            tracing::warn!(%error, "grants are not written yet");
+        }
         drop(connectors);
-        tokio::time::sleep(PURGING).await;
+        tokio::time::sleep(TENDING).await;
+    }
+}
+
+fn connectors(core: &Core) -> Vec<Arc<Connector>> {
+    core.snapshot.load().backends.iter().filter_map(|backend| backend.connector()).collect()
+}
+
+async fn note_seen(connectors: &[Arc<Connector>]) {
+    for connector in connectors {
+        connector.note_seen().await;
+    }
+}
+
+/// Waits for renewals under way and writes what is not written yet: whoever renews a grant loses the one before.
+async fn keep_grants(core: &Core) {
+    let kept = async {
+        core.grants.renewals().finish().await;
+        note_seen(&connectors(core)).await;
+        core.grants.settle().await
+    };
+    match tokio::time::timeout(KEEPING, kept).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "grants that were renewed are lost"),
+        Err(_) => {
+            tracing::error!("renewals of grants are given up, and their users may have to connect anew")
+        }
     }
 }
 

@@ -65,14 +65,21 @@ async fn keep(shared: &Arc<Shared>) {
                         Opened::Modern { asked, events } => watch_modern(shared, asked, events).await,
                     }
                 };
-                let error = tokio::select! {
-                    error = followed => error,
-                    () = another(&mut lenders) => BackendError::gone("it was opened with a grant that is used no more"),
+                let (error, is_own) = tokio::select! {
+                    error = followed => (error, true),
+                    () = another(&mut lenders) => {
+                        (BackendError::gone("it was opened with a grant that is used no more"), false)
+                    }
                 };
                 let lived = opened.elapsed();
                 let detail = error.detail();
                 tracing::debug!(backend = shared.name, %error, detail, "the stream of changes ended");
-                brief = if lived < BRIEF { brief + 1 } else { 0 };
+                // What weir itself ends says nothing of the server.
+                brief = match lived < BRIEF {
+                    true if is_own => brief + 1,
+                    true => brief,
+                    false => 0,
+                };
                 if brief == BRIEF_STREAMS {
                     tracing::debug!(backend = shared.name, "its streams end at once; lists are only polled");
                     return;

@@ -10,6 +10,7 @@ pub use memory::MemoryGrants;
 use super::access::Access;
 use super::error::OauthError;
 use super::registration::Client;
+use super::renewals::Renewals;
 use super::secret;
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -66,10 +67,10 @@ pub struct Grant {
     pub given: u64,
     /// See `given`.
     pub until: Option<u64>,
-    /// Since when there was no use for it, in seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unused: Option<u64>,
-    /// When its user was last known to be somebody who may use the backend, in seconds since 1970.
+    /// Since when no backend takes it, in seconds since 1970.
+    #[serde(default, alias = "unused", skip_serializing_if = "Option::is_none")]
+    pub orphaned: Option<u64>,
+    /// When its user was last known to be somebody who may use the backend, in seconds since 1970; up to a day later is not noted.
     #[serde(default)]
     pub seen: u64,
 }
@@ -90,13 +91,18 @@ impl Grant {
 
     /// Whether its user was let use the backend within this time.
     pub(crate) fn was_seen(&self, now: SystemTime, within: Duration) -> bool {
-        self.seen.saturating_add(within.as_secs()) > seconds(now)
+        lies_within(self.seen, now, within)
     }
 
     /// Whether the token is good no more.
     pub(crate) fn is_over(&self, now: SystemTime) -> bool {
         self.left(now).is_some_and(|left| left.is_zero())
     }
+}
+
+/// Whether the second `at` lies less than `within` before `now`.
+pub(crate) fn lies_within(at: u64, now: SystemTime, within: Duration) -> bool {
+    at.saturating_add(within.as_secs()) > seconds(now)
 }
 
 /// Seconds since 1970.
@@ -132,11 +138,21 @@ pub trait Grants: Send + Sync + Debug {
     /// Keeps a renewed grant in the place of that of the access token `old`, as one step. Answers whether that was still there.
     ///
     /// # Errors
-    /// There is no room, or the store cannot be written, and the renewed grant ends with weir: the one before is good no more.
+    /// The store cannot be written, and the renewed grant ends with weir; or it is so much larger that there is no room for it, and it
+    /// is lost. The one before is good no more.
     async fn replace(&self, holder: &Holder, old: &Access, grant: Grant) -> Result<bool, OauthError>;
 
     /// Forgets a grant. With `only`, nothing is forgotten but a grant of this access token.
     async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Removed;
+
+    /// Writes what changed and could not be written until now.
+    ///
+    /// # Errors
+    /// It still cannot.
+    async fn settle(&self) -> Result<(), OauthError>;
+
+    /// The renewals of these grants that are under way.
+    fn renewals(&self) -> Arc<Renewals>;
 
     /// weir as a client of this authorization server whose users come back there.
     fn client(&self, issuer: &str, redirect: &str) -> Option<Client>;

@@ -1,7 +1,8 @@
 //! Whose grant weir's own requests are made with, where `lists: granted` allows that.
 
 use super::access::Access;
-use super::grant::{Grant, Holder};
+use super::grant::{Grant, Holder, lies_within, seconds};
+use super::purge::note;
 use super::{ABSENCE, Connector};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use weir_policies::Principal;
 
-/// That somebody was seen is put down again after so long.
+/// That somebody was seen is put down again after so long: how lately is known to that.
 const AGAIN: Duration = Duration::from_secs(24 * 3600);
 /// The most grants that are tried for one request.
 const TRIED: usize = 8;
@@ -80,13 +81,17 @@ impl Connector {
 
     /// The same by the name that the grant is kept under.
     pub(crate) fn put_down(&self, holder: &Holder) {
-        let known = |grant: Arc<Grant>| grant.was_seen(SystemTime::now(), AGAIN);
-        if !self.lists_by_grants() || self.seen.contains_key(holder) || self.grant(holder).is_some_and(known)
-        {
+        if !self.lists_by_grants() {
+            return;
+        }
+        let now = SystemTime::now();
+        let known = self.seen.get(holder).is_some_and(|at| lies_within(at, now, AGAIN));
+        let known = known || self.grant(holder).is_some_and(|grant| grant.was_seen(now, AGAIN));
+        if known {
             return;
         }
         let lent = self.lends(holder);
-        self.seen.insert(holder.clone(), ());
+        self.seen.insert(holder.clone(), seconds(now));
         if !lent && self.grant(holder).is_some() {
             // There may be something to list with again.
             self.moves.send_modify(|moves| *moves += 1);
@@ -95,8 +100,19 @@ impl Connector {
 
     /// Whether this user was let use the backend lately: whoever lends shows everybody what their account sees.
     fn lends(&self, holder: &Holder) -> bool {
-        let seen = |grant: Arc<Grant>| grant.was_seen(SystemTime::now(), ABSENCE);
-        self.seen.contains_key(holder) || self.grant(holder).is_some_and(seen)
+        let now = SystemTime::now();
+        self.seen.get(holder).is_some_and(|at| lies_within(at, now, ABSENCE))
+            || self.grant(holder).is_some_and(|grant| grant.was_seen(now, ABSENCE))
+    }
+
+    /// Notes with their grants when users were seen, so that it outlives this connector.
+    pub async fn note_seen(&self) {
+        let newer = |(holder, at): (Arc<Holder>, u64)| {
+            let grant = self.grant(&holder).filter(|grant| grant.seen < at)?;
+            Some((holder, Grant { seen: at, ..(*grant).clone() }))
+        };
+        let noted = self.seen.iter().filter_map(newer).collect();
+        note(&*self.grants, noted).await;
     }
 
     /// Counts how often somebody else came in the place of a lender, or nobody.

@@ -47,8 +47,8 @@ impl Connector {
         if let Some(error) = self.failed.get(holder) {
             return async move { Err(error) }.boxed().shared();
         }
-        let mut renewals = self.renewals.lock();
-        if let Some(renewal) = renewals.get(holder) {
+        let mut flights = self.renewals.flights.lock();
+        if let Some(renewal) = flights.all.get(holder) {
             return renewal.clone();
         }
         // Another renewal may have ended since the grant was looked at: its old refresh token must not be used again, which
@@ -57,13 +57,16 @@ impl Connector {
         if !self.grant(holder).as_ref().is_some_and(is_current) {
             return async { Ok(()) }.boxed().shared();
         }
+        if flights.are_over {
+            return async { Err(BackendError::Stopping) }.boxed().shared();
+        }
         let (own, of, old) = (self.clone(), holder.clone(), grant.clone());
         let renewal = launch(&self.handle, async move {
             let renewed = own.renew(&of, &old).await;
-            own.renewals.lock().remove(&of);
+            own.renewals.flights.lock().all.remove(&of);
             renewed
         });
-        renewals.insert(holder.clone(), renewal.clone());
+        flights.all.insert(holder.clone(), renewal.clone());
         renewal
     }
 
@@ -81,10 +84,9 @@ impl Connector {
         };
         match self.renewed_by(&client, old).await {
             Ok(mut grant) => {
-                if self.seen.contains_key(holder) {
-                    grant.seen = seconds(SystemTime::now());
-                }
-                self.renewed.insert(holder.clone(), ());
+                // weir's own requests renew it too, and show nobody.
+                grant.seen = grant.seen.max(self.seen.get(holder).unwrap_or_default());
+                self.renewals.renewed.insert(holder.clone(), ());
                 match self.grants.replace(holder, &old.access, grant.clone()).await {
                     Ok(true) => {}
                     // Disconnected meanwhile, it stays so; nor is it in the way of another that came.
@@ -156,7 +158,7 @@ impl Connector {
             return Ok(());
         }
         if grant.refresh.is_some() {
-            if self.renewed.contains_key(holder) {
+            if self.renewals.renewed.contains_key(holder) {
                 // What was renewed a moment ago is not renewed for each call.
                 return Err(self.distrust(holder, token));
             }

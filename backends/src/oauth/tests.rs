@@ -1,13 +1,15 @@
 //! A scripted network, and connecting over it.
 
+mod lending;
 mod purging;
 mod renewing;
+mod visits;
 
 use super::*;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::SystemTime;
 use weir_policies::FetchError;
 

@@ -27,6 +27,11 @@ pub enum Credentials {
 }
 
 impl Credentials {
+    /// Whether users grant them, so that there is something to keep.
+    pub fn are_granted(&self) -> bool {
+        matches!(self, Self::Oauth(_))
+    }
+
     /// Whether each caller has its own.
     pub fn are_the_callers(&self) -> bool {
         matches!(self, Self::TokenExchange(_) | Self::IdJag(_) | Self::Oauth(_))

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
 use weir_tests::process::Process;
-use weir_tests::{Weir, peers, weir};
+use weir_tests::{Stdio, Weir, peers, weir};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
@@ -49,6 +49,38 @@ fn one_weir_has_the_store_and_anybody_may_check_it() {
     let second = Weir::serve(config(&folder.path().join("config"), &file, KEY));
     second.terminate();
     assert!(second.finish().status.success());
+}
+
+#[test]
+fn a_weir_whose_users_grant_nothing_leaves_the_store_to_others() {
+    let folder = tempfile::tempdir().expect("a directory can be made");
+    let file = folder.path().join("grants");
+    let own = folder.path().join("config");
+    let first = Weir::serve(config(&own, &file, KEY));
+    let mut clients = [(); 2].map(|()| Stdio::serve(config(&own, &file, KEY)));
+    for client in &mut clients {
+        client.initialize("2025-11-25");
+        let list = client.request("tools/list", json!({}));
+        assert_ne!(client.answer(&list)["result"]["tools"], json!([]));
+    }
+    // One that needs it is told what to do.
+    let mut needy = config(&own, &file, KEY);
+    needy["backends"]["wiki"] = json!({"url": "https://127.0.0.1:9/mcp", "auth": {"oauth": {}}});
+    needy["endpoints"]["main"]["backends"] = json!(["echo", "wiki"]);
+    let needy = weir::write_config(&own, &needy.to_string());
+    let exit = weir::run(&["stdio", "--config", needy.to_str().expect("a path")]);
+    assert_ne!(exit.status.code(), Some(0));
+    assert!(
+        exit.stderr.contains("in use by another weir") && exit.stderr.contains("weir serve"),
+        "{}",
+        exit.stderr
+    );
+    first.terminate();
+    assert!(first.finish().status.success());
+    for mut client in clients {
+        client.terminate();
+        assert!(client.finish().0.success());
+    }
 }
 
 #[test]

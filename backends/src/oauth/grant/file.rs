@@ -7,6 +7,7 @@ use super::{Grant, Grants, Holder, Removed};
 use crate::oauth::access::Access;
 use crate::oauth::error::OauthError;
 use crate::oauth::registration::Client;
+use crate::oauth::renewals::Renewals;
 use async_trait::async_trait;
 use lock::Lock;
 use parking_lot::RwLock;
@@ -22,7 +23,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// What stands before what is sealed; sealed with it, so that no other form of the file is taken for this one.
 const HEAD: &[u8] = b"weir grants 1\n";
@@ -56,7 +57,8 @@ pub enum StoreError {
     },
     /// Another weir uses it.
     #[error(
-        "{} is in use by another weir, which holds the lock of {}{}; stop that one first, or give this one a file of its own",
+        "{} is in use by another weir, which holds the lock of {}{}: one weir has users' grants; let clients use that one, by a URL of \
+         `weir serve`, or stop it first, or give this one a file of its own",
         path.display(), lock.display(), by(.process)
     )]
     InUse {
@@ -84,6 +86,7 @@ pub struct FileGrants {
     changes: AtomicU64,
     /// One write after the other, each of all that is kept by then.
     writing: Arc<Mutex<Copied>>,
+    renewals: Arc<Renewals>,
     /// No other weir writes the file as long as this is held.
     _lock: Lock,
 }
@@ -151,6 +154,7 @@ impl FileGrants {
             clients: parking_lot::Mutex::new(Clients::of(found.clients)),
             changes: AtomicU64::new(0),
             writing: Arc::new(Mutex::new(copied)),
+            renewals: Arc::default(),
             _lock: lock,
         })
     }
@@ -167,12 +171,15 @@ impl FileGrants {
 
     /// Writes all that is kept, after a change to it. Changes that wait for another write are written together.
     async fn save(&self) -> Result<(), OauthError> {
-        let unwritten = || failed("its file cannot be written");
         let change = self.changes.fetch_add(1, Ordering::AcqRel) + 1;
-        let mut copied = self.writing.clone().lock_owned().await;
+        let copied = self.writing.clone().lock_owned().await;
         if copied.tried >= change {
             return if copied.written >= change { Ok(()) } else { Err(unwritten()) };
         }
+        self.write(copied).await
+    }
+
+    async fn write(&self, mut copied: OwnedMutexGuard<Copied>) -> Result<(), OauthError> {
         // Every change that is counted is among what is kept.
         let tried = self.changes.load(Ordering::Acquire);
         let changes = self.kept.write().changes();
@@ -192,6 +199,10 @@ impl FileGrants {
             unwritten()
         })
     }
+}
+
+fn unwritten() -> OauthError {
+    failed("its file cannot be written")
 }
 
 fn failed(why: &str) -> OauthError {
@@ -214,6 +225,7 @@ impl Grants for FileGrants {
         let saved = self.save().await;
         if saved.is_err() {
             self.kept.write().take_back(&placed, before);
+            self.changes.fetch_add(1, Ordering::AcqRel);
         }
         saved
     }
@@ -231,6 +243,18 @@ impl Grants for FileGrants {
         let grant = self.kept.write().remove(holder, only);
         let written = if grant.is_some() { self.save().await } else { Ok(()) };
         Removed { grant, written }
+    }
+
+    async fn settle(&self) -> Result<(), OauthError> {
+        let copied = self.writing.clone().lock_owned().await;
+        if copied.written >= self.changes.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.write(copied).await
+    }
+
+    fn renewals(&self) -> Arc<Renewals> {
+        self.renewals.clone()
     }
 
     fn client(&self, issuer: &str, redirect: &str) -> Option<Client> {

@@ -5,6 +5,7 @@ use super::{Grant, Grants, Holder, Removed};
 use crate::oauth::access::Access;
 use crate::oauth::error::OauthError;
 use crate::oauth::registration::Client;
+use crate::oauth::renewals::Renewals;
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub struct MemoryGrants {
     kept: RwLock<Kept>,
     clients: Mutex<Clients>,
+    renewals: Arc<Renewals>,
 }
 
 #[async_trait]
@@ -38,6 +40,14 @@ impl Grants for MemoryGrants {
 
     async fn remove(&self, holder: &Holder, only: Option<&Access>) -> Removed {
         Removed { grant: self.kept.write().remove(holder, only), written: Ok(()) }
+    }
+
+    async fn settle(&self) -> Result<(), OauthError> {
+        Ok(())
+    }
+
+    fn renewals(&self) -> Arc<Renewals> {
+        self.renewals.clone()
     }
 
     fn client(&self, issuer: &str, redirect: &str) -> Option<Client> {

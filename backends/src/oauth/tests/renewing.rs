@@ -2,10 +2,8 @@
 
 use super::*;
 use crate::CredentialError;
-use crate::oauth::grant::seconds;
-use std::time::SystemTime;
 
-fn tokens(access: &str, refresh: Option<&str>, life: u64) -> Value {
+pub(super) fn tokens(access: &str, refresh: Option<&str>, life: u64) -> Value {
     let mut all = json!({"access_token": access, "token_type": "Bearer", "expires_in": life});
     if let Some(refresh) = refresh {
         all["refresh_token"] = Value::from(refresh);
@@ -27,7 +25,7 @@ async fn over(then: &[(u16, Value)]) -> (Arc<Network>, Arc<Connector>) {
 }
 
 /// The user's token is over.
-async fn age(connector: &Connector) {
+pub(super) async fn age(connector: &Connector) {
     let holder = connector.holder(&ada());
     let grant = (*connector.grants.get(&holder).unwrap()).clone();
     connector.grants.put(holder, Grant { until: Some(grant.given), ..grant }).await.unwrap();
@@ -54,6 +52,30 @@ async fn however_many_wait_a_grant_is_renewed_once() {
     let renewal = form(&sent[1]);
     assert_eq!((&*renewal["grant_type"], &*renewal["refresh_token"]), ("refresh_token", "r1"));
     assert_eq!(renewal["resource"], SERVER);
+}
+
+#[tokio::test]
+async fn the_end_waits_for_renewals_and_begins_none() {
+    let (network, connector) = over(&[(200, tokens("a2", Some("r2"), 3600))]).await;
+    let closed = network.gate.write().await;
+    let call = {
+        let connector = connector.clone();
+        tokio::spawn(async move { token(&connector, &ada()).await })
+    };
+    while network.sent(TOKEN).len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let renewals = connector.grants.renewals();
+    let mut end = Box::pin(renewals.finish());
+    assert!(futures_util::poll!(&mut end).is_pending());
+    drop(closed);
+    end.await;
+    let kept = connector.grants.get(&connector.holder(&ada())).unwrap();
+    assert_eq!(kept.access.expose_secret(), "a2");
+    assert_eq!(call.await.unwrap().unwrap().expose_secret(), "a2");
+    age(&connector).await;
+    assert_eq!(token(&connector, &ada()).await.unwrap_err(), BackendError::Stopping);
+    assert_eq!(network.sent(TOKEN).len(), 2);
 }
 
 #[tokio::test]
@@ -151,58 +173,6 @@ async fn a_token_that_nothing_renews_stays_until_its_user_connects_anew() {
     connector.grants.put(own.clone(), old).await.unwrap();
     assert_eq!(connector.refused(&own, &first, None).await.unwrap_err(), BackendError::Unconnected);
     assert!(connector.is_connected(&ada()));
-}
-
-#[tokio::test]
-async fn lists_are_asked_for_with_a_grant_that_is_good() {
-    let network = network(json!({}));
-    network.put(TOKEN, 200, &tokens("good", None, 3600));
-    let connector = connector(&network, weir_config::Oauth::default());
-    let user = |name: &str| Principal::of("https://idp.example", name);
-    connect(&connector, &user("z")).await.unwrap();
-    let good = (*connector.grants.get(&connector.holder(&user("z"))).unwrap()).clone();
-    for number in 0..9 {
-        let elsewhere = Grant { url: "https://old.example/mcp".to_owned(), ..good.clone() };
-        connector.grants.put(connector.holder(&user(&format!("a{number}"))), elsewhere).await.unwrap();
-        let over = Grant { until: Some(0), refresh: Some("r".into()), ..good.clone() };
-        connector.grants.put(connector.holder(&user(&format!("b{number}"))), over).await.unwrap();
-        let holder = connector.holder(&user(&format!("c{number}")));
-        connector.grants.put(holder.clone(), Grant { access: "bad".into(), ..good.clone() }).await.unwrap();
-        connector.distrust(&holder, &"bad".into());
-    }
-    let (holder, token) = connector.any_token().await.unwrap();
-    assert_eq!((&*holder.subject, token.expose_secret()), ("z", "good"));
-    assert_eq!(network.sent(TOKEN).len(), 1, "nothing was renewed for it");
-}
-
-#[tokio::test]
-async fn who_was_not_let_use_a_backend_lately_lends_nothing() {
-    let network = network(json!({}));
-    network.put(TOKEN, 200, &tokens("a1", Some("r1"), 3600));
-    network.put(TOKEN, 200, &tokens("a2", Some("r2"), 3600));
-    let spec = weir_config::Oauth { lists: weir_config::OauthLists::Granted, ..Default::default() };
-    let connector = connector(&network, spec);
-    connect(&connector, &ada()).await.unwrap();
-    let own = connector.holder(&ada());
-    let fresh = (*connector.grants.get(&own).unwrap()).clone();
-    assert!(connector.any_token().await.is_some(), "the pages let them in");
-    let long_ago = seconds(SystemTime::now()) - ABSENCE.as_secs();
-    for seen in [0, long_ago] {
-        let left = Grant { seen, until: Some(0), ..fresh.clone() };
-        connector.grants.put(own.clone(), left).await.unwrap();
-        assert!(connector.any_token().await.is_none(), "{seen}");
-        assert_eq!(network.sent(TOKEN).len(), 1, "nor is anything renewed for it");
-    }
-    // A call that was allowed shows that they are still there; the next renewal puts that down.
-    let mut moves = connector.moves();
-    moves.mark_unchanged();
-    connector.see(&ada());
-    assert!(moves.has_changed().unwrap(), "there is something to list with again");
-    assert!(connector.any_token().await.is_some());
-    assert!(connector.grants.get(&own).unwrap().seen > long_ago);
-    moves.mark_unchanged();
-    connector.see(&ada());
-    assert!(!moves.has_changed().unwrap(), "that was known");
 }
 
 #[tokio::test]

@@ -29,9 +29,11 @@ impl Lock {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        // For whoever finds it locked.
+        // For whoever finds it locked. On a disk that is full, which is no reason not to use what is there, it says nothing.
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        written.map_err(failed)?;
+        if let Err(error) = written {
+            tracing::debug!(file = %beside.display(), %error, "the number of this process cannot be written");
+        }
         Ok(Self(file))
     }
 }

@@ -31,7 +31,7 @@ pub(in crate::oauth::grant) fn grant() -> Grant {
         refresh: Some(SecretString::from("hunter2-refresh")),
         given: 1,
         until: Some(2),
-        unused: None,
+        orphaned: None,
         seen: 3,
     }
 }
@@ -123,8 +123,15 @@ async fn what_cannot_be_written_is_said_and_taken_back() {
     // The one before is good no more, so what was renewed is used until weir ends.
     assert!(store.replace(&holder("ada"), &"hunter2-access".into(), other()).await.is_err());
     assert_eq!(access("ada").as_deref(), Some("other"));
-    // Once there is a place again, everything is written.
+    assert!(store.settle().await.is_err());
+    // Once there is a place again, everything is written, whether or not there is another change.
     std::fs::rename(&aside, &inner).unwrap();
+    store.settle().await.unwrap();
+    let there = written(&path);
+    assert_eq!((there.len(), there[0].1.access.expose_secret()), (1, "other"));
+    let before = std::fs::read(&path).unwrap();
+    store.settle().await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), before, "there is nothing to write");
     store.put(holder("eve"), grant()).await.unwrap();
     let written = written(&path);
     let names = written.iter().map(|(holder, grant)| (&*holder.subject, grant.access.expose_secret()));
