@@ -1,7 +1,9 @@
 //! Server-sent events, read one by one.
 
+use crate::wait::DEADLINE;
 use serde_json::Value;
 use std::io::BufRead;
+use std::time::Instant;
 
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,7 +57,10 @@ impl<R: BufRead> Iterator for Events<R> {
     fn next(&mut self) -> Option<Event> {
         let mut event = Event::default();
         let mut begun = false;
+        let since = Instant::now();
         loop {
+            // Comments alone are no reason to wait for ever.
+            assert!(since.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for an event");
             let mut line = String::new();
             match self.reader.read_line(&mut line) {
                 Ok(count) if count > 0 => {}
