@@ -11,6 +11,7 @@ mod login;
 mod page;
 mod pending;
 mod places;
+mod redeemed;
 mod required;
 mod visit;
 mod visitors;
@@ -29,6 +30,7 @@ use http::{HeaderName, HeaderValue, Method};
 use issuers::Issuers;
 use pending::Steps;
 use places::Places;
+use redeemed::Redeemed;
 use std::sync::Arc;
 use visit::Visit;
 use visitors::Visitors;
@@ -53,6 +55,7 @@ pub(crate) struct Pages {
     steps: Steps,
     issuers: Issuers,
     visitors: Visitors,
+    redeemed: Redeemed,
     fetch: Arc<dyn Fetch>,
     places: Places,
     /// Browsers can come at all.
@@ -66,6 +69,7 @@ impl Pages {
             steps: Steps::default(),
             issuers: Issuers::default(),
             visitors: Visitors::default(),
+            redeemed: Redeemed::default(),
             fetch: Arc::new(Outbound::new()),
             places: Places::default(),
             listens,

@@ -74,8 +74,13 @@ impl Process {
     }
 
     /// Waits for its end and collects what it wrote.
-    pub fn finish(mut self) -> Exit {
-        let status = wait::poll(wait::DEADLINE, &mut || self.ended()).unwrap_or_else(|| {
+    pub fn finish(self) -> Exit {
+        self.finish_within(wait::DEADLINE)
+    }
+
+    /// The same where it may take longer.
+    pub fn finish_within(mut self, limit: Duration) -> Exit {
+        let status = wait::poll(limit, &mut || self.ended()).unwrap_or_else(|| {
             panic!("the process did not end\nstdout: {}\nstderr: {}", self.stdout(), self.stderr())
         });
         Exit { status, stdout: self.stdout.finish(), stderr: self.stderr.finish() }

@@ -31,11 +31,14 @@ struct Own {
     /// Held by whoever asks it.
     asks: sync::Mutex<()>,
     waiting: sync::Semaphore,
+    /// Places for those who come back from it.
+    back: Arc<sync::Semaphore>,
 }
 
 impl Default for Own {
     fn default() -> Self {
-        Self { said: Mutex::default(), asks: sync::Mutex::default(), waiting: sync::Semaphore::new(WAITING) }
+        let (waiting, back) = (sync::Semaphore::new(WAITING), Arc::new(sync::Semaphore::new(WAITING)));
+        Self { said: Mutex::default(), asks: sync::Mutex::default(), waiting, back }
     }
 }
 
@@ -54,18 +57,35 @@ struct Said {
     what: Result<Authority, OauthError>,
 }
 
+fn unavailable(why: &str) -> OauthError {
+    OauthError::Unavailable(why.to_owned())
+}
+
 impl Issuers {
+    fn own(&self, login: &Login<'_>) -> Arc<Own> {
+        let key = (login.spec.issuer.clone(), login.reach.private, login.reach.ca.clone());
+        self.0.lock().entry(key).or_default().clone()
+    }
+
+    /// A place for a browser that comes back from the issuer of this login, which is asked then who that is: anybody can come,
+    /// with a code that is none.
+    ///
+    /// # Errors
+    /// All are taken.
+    pub(super) fn place(&self, login: &Login<'_>) -> Result<sync::OwnedSemaphorePermit, OauthError> {
+        let back = self.own(login).back.clone();
+        back.try_acquire_owned().map_err(|_| unavailable("too many come back from it"))
+    }
+
     /// What the issuer of this login says of itself. Of those who want to know at once one asks, and the others wait.
     ///
     /// # Errors
     /// It cannot be found out, or could not a moment ago, or many wait for it already.
     pub(super) async fn authority(&self, login: &Login<'_>) -> Result<Authority, OauthError> {
-        let key = (login.spec.issuer.clone(), login.reach.private, login.reach.ca.clone());
-        let own = self.0.lock().entry(key).or_default().clone();
+        let own = self.own(login);
         if let Some(known) = own.known() {
             return known;
         }
-        let unavailable = |why: &str| OauthError::Unavailable(why.to_owned());
         let _waits = own.waiting.try_acquire().map_err(|_| unavailable("too many wait for it"))?;
         let _asks = own.asks.lock().await;
         if let Some(known) = own.known() {
@@ -118,6 +138,18 @@ mod tests {
             client_secret: None,
             scopes: Vec::new(),
         }
+    }
+
+    #[test]
+    fn so_many_come_back_from_an_issuer_at_once() {
+        let spec = spec();
+        let reach = Reach { private: false, ca: None, deadline: Duration::from_secs(1) };
+        let login = Login { spec: &spec, fetch: &Silent, reach: &reach };
+        let issuers = Issuers::default();
+        let places: Vec<_> = std::iter::from_fn(|| issuers.place(&login).ok()).take(2 * WAITING).collect();
+        assert_eq!(places.len(), WAITING);
+        drop(places);
+        assert!(issuers.place(&login).is_ok());
     }
 
     #[tokio::test]

@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The longest query that a browser is led back to after a login, in bytes; a link's has a tenth of it.
 const LONGEST_THEN: usize = 1 << 10;
 /// How long a user has to log in.
-const TIME: Duration = Duration::from_secs(600);
+pub(super) const TIME: Duration = Duration::from_secs(600);
 
 /// A login under way. It goes with the browser, sealed: anybody can begin one, and where weir kept them, somebody who begins
 /// many would push out those of others.
@@ -118,7 +118,6 @@ impl Visit<'_> {
         let seal = &self.core.seal;
         let browser = Browser::known(http, self.base, seal).ok_or_else(strange)?;
         let answer = brought(&values)?;
-        // A login makes another browser of it, so that the same state leads on only once.
         let plain = seal.open(Purpose::Login, state.as_bytes(), &browser.id).ok_or_else(strange)?;
         let step: Step = serde_json::from_slice(&plain).map_err(|_| strange())?;
         let Step { endpoint, secrets, then, until } = step;
@@ -130,6 +129,11 @@ impl Visit<'_> {
         let own = Login { spec: login, fetch: &*self.core.pages.fetch, reach: &reach };
         let login_failed = |error: OauthError| failed("Logging in", &error);
         let authority = self.core.pages.issuers.authority(&own).await.map_err(login_failed)?;
+        let _place = self.core.pages.issuers.place(&own).map_err(login_failed)?;
+        // The browser that logged in is another from then on; one that keeps its old cookie gets no further either.
+        if !self.core.pages.redeemed.take(&secrets.nonce) {
+            return Err(strange());
+        }
         let claims = own.arrive(authority, &self.base.url(LOGIN), &secrets, answer).await;
         let claims = claims.map_err(login_failed)?;
         let principal = person(issuer, &claims).map_err(|rejection| {

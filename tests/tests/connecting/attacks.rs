@@ -261,6 +261,11 @@ fn a_login_under_way_is_kept_by_its_browser_alone() {
     assert_eq!(alice.clone().open(&changed).response.status, 400);
     assert_eq!(bench.browser("alice").open(&login).response.status, 400);
     assert_eq!(bench.provider.requests("/token"), before, "no code is redeemed");
+    let mut unchanged = alice.clone();
     assert!(alice.open(&login).text().contains("logged in as alice"));
     assert_eq!(alice.open(&login).response.status, 400, "it counted once");
+    // Nor does one that keeps its old cookie make weir ask once more.
+    let before = bench.provider.requests("/token");
+    assert_eq!(unchanged.open(&login).response.status, 400);
+    assert_eq!(bench.provider.requests("/token"), before);
 }
