@@ -67,9 +67,9 @@ pub struct Grant {
     pub given: u64,
     /// See `given`.
     pub until: Option<u64>,
-    /// Since when there was no use for it, in seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unused: Option<u64>,
+    /// Since when no backend takes it, in seconds since 1970.
+    #[serde(default, alias = "unused", skip_serializing_if = "Option::is_none")]
+    pub orphaned: Option<u64>,
     /// When its user was last known to be somebody who may use the backend, in seconds since 1970; up to a day later is not noted.
     #[serde(default)]
     pub seen: u64,
@@ -138,7 +138,8 @@ pub trait Grants: Send + Sync + Debug {
     /// Keeps a renewed grant in the place of that of the access token `old`, as one step. Answers whether that was still there.
     ///
     /// # Errors
-    /// There is no room, or the store cannot be written, and the renewed grant ends with weir: the one before is good no more.
+    /// The store cannot be written, and the renewed grant ends with weir; or it is so much larger that there is no room for it, and it
+    /// is lost. The one before is good no more.
     async fn replace(&self, holder: &Holder, old: &Access, grant: Grant) -> Result<bool, OauthError>;
 
     /// Forgets a grant. With `only`, nothing is forgotten but a grant of this access token.

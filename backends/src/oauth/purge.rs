@@ -3,23 +3,27 @@
 use super::grant::{Grant, Grants, Holder, seconds};
 use super::token::Endpoint;
 use super::{Connector, DEADLINE};
+use futures_util::StreamExt;
 use futures_util::future::join_all;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 use weir_policies::{Fetch, Reach};
 
-/// How long a grant is kept for which there is no backend, or that is over and cannot be renewed, in seconds: a URL that was
+/// How long a grant is kept that no backend takes, or that is over and cannot be renewed, in seconds: a URL that was
 /// changed by mistake, or for a while, costs no grant.
 const KEPT: u64 = 30 * 24 * 3600;
 /// So many changes are written together.
 const TOGETHER: usize = 5000;
 
+/// So many are revoked at once.
+const REVOKED: usize = 8;
+
 /// A grant of somebody.
 type Owned = (Arc<Holder>, Arc<Grant>);
 
-/// Looks through all grants. Notes for which the backends of `connectors` have no use, and forgets those that were of none for
-/// thirty days; they are revoked where the authorization server lets weir.
+/// Looks through all grants. Notes which of them no backend of `connectors` takes, and forgets those that none took for thirty
+/// days; they are revoked where the authorization server lets weir.
 pub async fn purge(grants: &dyn Grants, connectors: &[Arc<Connector>], fetch: &dyn Fetch, now: SystemTime) {
     let now_seconds = seconds(now);
     let backends = connectors.iter().map(|connector| (connector.backend.as_str(), &**connector));
@@ -30,12 +34,15 @@ pub async fn purge(grants: &dyn Grants, connectors: &[Arc<Connector>], fetch: &d
         let next = grants.page(Some(last));
         for (holder, grant) in page {
             let connector = backends.get(holder.backend.as_str());
-            let is_over = grant.refresh.is_none() && grant.is_over(now);
-            let is_used = !is_over && connector.is_some_and(|connector| connector.is_ours(&holder, &grant));
-            match grant.unused {
-                Some(_) if is_used => noted.push((holder, Grant { unused: None, ..(*grant).clone() })),
-                None if !is_used => {
-                    noted.push((holder, Grant { unused: Some(now_seconds), ..(*grant).clone() }));
+            let is_renewed =
+                |connector: &&Connector| grant.refresh.is_some() && connector.client_of(&grant).is_some();
+            let is_taken = connector.is_some_and(|connector| {
+                connector.is_ours(&holder, &grant) && (!grant.is_over(now) || is_renewed(connector))
+            });
+            match grant.orphaned {
+                Some(_) if is_taken => noted.push((holder, Grant { orphaned: None, ..(*grant).clone() })),
+                None if !is_taken => {
+                    noted.push((holder, Grant { orphaned: Some(now_seconds), ..(*grant).clone() }));
                 }
                 Some(since) if now_seconds.saturating_sub(since) >= KEPT => gone.push((holder, grant)),
                 _ => {}
@@ -48,8 +55,9 @@ pub async fn purge(grants: &dyn Grants, connectors: &[Arc<Connector>], fetch: &d
     }
     note(grants, noted).await;
     let removed = join_all(gone.into_iter().map(|owned| forget(grants, owned))).await;
-    for (holder, grant) in removed.into_iter().flatten() {
-        tracing::info!(backend = holder.backend, "a grant that nothing used for thirty days is forgotten");
+    let backends = &backends;
+    let revoked = removed.into_iter().flatten().map(|(holder, grant)| async move {
+        tracing::info!(backend = holder.backend, "a grant that no backend took for thirty days is forgotten");
         match backends.get(holder.backend.as_str()) {
             Some(connector) => connector.revoke(&grant).await,
             None if grant.client.lacks_secret() => {}
@@ -58,7 +66,9 @@ pub async fn purge(grants: &dyn Grants, connectors: &[Arc<Connector>], fetch: &d
                 Endpoint { fetch, reach: &reach }.revoke(&grant, &grant.client).await;
             }
         }
-    }
+    });
+    // One that does not answer holds up few others.
+    futures_util::stream::iter(revoked).for_each_concurrent(REVOKED, |revoked| revoked).await;
 }
 
 /// Keeps what was noted of grants, where they are still the same.
@@ -68,7 +78,7 @@ pub(super) async fn note(grants: &dyn Grants, noted: Vec<(Arc<Holder>, Grant)>) 
         grants.replace(&holder, &old, grant).await
     });
     if let Some(error) = join_all(kept).await.into_iter().find_map(Result::err) {
-        tracing::warn!(%error, "what grants are used for cannot be written");
+        tracing::warn!(%error, "what became of grants cannot be written");
     }
 }
 

@@ -112,7 +112,7 @@ impl Endpoint<'_> {
             refresh: refresh(&answer)?,
             given: seconds(now),
             until: until(&answer, now),
-            unused: None,
+            orphaned: None,
             seen: seconds(now),
         })
     }

@@ -30,7 +30,7 @@ fn grant(url: &str, access: &str) -> Grant {
         refresh: None,
         given: 0,
         until: None,
-        unused: None,
+        orphaned: None,
         // Just now, so that weir may use it for its own.
         seen: now(),
     }

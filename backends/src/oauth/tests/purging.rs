@@ -88,3 +88,28 @@ async fn what_is_over_and_cannot_be_renewed_is_forgotten() {
     purge(&*grants, &here, &*network, now + 31 * DAY).await;
     assert!(!here[0].is_connected(&ada()));
 }
+
+#[tokio::test]
+async fn what_is_over_and_whose_client_is_gone_is_forgotten() {
+    let (network, grants) = connected().await;
+    let with = |id: &str| {
+        let client = weir_config::OauthClient { issuer: ISSUER.to_owned(), id: id.to_owned(), secret: None };
+        let spec = weir_config::Oauth { clients: vec![client], ..Default::default() };
+        Connector::new("b", &http(SERVER), &spec, network.clone(), grants.clone(), Handle::current())
+    };
+    // The operator's own client, whose secret is never in the store.
+    let mine = with("mine");
+    let holder = mine.holder(&ada());
+    let old = (*grants.get(&holder).unwrap()).clone();
+    let client = Client { id: "mine".to_owned(), secret: None, ..old.client.clone() };
+    grants.put(holder.clone(), Grant { client, ..old }).await.unwrap();
+    assert!(grants.get(&holder).unwrap().client.lacks_secret());
+    let now = SystemTime::now();
+    let (there, gone) = ([mine], [with("other")]);
+    for (day, connectors) in [(1, &there), (40, &there), (41, &gone), (70, &gone)] {
+        purge(&*grants, connectors, &*network, now + day * DAY).await;
+        assert!(grants.get(&holder).is_some(), "day {day}");
+    }
+    purge(&*grants, &gone, &*network, now + 72 * DAY).await;
+    assert!(grants.get(&holder).is_none());
+}

@@ -31,7 +31,7 @@ pub(in crate::oauth::grant) fn grant() -> Grant {
         refresh: Some(SecretString::from("hunter2-refresh")),
         given: 1,
         until: Some(2),
-        unused: None,
+        orphaned: None,
         seen: 3,
     }
 }
