@@ -191,3 +191,33 @@ fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| error.source())
         .fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn config(tracker: &str) -> Config {
+        let text = format!(
+            "{{oauth: {{store: {{file: grants, key: 0123456789abcdef0123456789abcdef}}}},
+              backends: {{clock: {{command: a}}, tracker: {{url: 'https://tracker.example/mcp', auth: {tracker}}}}},
+              endpoints: {{time: {{path: /time, backends: [clock]}}, work: {{path: /work, backends: [tracker]}}}}}}"
+        );
+        weir_config::parse(&text, Path::new("weir.yaml"), &|_: &str| None)
+            .expect("the text is in order")
+            .config
+    }
+
+    #[test]
+    fn one_endpoint_alone_needs_the_store_where_its_users_grant_something() {
+        assert!(only(config("{oauth: {}}"), "time").grants.is_none());
+        assert!(only(config("{oauth: {}}"), "work").grants.is_some());
+        // What it has it keeps over a reload; what it needs only then takes a restart, which the gateway says.
+        let after = |stores, tracker| {
+            let only = Some(Only { endpoint: "work".to_owned(), stores });
+            Source { file: PathBuf::new(), address: None, only }.apply(config(tracker)).grants
+        };
+        assert!(after(true, "{bearer: x}").is_some() && after(true, "{oauth: {}}").is_some());
+        assert!(after(false, "{bearer: x}").is_none() && after(false, "{oauth: {}}").is_some());
+    }
+}
