@@ -156,6 +156,8 @@ impl Connector {
                 ours.map(|(holder, grant)| (self.doubted.contains_key(&*holder), grant.is_over(now), holder)),
             );
             page = next;
+            // There may be many, and others want the thread.
+            tokio::task::yield_now().await;
         }
         lenders.sort();
         for (_, _, holder) in lenders.into_iter().take(TRIED) {

@@ -52,6 +52,8 @@ pub async fn purge(grants: &dyn Grants, connectors: &[Arc<Connector>], fetch: &d
             note(grants, std::mem::take(&mut noted)).await;
         }
         page = next;
+        // There may be many, and others want the thread.
+        tokio::task::yield_now().await;
     }
     note(grants, noted).await;
     let removed = join_all(gone.into_iter().map(|owned| forget(grants, owned))).await;
