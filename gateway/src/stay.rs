@@ -19,7 +19,8 @@ const LEAST: Duration = Duration::from_secs(1);
 /// How long others' tokens that are looked at before are waited for, while nothing says that their issuer does not answer.
 const QUEUE: Duration = Duration::from_secs(300);
 
-/// Which configuration of who may come in, and of what they may do, an endpoint has. All that follow each other know when the last one took over.
+/// Which configuration of who may come in, and of what they may do, an endpoint has. All that follow each other know when the
+/// last one took over.
 #[derive(Debug)]
 pub(crate) struct Tenure {
     changes: Arc<watch::Sender<u64>>,
